@@ -1,0 +1,131 @@
+"""What an endpoint is: data and pure functions. No HTTP, no files, no clock.
+
+A subclass holds everything that one vendor's page says of one model, and nothing else does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ..model import (
+    Carried,
+    Carry,
+    Footage,
+    Quote,
+    Speech,
+    Timing,
+    Vendor,
+    VendorResult,
+    WireRequest,
+)
+
+
+class Arguments(BaseModel):
+    """An endpoint's own options under their documented names.
+
+    Media fields (``video_url`` and the like) take an https URL here; a file comes as the order's
+    footage or speech. Field metadata ``json_schema_extra["viseme"]`` is one of ``"picture"``
+    (changes the result, so it is part of the fingerprint), ``"delivery"`` (webhooks, lifetimes)
+    and ``"media"``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A vendor value that no document gives: a named setting, shown by ``viseme endpoints``."""
+
+    name: str
+    default: str
+    meaning: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRules:
+    """What files an endpoint takes as they are, and what it says of their size.
+
+    ``containers`` and ``codecs`` are the names of ``Clip`` and ``Sound``. A ``refuse_*`` limit is
+    documented by this vendor, a ``warn_*`` limit only by whoever stands behind it.
+    """
+
+    containers: frozenset[str]
+    codecs: frozenset[str]
+    warn_seconds: Fraction | None = None
+    warn_bytes: int | None = None
+    warn_longest_side: int | None = None
+    refuse_seconds: Fraction | None = None
+    refuse_bytes: int | None = None
+    refuse_longest_side: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked of an endpoint: checked arguments and the media."""
+
+    arguments: Arguments
+    footage: Footage
+    speech: Speech
+    warnings: tuple[str, ...] = ()
+
+
+class Endpoint(ABC):
+    """Something that can be bought: one model at one vendor."""
+
+    id: ClassVar[str]
+    title: ClassVar[str]  # "PixVerse LipSync (fal)"
+    model: ClassVar[str]  # "PixVerse LipSync"; the same for every vendor that sells it
+    vendor: ClassVar[Vendor]
+    vendor_model: ClassVar[str]  # the vendor's own name for it
+    source: ClassVar[str]  # the vendor's page
+    arguments_model: ClassVar[type[Arguments]]
+    carries: ClassVar[tuple[Carry, ...]]  # INLINE, UPLOAD or both; REFERENCE always works
+    video_rules: ClassVar[MediaRules]
+    sound_rules: ClassVar[MediaRules]
+    assumptions: ClassVar[tuple[Assumption, ...]] = ()
+    takes_text: ClassVar[bool] = False
+    takes_still: ClassVar[bool] = False
+    takes_edits: ClassVar[bool] = False
+    takes_uuid: ClassVar[bool] = False  # a medium may be named by the vendor's UUID
+
+    @abstractmethod
+    def order(
+        self, given: Mapping[str, Any], footage: Footage | None, speech: Speech | None
+    ) -> Order:
+        """Check everything that was given, together; what it returns can be bought.
+
+        ``given`` is nested by documented name, values as JSON or as text from a command line.
+        Raises ``InputError`` naming field, value, limit and remedy.
+        """
+
+    @abstractmethod
+    def predict(self, order: Order, assumed: Mapping[str, str]) -> Timing: ...
+
+    @abstractmethod
+    def quote(self, order: Order, timing: Timing, assumed: Mapping[str, str]) -> Quote: ...
+
+    @abstractmethod
+    def write_request(
+        self, order: Order, video: Carried, sound: Carried | None, *, timing: Timing
+    ) -> WireRequest:
+        """The submission, with each medium as it was carried."""
+
+    @abstractmethod
+    def read_result(self, body: Mapping[str, Any]) -> VendorResult:
+        """The vendor's final answer. Raises ``UnreadableAnswer`` where it has no result in it."""
+
+    def item_count(self, order: Order) -> int:
+        """How many results the order asks for."""
+        return 1
+
+    def picture_arguments(self, order: Order) -> Mapping[str, Any]:
+        """The arguments that change the result, for the fingerprint."""
+        raise NotImplementedError
