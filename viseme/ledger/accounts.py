@@ -1,0 +1,94 @@
+"""The part of the ledger that says what was spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select
+
+from ..model import Vendor
+from .records import DaySpend, Outcome, Spend
+from .schema import jobs, submissions
+from .spending import Spent, sum_by_endpoint, sum_of_day
+from .states import State
+from .store import Store
+
+_DAY_MILLISECONDS = 24 * 60 * 60 * 1000
+
+
+class Accounts(Store):
+    """Costs and quotes, summed."""
+
+    def spend(self, since: int = 0) -> tuple[Spend, ...]:
+        """What the jobs sent since then cost, by vendor, destination and endpoint.
+
+        The vendor's own figure where there is one, else the range of the quote; nothing for what
+        was refused. A job in doubt, or stopped or failed at the vendor, costs from nothing to its
+        quote unless ``cost_usd`` is set. ``since`` is in UTC milliseconds.
+        """
+        with self._database.read() as connection:
+            return sum_by_endpoint(_spent(connection, jobs.c.sent_at >= since))
+
+    def spent_today(
+        self,
+        vendor: Vendor,
+        account: str,
+        *,
+        destination: str = "live",
+        without: str | None = None,
+    ) -> DaySpend:
+        """What this account spent at this vendor in the current UTC day, or is about to.
+
+        Jobs in INTENT count with their quote. So a cap holds between processes too when it is
+        looked at once more after the move to INTENT; ``without`` leaves one's own job out.
+        """
+        midnight = self._clock() // _DAY_MILLISECONDS * _DAY_MILLISECONDS
+        is_of_today = or_(
+            jobs.c.sent_at >= midnight,
+            jobs.c.state == State.INTENT.value,
+        )
+        conditions = [
+            is_of_today,
+            jobs.c.vendor == vendor.value,
+            jobs.c.account == account,
+            jobs.c.destination == destination,
+        ]
+        if without is not None:
+            conditions.append(jobs.c.id != without)
+        with self._database.read() as connection:
+            return sum_of_day(_spent(connection, *conditions))
+
+
+def _spent(connection: Connection, *conditions: Any) -> Sequence[Spent]:
+    doubts = (
+        select(submissions.c.job_id, func.count().label("doubtful_count"))
+        .where(submissions.c.outcome == Outcome.UNKNOWN.value)
+        .group_by(submissions.c.job_id)
+        .subquery()
+    )
+    query = (
+        select(jobs, func.coalesce(doubts.c.doubtful_count, 0).label("doubtful_count"))
+        .join(doubts, doubts.c.job_id == jobs.c.id, isouter=True)
+        .where(*conditions)
+    )
+    return [_spent_by(row) for row in connection.execute(query)]
+
+
+def _spent_by(row: Row[Any]) -> Spent:
+    least, most, cost = (
+        None if text is None else Decimal(text)
+        for text in (row.quote_least_usd, row.quote_most_usd, row.cost_usd)
+    )
+    return Spent(
+        vendor=Vendor(row.vendor),
+        destination=row.destination,
+        endpoint=row.endpoint,
+        state=State(row.state),
+        was_accepted=row.accepted_at is not None,
+        quote_least_usd=least,
+        quote_most_usd=most,
+        cost_usd=cost,
+        doubtful_count=row.doubtful_count,
+    )

@@ -1,0 +1,208 @@
+"""The part of the ledger that holds what went to the vendor and what comes back for one job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from ..errors import InputError
+from ..model import Vendor
+from . import rows
+from .records import (
+    ItemRecord,
+    ItemState,
+    JobRecord,
+    NewItem,
+    Outcome,
+    SubmissionRecord,
+    UploadRecord,
+)
+from .schema import items, submissions, uploads
+from .states import State
+from .store import Store, checked_row, job_row, move_row
+
+_PROTECTED_ITEM = frozenset({"job_id", "number"})
+
+
+class Deliveries(Store):
+    """Submissions, uploads and results."""
+
+    def begin_submission(
+        self,
+        job_id: str,
+        *,
+        token: str | None = None,
+        body_digest: str | None = None,
+        fence: int | None = None,
+    ) -> SubmissionRecord:
+        """Move INTENT to SENT and write down the attempt, together. Call it before the first byte.
+
+        ``token`` and ``body_digest`` are the job's own where they are not given.
+        """
+        with self._database.write() as connection:
+            row = checked_row(connection, job_id, fence)
+            of_job = select(submissions).where(submissions.c.job_id == job_id)
+            now = self._clock()
+            number = len(connection.execute(of_job).all()) + 1
+            move_row(connection, row, State.SENT, f"submission {number}", {}, now)
+            connection.execute(
+                insert(submissions).values(
+                    job_id=job_id,
+                    number=number,
+                    token=token if token is not None else row.request_token,
+                    body_digest=body_digest if body_digest is not None else row.body_digest,
+                    sent_at=now,
+                )
+            )
+            written = connection.execute(of_job.where(submissions.c.number == number)).one()
+            return rows.submission_record(written)
+
+    def end_submission(
+        self,
+        job_id: str,
+        number: int,
+        outcome: Outcome,
+        *,
+        to: State | None = None,
+        vendor_id: str | None = None,
+        detail: str | None = None,
+        fence: int | None = None,
+        **columns: Any,
+    ) -> JobRecord:
+        """Write down how an attempt ended and, with ``to``, move the job in the same transaction.
+
+        An attempt that ended UNKNOWN may be ended again once more is known.
+        """
+        with self._database.write() as connection:
+            row = checked_row(connection, job_id, fence)
+            done = connection.execute(
+                update(submissions)
+                .where(submissions.c.job_id == job_id, submissions.c.number == number)
+                .values(outcome=outcome.value, ended_at=self._clock(), vendor_id=vendor_id)
+            )
+            if done.rowcount != 1:
+                raise InputError(
+                    f"The job has no submission {number}.",
+                    field="submission",
+                    value=number,
+                    job_id=job_id,
+                )
+            if to is not None:
+                move_row(connection, row, to, detail, columns, self._clock())
+            return rows.job_record(job_row(connection, job_id))
+
+    def submissions(self, job_id: str) -> tuple[SubmissionRecord, ...]:
+        """All attempts to hand the job to the vendor, oldest first."""
+        query = select(submissions).where(submissions.c.job_id == job_id)
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(submissions.c.number))
+            return tuple(rows.submission_record(row) for row in found)
+
+    def set_items(
+        self, job_id: str, new: Sequence[NewItem], *, fence: int | None = None
+    ) -> tuple[ItemRecord, ...]:
+        """Write down the results that the vendor showed, by number.
+
+        A result that is here already keeps its file and state and gets the new URL only. Results
+        that are not named stay as they are.
+        """
+        with self._database.write() as connection:
+            checked_row(connection, job_id, fence)
+            for item in new:
+                _set_item(connection, job_id, item)
+            return _item_records(connection, job_id)
+
+    def update_item(
+        self, job_id: str, number: int, *, fence: int | None = None, **columns: Any
+    ) -> ItemRecord:
+        """Set columns of one result: ``state``, ``url``, ``digest``, ``path``, ``problem`` ...
+
+        ``fetched_at`` is set by ``state=ItemState.FETCHED`` itself.
+        """
+        with self._database.write() as connection:
+            checked_row(connection, job_id, fence)
+            values = rows.to_columns(items, columns, _PROTECTED_ITEM)
+            if values.get("state") == ItemState.FETCHED.value:
+                values.setdefault("fetched_at", self._clock())
+            here = (items.c.job_id == job_id, items.c.number == number)
+            connection.execute(update(items).where(*here).values(**values))
+            row = connection.execute(select(items).where(*here)).first()
+            if row is None:
+                raise InputError(
+                    f"The job has no result {number}.", field="item", value=number, job_id=job_id
+                )
+            return rows.item_record(row)
+
+    def items(self, job_id: str) -> tuple[ItemRecord, ...]:
+        """The results of a job, by number."""
+        with self._database.read() as connection:
+            return _item_records(connection, job_id)
+
+    def add_upload(
+        self,
+        job_id: str,
+        *,
+        role: str,
+        vendor: Vendor,
+        reference: str,
+        digest: str | None = None,
+        size_bytes: int | None = None,
+        expires_at: int | None = None,
+    ) -> UploadRecord:
+        """Write down a file that now lies at the vendor, by the URL or UUID it has there."""
+        values = {"role": role, "vendor": vendor.value, "reference": reference, "digest": digest}
+        with self._database.write() as connection:
+            job_row(connection, job_id)
+            written = connection.execute(
+                insert(uploads).values(
+                    job_id=job_id,
+                    size_bytes=size_bytes,
+                    created_at=self._clock(),
+                    expires_at=expires_at,
+                    **values,
+                )
+            )
+            key = written.inserted_primary_key
+            query = select(uploads).where(uploads.c.id == (key[0] if key else None))
+            return rows.upload_record(connection.execute(query).one())
+
+    def uploads(self, job_id: str) -> tuple[UploadRecord, ...]:
+        """The files of a job that were put at the vendor, oldest first; deleted ones too."""
+        query = select(uploads).where(uploads.c.job_id == job_id).order_by(uploads.c.id)
+        with self._database.read() as connection:
+            return tuple(rows.upload_record(row) for row in connection.execute(query))
+
+    def mark_upload_deleted(self, upload_id: int) -> None:
+        """Write down that the vendor has deleted the file."""
+        here = (uploads.c.id == upload_id, uploads.c.deleted_at.is_(None))
+        with self._database.write() as connection:
+            connection.execute(update(uploads).where(*here).values(deleted_at=self._clock()))
+
+
+def _set_item(connection: Connection, job_id: str, item: NewItem) -> None:
+    here = (items.c.job_id == job_id, items.c.number == item.number)
+    seen = {"url": item.url, "vendor_id": item.vendor_id}
+    row = connection.execute(select(items).where(*here)).first()
+    if row is None:
+        connection.execute(
+            insert(items).values(
+                job_id=job_id,
+                number=item.number,
+                state=item.state.value,
+                problem=item.problem,
+                **seen,
+            )
+        )
+    elif row.state == ItemState.FETCHED.value:
+        connection.execute(update(items).where(*here).values(**seen))
+    else:
+        connection.execute(
+            update(items).where(*here).values(state=item.state.value, problem=item.problem, **seen)
+        )
+
+
+def _item_records(connection: Connection, job_id: str) -> tuple[ItemRecord, ...]:
+    query = select(items).where(items.c.job_id == job_id).order_by(items.c.number)
+    return tuple(rows.item_record(row) for row in connection.execute(query))

@@ -1,0 +1,253 @@
+"""The database file: the only module that knows SQLite.
+
+Every write is one short ``BEGIN IMMEDIATE`` transaction, durable when it returns.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import LedgerError
+from .schema import SCHEMA_VERSION, metadata, schema_version
+
+_log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_SECONDS = 30.0
+_READ_ONLY = "viseme_read_only"
+# Write-ahead logging shares memory between processes, which these cannot.
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "lustre", "davfs"}
+)
+
+
+class Database:
+    """One ledger file. Safe to share between threads; each process opens its own."""
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path = path
+        self._engine = engine
+
+    @classmethod
+    def open(cls, path: Path, *, now: int) -> Database:
+        """Open the file, creating it (mode 0600) and its tables where there are none.
+
+        ``now`` is in UTC milliseconds. Raises ``LedgerError``.
+        """
+        with translating(path):
+            _create_private_file(path)
+            database = cls(path, _make_engine(path))
+        try:
+            with database.write() as connection:
+                _prepare_schema(connection, path, now)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that no other writer interrupts; committed at the end of the block."""
+        with translating(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view; it waits for no writer."""
+        with translating(self.path), self._engine.connect() as connection:
+            connection.execution_options(**{_READ_ONLY: True})
+            with connection.begin():
+                yield connection
+
+    def integrity_problems(self) -> tuple[str, ...]:
+        """What SQLite's own check of the whole file finds; empty when it is sound."""
+        with self.read() as connection:
+            rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        return tuple(str(row) for row in rows if row != "ok")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def translating(path: Path) -> Iterator[None]:
+    """Turn what the database and the file system raise into ``LedgerError`` with a remedy."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise _explain(error, path) from error
+
+
+def _explain(error: Exception, path: Path) -> LedgerError:
+    cause = getattr(error, "orig", None) or error
+    text = str(cause).lower()
+    if isinstance(cause, OSError) and cause.strerror:
+        text = cause.strerror.lower()
+    for signs, problem, remedy in _KNOWN_PROBLEMS:
+        if any(sign in text for sign in signs):
+            return LedgerError(
+                f"The ledger {path} {problem} ({text}).",
+                field="ledger",
+                value=path,
+                remedy=remedy.format(path=path, folder=path.parent),
+            )
+    return LedgerError(
+        f"The ledger {path} cannot be used: {text}.",
+        field="ledger",
+        value=path,
+        remedy=f"Run `viseme doctor --home {path.parent}`, which checks the file.",
+    )
+
+
+_KNOWN_PROBLEMS = (
+    (
+        ("disk is full", "no space left", "file too large", "quota"),
+        "cannot be written, the disk is full",
+        "Make room in {folder}, then give the same command again; the ledger itself is whole.",
+    ),
+    (
+        ("is locked", "is busy"),
+        f"has been held by another process for {BUSY_TIMEOUT_SECONDS:.0f} seconds",
+        "Wait for the other Viseme process, or end it, then give the same command again.",
+    ),
+    (
+        ("not a database", "malformed", "file is encrypted"),
+        "is damaged, or is no ledger",
+        "Keep a copy of {path}, then put a backup in its place. Only if there is none: move it "
+        "away, after looking up at the vendors what they still work on, since a new ledger "
+        "knows of no earlier purchase.",
+    ),
+    (
+        ("readonly", "read-only", "permission denied", "unable to open", "not permitted"),
+        "cannot be opened for writing",
+        "Give this user write permission on {path} and its folder, or name another folder with "
+        "--home.",
+    ),
+    (
+        ("disk i/o error", "input/output error"),
+        "cannot be read or written, the disk reports an error",
+        "Check that {folder} has room and that its disk is sound, then give the same command "
+        "again.",
+    ),
+)
+
+
+def _create_private_file(path: Path) -> None:
+    """An empty file of mode 0600; SQLite gives its companion files the same mode."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        status = os.fstat(descriptor)
+        if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _make_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}",
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+        hide_parameters=True,  # an error must not show what was ordered
+    )
+    mode = "DELETE" if _is_on_network(path) else "WAL"
+    if mode == "DELETE":
+        _log.warning("%s lies on a network file system; give --home a local folder.", path)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # With an isolation level, sqlite3 would begin transactions by itself, and later.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        try:
+            _set_journal_mode(cursor, mode)
+            # In write-ahead mode only FULL survives a power cut; a lost SENT is a second charge.
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+        finally:
+            cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_read = connection.get_execution_options().get(_READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if is_read else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _set_journal_mode(cursor: sqlite3.Cursor, mode: str) -> None:
+    # SQLite does not wait for the busy timeout here when several processes open a new file.
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute(f"PRAGMA journal_mode={mode}")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _prepare_schema(connection: Connection, path: Path, now: int) -> None:
+    """Create the tables in a new file; refuse a file that is not ours or too new."""
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        metadata.create_all(connection, checkfirst=False)
+        connection.execute(schema_version.insert().values(version=SCHEMA_VERSION, created_at=now))
+        return
+    version = None
+    if schema_version.name in tables:
+        version = connection.execute(select(schema_version.c.version)).scalars().first()
+    if version is None:
+        raise LedgerError(
+            f"{path} is a database, but not a ledger of Viseme's.",
+            field="ledger",
+            value=path,
+            remedy="Name another folder with --home, or move that file away.",
+        )
+    if version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"The ledger {path} has version {version}; this Viseme writes version "
+            f"{SCHEMA_VERSION}.",
+            field="ledger",
+            value=version,
+            limit=SCHEMA_VERSION,
+            remedy="Install the newest Viseme (`pip install -U viseme`, or update the node pack).",
+        )
+
+
+def _is_on_network(path: Path) -> bool:
+    """Whether Linux says so; elsewhere there is no cheap way to know."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return file_system_of(path.resolve(), lines) in _NETWORK_FILE_SYSTEMS
+
+
+def file_system_of(path: Path, mount_lines: list[str]) -> str:
+    """The type of the file system that holds ``path``, from the lines of ``mountinfo``. Pure."""
+    best, kind = "", ""
+    for line in mount_lines:
+        before, found, after = line.partition(" - ")
+        fields = before.split()
+        if not found or len(fields) < 5:
+            continue
+        mount_point = fields[4].replace("\\040", " ")
+        inside = path.as_posix() == mount_point or path.as_posix().startswith(
+            mount_point.rstrip("/") + "/"
+        )
+        if inside and len(mount_point) >= len(best):
+            best, kind = mount_point, after.split()[0]
+    return kind

@@ -1,0 +1,58 @@
+"""The part of the ledger that says which process works on a job."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from .records import Lease
+from .schema import jobs
+from .store import Store, add_event, checked_row, job_row, stale
+
+
+class Leases(Store):
+    """At most one process works on a job, and one that was too slow can no longer write."""
+
+    def acquire_lease(self, job_id: str, owner: str, seconds: float) -> Lease | None:
+        """The right to work on a job, or ``None`` while another lease of it runs.
+
+        ``owner`` tells people who it is (host, process); it gives no right by itself. The fence
+        of the lease is higher than that of every earlier one: writes with an earlier fence are
+        refused from now on.
+        """
+        with self._database.write() as connection:
+            row, now = job_row(connection, job_id), self._clock()
+            if row.lease_owner is not None and row.lease_until > now:
+                return None
+            lease = Lease(job_id, owner, row.fence + 1, now + round(seconds * 1000))
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id)
+                .values(lease_owner=owner, lease_until=lease.until, fence=lease.fence)
+            )
+            add_event(connection, job_id, now, "lease", detail=owner, fence=lease.fence)
+            return lease
+
+    def renew_lease(self, lease: Lease, seconds: float) -> Lease:
+        """The same lease, for ``seconds`` from now.
+
+        Raises ``LedgerError`` with code ``stale_fence`` when another process has had it since, or
+        when it was released.
+        """
+        with self._database.write() as connection:
+            row = checked_row(connection, lease.job_id, lease.fence)
+            if row.lease_owner is None:
+                raise stale(lease.job_id, lease.fence, "it was released")
+            until = self._clock() + round(seconds * 1000)
+            connection.execute(
+                update(jobs).where(jobs.c.id == lease.job_id).values(lease_until=until)
+            )
+            return Lease(lease.job_id, lease.owner, lease.fence, until)
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give the job free. Does nothing when another process has it by now."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == lease.job_id, jobs.c.fence == lease.fence)
+                .values(lease_owner=None, lease_until=None)
+            )

@@ -1,0 +1,19 @@
+"""The durable record of everything that was bought.
+
+Every method is synchronous; each that writes is one short transaction, durable when it returns.
+All raise ``LedgerError`` when the file cannot be read or written.
+"""
+
+from __future__ import annotations
+
+from .accounts import Accounts
+from .deliveries import Deliveries
+from .jobs import Jobs
+from .leases import Leases
+
+
+class Ledger(Jobs, Deliveries, Leases, Accounts):
+    """One ledger file: ``Ledger.open(path)``.
+
+    Safe to share between threads; each process opens its own.
+    """

@@ -1,0 +1,91 @@
+"""The states of a job and the one table of moves between them. Pure.
+
+    PLANNED ─► INTENT ─► SENT ─► ACCEPTED ◄─► RUNNING ─► SUCCEEDED ◄─► FETCHED
+                          │          └─► CANCELLING ─► CANCELLED
+                          └─► UNKNOWN ─► DISCARDED
+
+Up to INTENT not a byte has left. From SENT until an answer is understood it may or may not have
+been bought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+
+from ..errors import TransitionError
+
+
+class State(str, Enum):
+    """Where a job stands. The value is what the ledger and ``--json`` hold."""
+
+    PLANNED = "PLANNED"  # claimed; media are being conformed and carried
+    INTENT = "INTENT"  # the submission is written down; nothing of it was sent
+    SENT = "SENT"  # being sent, or sent and its answer not understood yet
+    ACCEPTED = "ACCEPTED"  # the vendor has it and named it; it waits there
+    RUNNING = "RUNNING"  # the vendor works on it
+    SUCCEEDED = "SUCCEEDED"  # the vendor has a result; not every item is here yet
+    FETCHED = "FETCHED"  # every item that exists is in the results folder
+    FAILED = "FAILED"  # refused, or ended at the vendor without a result
+    CANCELLING = "CANCELLING"  # the vendor was asked to stop; it may still succeed
+    CANCELLED = "CANCELLED"  # stopped
+    UNKNOWN = "UNKNOWN"  # in doubt: it may have been bought
+    DISCARDED = "DISCARDED"  # in doubt, and given up by the user
+
+
+_S = State
+
+TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        _S.PLANNED: frozenset({_S.INTENT, _S.FAILED, _S.CANCELLED}),
+        # Back to PLANNED: a crash before sending; the media are carried anew.
+        # To UNKNOWN: a resubmission was given up, and the earlier submission is still in doubt.
+        _S.INTENT: frozenset({_S.SENT, _S.PLANNED, _S.FAILED, _S.CANCELLED, _S.UNKNOWN}),
+        # Back to INTENT: it provably did not arrive, or the vendor de-duplicates.
+        _S.SENT: frozenset({_S.ACCEPTED, _S.INTENT, _S.FAILED, _S.UNKNOWN}),
+        # To UNKNOWN from here on: the vendor no longer knows its own id.
+        _S.ACCEPTED: frozenset(
+            {_S.RUNNING, _S.SUCCEEDED, _S.FAILED, _S.CANCELLING, _S.CANCELLED, _S.UNKNOWN}
+        ),
+        # Back to ACCEPTED: the vendor put it into its queue again.
+        _S.RUNNING: frozenset(
+            {_S.ACCEPTED, _S.SUCCEEDED, _S.FAILED, _S.CANCELLING, _S.CANCELLED, _S.UNKNOWN}
+        ),
+        _S.SUCCEEDED: frozenset({_S.FETCHED}),
+        # Back to SUCCEEDED: the file is gone and is to be fetched again.
+        _S.FETCHED: frozenset({_S.SUCCEEDED}),
+        _S.FAILED: frozenset(),
+        _S.CANCELLING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.UNKNOWN}),
+        _S.CANCELLED: frozenset(),
+        # To INTENT: the user submits anew, or the vendor de-duplicates.
+        _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.INTENT, _S.FAILED, _S.DISCARDED}),
+        _S.DISCARDED: frozenset(),
+    }
+)
+
+# After these the same command makes a new job; in all others it comes back to this one.
+DEAD = frozenset({State.FAILED, State.CANCELLED, State.DISCARDED})
+
+# Nothing more will happen by itself.
+ENDED = DEAD | {State.FETCHED}
+
+# The vendor has it and can be asked for it by its own id.
+AT_VENDOR = frozenset({State.ACCEPTED, State.RUNNING, State.CANCELLING})
+
+
+def can_move(current: State, to: State) -> bool:
+    return to in TRANSITIONS[current]
+
+
+def check_move(current: State, to: State, *, job_id: str | None = None) -> None:
+    """Raise ``TransitionError`` unless the table has a move from ``current`` to ``to``."""
+    if not can_move(current, to):
+        allowed = ", ".join(sorted(state.value for state in TRANSITIONS[current])) or "nothing"
+        raise TransitionError(
+            f"A job that is {current.value} cannot become {to.value}; it can become {allowed}.",
+            field="state",
+            value=to.value,
+            limit=allowed,
+            job_id=job_id,
+        )
