@@ -28,9 +28,10 @@ class Problem:
 
     ``loc`` is the way into the body, without a leading ``"body"``: ``("inputs", "audio")``,
     ``("edit_removal_ranges", 1)``. ``type`` is pydantic's own word where it has one
-    (``missing``, ``literal_error``, ``extra_forbidden``, ``greater_than_equal`` ...) and
-    ``value_error`` for rules that span fields; media that a model refuses has
-    ``file_download_error``, ``unsupported_media`` or ``content_error``. ``input`` is what was sent.
+    (``missing``, ``literal_error``, ``extra_forbidden``, ``greater_than_equal`` ...),
+    ``url_parsing`` and ``url_scheme`` for what is no URL, ``null``, and ``value_error`` for other
+    rules; media that cannot be used has ``unsupported_media``. ``input`` is what was sent, ``None``
+    for a problem of the whole body (``loc`` is then empty).
     """
 
     loc: tuple[str | int, ...]
@@ -39,7 +40,7 @@ class Problem:
     input: Any = None
 
 
-class ContentProblem(Exception):  # noqa: N818 - it is one of the model's answers, not a fault of ours
+class ContentProblem(Exception):
     """The media of an otherwise sound request cannot be used; ``problem`` says why."""
 
     def __init__(self, problem: Problem) -> None:

@@ -1,0 +1,42 @@
+"""Opens what a request named, and answers for it in the model's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ..source import Footage, RecordedSpeech
+from .base import ContentProblem, Problem
+
+Loc = tuple[str | int, ...]
+
+
+@contextmanager
+def refusing(loc: Loc, sent: Any) -> Iterator[None]:
+    """Media that cannot be used inside is the request's fault, at ``loc``."""
+    try:
+        yield
+    except InputError as error:
+        raise ContentProblem(Problem(loc, str(error), "unsupported_media", sent)) from error
+
+
+def open_footage(path: Path, loc: Loc, sent: Any, *, still_allowed: bool = False) -> Footage:
+    """Raises ``ContentProblem`` for a file without pictures, or a still where none is taken."""
+    with refusing(loc, sent):
+        footage = Footage(path)
+    if footage.is_still and not still_allowed:
+        message = "The file is a still image; this model needs a video."
+        raise ContentProblem(Problem(loc, message, "unsupported_media", sent))
+    return footage
+
+
+def open_speech(path: Path, loc: Loc, sent: Any) -> RecordedSpeech:
+    """Raises ``ContentProblem`` for a file without sound."""
+    with refusing(loc, sent):
+        speech = RecordedSpeech.open(path)
+    if speech.sample_count == 0:
+        raise ContentProblem(Problem(loc, "The sound is empty.", "unsupported_media", sent))
+    return speech
