@@ -1,0 +1,72 @@
+"""Whether a file is as long as it says it is: what a broken copy or download lacks."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from .opening import damaged
+
+_MOST_BOXES = 1_000_000
+
+
+def check_whole(path: Path, container: str) -> None:
+    """Raises ``MediaDamaged`` where the container declares more bytes than the file has."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        if container in ("mp4", "mov"):
+            declared = _declared_by_boxes(file, size_bytes)
+        elif container in ("wav", "avi", "webp"):
+            declared = _declared_by_riff(file)
+        elif container in ("matroska", "webm"):
+            declared = _declared_by_segment(file)
+        else:
+            declared = None
+    if declared is not None and declared > size_bytes:
+        raise damaged(path, f"it is cut off after {size_bytes} of {declared} bytes")
+
+
+def _declared_by_boxes(file: BinaryIO, size_bytes: int) -> int | None:
+    at = 0
+    for _ in range(_MOST_BOXES):
+        if at + 8 > size_bytes:
+            break
+        file.seek(at)
+        head = file.read(16)
+        size = int.from_bytes(head[:4], "big")
+        if not all(32 <= byte < 127 or byte == 0xA9 for byte in head[4:8]):
+            break  # trailing bytes that are no box, as some cameras write
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        if size == 0:
+            return None  # to the end of the file, however long
+        if size < 8:
+            break
+        at += size
+    return at
+
+
+def _declared_by_riff(file: BinaryIO) -> int | None:
+    head = file.read(8)
+    if len(head) < 8 or head[:4] != b"RIFF":
+        return None
+    (size,) = struct.unpack("<I", head[4:])
+    # A program that writes to a pipe cannot know the size and puts 0 or the largest number.
+    return None if size == 0 or size >= 0x7FFFFF00 else size + 8
+
+
+def _declared_by_segment(file: BinaryIO) -> int | None:
+    head = file.read(4096)
+    at = head.find(b"\x18\x53\x80\x67")
+    if at < 0 or at + 5 > len(head):
+        return None
+    first = head[at + 4]
+    if first == 0:
+        return None
+    length = 9 - first.bit_length()
+    raw = head[at + 4 : at + 4 + length]
+    value = int.from_bytes(raw, "big") & ((1 << (7 * length)) - 1)
+    if value == (1 << (7 * length)) - 1:
+        return None  # of unknown size: a live recording
+    return at + 4 + length + value

@@ -1,0 +1,178 @@
+"""Pictures out of files: at a constant rate, upright, in RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..model import Clip
+from .digest import stop_if
+from .limits import DEFAULT_LIMITS, MediaLimits
+from .memory import check_memory
+from .opening import damaged, open_media
+from .picture import PictureReader, pick_video
+from .timeline import frame_at
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
+Bytes: TypeAlias = NDArray[np.uint8]
+
+_SEEKABLE = frozenset({"mp4", "mov", "matroska", "webm"})
+
+
+def iterate_pictures(
+    clip: Clip,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> Iterator[VideoFrame]:
+    """Decoded pictures as they are coded, one for each frame ``start <= k < stop``.
+
+    The same picture comes again where it is held. Raises ``MediaDamaged`` where the file has
+    fewer pictures than were counted.
+    """
+    start, stop = check_window(clip, start, stop)
+    if start == stop:
+        return
+    with open_media(clip.path, limits=limits) as container:
+        stream = pick_video(container)
+        if stream is None:
+            raise damaged(clip.path, "its picture track is gone")
+        stream.thread_type = "AUTO"
+        has_sought = start > 0 and clip.container in _SEEKABLE
+        if has_sought:
+            _seek(container, stream, clip, start)
+        pictures = _paced(clip, container, stream, stop, cancel)
+        at, picture = next(pictures)
+        if has_sought and at > start:
+            # The index was wrong about where a picture can be decoded from.
+            container.seek(0)
+            pictures = _paced(clip, container, stream, stop, cancel)
+            at, picture = next(pictures)
+        position = start
+        for next_at, next_picture in pictures:
+            while position < min(next_at, stop):
+                yield picture
+                position += 1
+            if position == stop:
+                return
+            picture = next_picture
+        while position < stop:
+            yield picture
+            position += 1
+
+
+def _paced(
+    clip: Clip, container: InputContainer, stream: VideoStream, stop: int, cancel: Cancel
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Each decoded picture with the frame it begins at."""
+    counted, at = 0, -1
+    for picture in container.decode(stream):
+        stop_if(cancel)
+        stamp = picture.pts if picture.pts is not None else picture.dts
+        if stamp is None or picture.time_base is None:
+            at += 1
+        else:
+            at = frame_at(stamp * picture.time_base - clip.start_seconds, clip.frame_rate)
+        counted += 1
+        yield at, picture
+    if counted == 0 or (clip.is_constant_rate and at < min(stop, clip.frame_count) - 1):
+        raise damaged(
+            clip.path, f"only {max(at + 1, 0)} of {clip.frame_count} frames could be decoded"
+        )
+
+
+def _seek(container: InputContainer, stream: VideoStream, clip: Clip, start: int) -> None:
+    if stream.time_base is None:
+        return
+    seconds = clip.start_seconds + start / clip.frame_rate
+    container.seek((seconds / stream.time_base).__floor__(), stream=stream)
+
+
+def check_window(clip: Clip, start: int, stop: int | None) -> tuple[int, int]:
+    """The half-open window, checked. Raises ``InputError`` where it leaves the clip."""
+    stop = clip.frame_count if stop is None else stop
+    if not 0 <= start <= stop <= clip.frame_count:
+        raise InputError(
+            f"frames [{start}, {stop}) leave the clip, which has {clip.frame_count}.",
+            value=f"[{start}, {stop})",
+            limit=f"0 to {clip.frame_count}",
+            remedy="Name frames inside the clip.",
+        )
+    return start, stop
+
+
+def iterate_frames(
+    clip: Clip,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    crop_to: tuple[int, int] | None = None,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> Iterator[Bytes]:
+    """Frames ``start <= k < stop`` at the clip's constant rate, uint8 [H, W, 3], RGB.
+
+    Rotation is applied, the colour matrix honoured, alpha dropped. One frame is held at a time;
+    a frame must not be written to, since a held one comes again. ``crop_to`` (width, height)
+    cuts off at the right and bottom what an encoder had to add. Raises ``InputError`` for a
+    window outside the clip, ``MediaDamaged``, ``Interrupted``.
+    """
+    width, height = crop_to or (clip.width, clip.height)
+    reader = PictureReader("rgb24")
+    previous: VideoFrame | None = None
+    frame: Bytes = np.empty((0, 0, 3), np.uint8)
+    pictures = iterate_pictures(clip, start=start, stop=stop, limits=limits, cancel=cancel)
+    for picture in pictures:
+        if picture is not previous:
+            frame = reader.read_bytes(picture)[:height, :width]
+            previous = picture
+        yield frame
+
+
+def decode_frames(
+    clip: Clip,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    crop_to: tuple[int, int] | None = None,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> NDArray[np.float32]:
+    """The frames as one float32 array [N, H, W, 3] in 0..1, decoded into place.
+
+    Otherwise as ``iterate_frames``. Raises ``MediaTooLarge`` where it does not fit into free
+    memory.
+    """
+    start, stop = check_window(clip, start, stop)
+    width, height = crop_to or (clip.width, clip.height)
+    width, height = min(width, clip.width), min(height, clip.height)
+    count = stop - start
+    check_memory(
+        count * height * width * 12,
+        f"{clip.path} as {count} frames of {width}x{height}",
+        "Decode fewer frames or scale the clip down; as a file it needs no such memory.",
+    )
+    frames = np.empty((count, height, width, 3), np.float32)
+    reader = PictureReader("gbrpf32le")
+    previous: VideoFrame | None = None
+    pictures = iterate_pictures(clip, start=start, stop=stop, limits=limits, cancel=cancel)
+    with closing(pictures):  # type: ignore[type-var]
+        for index, picture in enumerate(pictures):
+            if picture is previous:
+                frames[index] = frames[index - 1]
+            else:
+                reader.read_floats(picture, frames[index])
+                previous = picture
+    return frames

@@ -1,0 +1,179 @@
+"""The only place where media are opened for reading, and where FFmpeg's errors become ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from ..errors import InputError, MediaDamaged, MediaTooLarge, VisemeError
+from .limits import DEFAULT_LIMITS, MediaLimits
+from .sniff import sniff
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+# Never a playlist, a concatenation or a pattern of images: those read other files and networks.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,mp3,ogg,flac,aac,png_pipe,jpeg_pipe,webp_pipe"
+)
+_DEMUXERS = {
+    "mp4": "mov",
+    "mov": "mov",
+    "matroska": "matroska",
+    "webm": "matroska",
+    "avi": "avi",
+    "wav": "wav",
+    "mp3": "mp3",
+    "flac": "flac",
+    "ogg": "ogg",
+    "aac": "aac",
+    "png": "png_pipe",
+    "jpeg": "jpeg_pipe",
+    "webp": "webp_pipe",
+}
+_TAKEN = "mp4, mov, mkv, webm, avi, wav, mp3, flac, ogg, m4a, aac, png, jpeg or webp"
+
+
+def identify(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> str:
+    """The container of a file that may be opened.
+
+    Raises ``InputError`` (no such file, a folder, not readable), ``MediaDamaged`` (empty, not a
+    medium) and ``MediaTooLarge``.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, not a file.", value=path, remedy="Name a file.")
+        size_bytes = path.stat().st_size
+        container = sniff(path) if size_bytes else None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is not a path: {error}.", remedy="Name a file.") from error
+    if size_bytes == 0:
+        raise MediaDamaged(
+            f"{path} is empty (0 bytes).", value=path, remedy="Copy or export it again."
+        )
+    if size_bytes > limits.max_bytes:
+        raise MediaTooLarge(
+            f"{path} is {size_bytes} bytes; at most {limits.max_bytes} are read.",
+            value=size_bytes,
+            limit=limits.max_bytes,
+            remedy="Cut or compress it first.",
+        )
+    if container is None:
+        raise MediaDamaged(
+            f"{path} is not a video, sound or picture file, whatever its name says.",
+            value=path,
+            limit=_TAKEN,
+            remedy=f"Give a file whose content is {_TAKEN}.",
+        )
+    return container
+
+
+@contextmanager
+def open_media(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> Iterator[InputContainer]:
+    """Open a local file for demuxing, with nothing but files and known formats allowed.
+
+    Raises what ``identify`` raises; within the block FFmpeg's errors become ``MediaDamaged`` and
+    ``MediaTooLarge``.
+    """
+    path = Path(path)
+    kind = identify(path, limits=limits)
+    with translated(path):
+        container = av.open(
+            f"file:{path.absolute()}",
+            "r",
+            format=_DEMUXERS[kind],
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+        try:
+            _check_streams(path, container, limits)
+            yield container
+        finally:
+            container.close()
+
+
+def _check_streams(path: Path, container: InputContainer, limits: MediaLimits) -> None:
+    if len(container.streams) > limits.max_streams:
+        raise MediaTooLarge(
+            f"{path} has {len(container.streams)} streams; at most {limits.max_streams} are read.",
+            value=len(container.streams),
+            limit=limits.max_streams,
+            remedy="Export it with one picture and one sound track.",
+        )
+    for stream in container.streams.video:
+        if not has_decoder(stream):
+            continue
+        check_picture_size(path, stream.width, stream.height, limits)
+        stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+
+
+def has_decoder(stream: Stream) -> bool:
+    """Whether FFmpeg can decode the stream; its stubs deny that it may not."""
+    return getattr(stream, "codec_context", None) is not None
+
+
+def check_picture_size(path: Path, width: int, height: int, limits: MediaLimits) -> None:
+    """Raises ``MediaTooLarge`` where a picture has more pixels than the limit."""
+    if width * height > limits.max_pixels:
+        raise MediaTooLarge(
+            f"{path} is {width}x{height}; at most {limits.max_pixels} pixels are read.",
+            value=f"{width}x{height}",
+            limit=limits.max_pixels,
+            remedy="Scale it down first.",
+        )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what FFmpeg and the system raise while reading ``path`` into our errors."""
+    try:
+        yield
+    except VisemeError:
+        raise
+    except MemoryError as error:
+        raise MediaTooLarge(
+            f"{path} needs more memory than there is.",
+            value=path,
+            remedy="Close other programs, or cut or scale the clip down.",
+        ) from error
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
+        raise damaged(path, "its content cannot be read") from error
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.EACCES):
+            raise _unreadable(path, error) from error
+        raise damaged(path, error.strerror or "its content cannot be read") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (IndexError, UnicodeDecodeError, EOFError) as error:
+        raise damaged(path, "its content cannot be read") from error
+
+
+def damaged(path: Path, what: str) -> MediaDamaged:
+    """The error for a file that is broken; ``what`` says how, without a full stop."""
+    return MediaDamaged(
+        f"{path} is damaged: {what}.",
+        value=path,
+        remedy="Copy it again from its source, or export it anew.",
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return InputError(f"{path}: no such file.", value=path, remedy="Check the path.")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return InputError(
+        f"{path} cannot be read: {reason}.",
+        value=path,
+        remedy="Check that the file may be read.",
+    )

@@ -1,0 +1,125 @@
+"""One decoded picture: which stream it is in, how it is turned, and its colours as RGB."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from .opening import has_decoder
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.sidedata.sidedata import SideData
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_RGB = 0  # AVCOL_SPC_RGB
+_HD_LINES = 720
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How coded pixels become upright ones: transposed first, then mirrored."""
+
+    is_transposed: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @property
+    def degrees(self) -> int:
+        """Clockwise turn, where it is no mirror image: 0, 90, 180 or 270."""
+        turns = {
+            (False, False, False): 0,
+            (True, True, False): 90,
+            (False, True, True): 180,
+            (True, False, True): 270,
+        }
+        return turns.get((self.is_transposed, self.mirror_x, self.mirror_y), 0)
+
+    @property
+    def is_upright(self) -> bool:
+        return self == Orientation()
+
+    def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """A view of [H, W, ...] turned upright."""
+        if self.is_transposed:
+            pixels = pixels.swapaxes(0, 1)
+        if self.mirror_x:
+            pixels = pixels[:, ::-1]
+        if self.mirror_y:
+            pixels = pixels[::-1]
+        return pixels
+
+
+def orientation_of(picture: VideoFrame) -> Orientation:
+    """From the display matrix, which maps coded (x, y) to x' = a x + c y, y' = b x + d y."""
+    matrix = cast("SideData | None", picture.side_data.get("DISPLAYMATRIX"))
+    if matrix is None:
+        return Orientation()
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
+    return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
+
+
+def pick_video(container: InputContainer) -> VideoStream | None:
+    """The first picture track that is not a cover image and can be decoded."""
+    for stream in container.streams.video:
+        if has_decoder(stream) and not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def matrix_of(picture: VideoFrame) -> int | None:
+    """The colour matrix to assume where the file names none; ``None`` where it does."""
+    if picture.colorspace != _UNSPECIFIED:
+        return None
+    # As players do: untagged HD is BT.709, untagged SD is BT.601.
+    is_hd = min(picture.width, picture.height) >= _HD_LINES or picture.width >= 1280
+    return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
+
+
+class PictureReader:
+    """Turns pictures upright and into RGB; every picture gets the size of the first."""
+
+    def __init__(self, layout: Literal["rgb24", "gbrpf32le"]) -> None:
+        self._layout = layout
+        self._reformatter = VideoReformatter()
+        self._size: tuple[int, int] | None = None
+
+    def _convert(self, picture: VideoFrame) -> VideoFrame:
+        if self._size is None:
+            self._size = (picture.width, picture.height)
+        is_bytes = self._layout == "rgb24"
+        return self._reformatter.reformat(
+            picture,
+            width=self._size[0],
+            height=self._size[1],
+            format=self._layout,
+            src_colorspace=matrix_of(picture),
+            interpolation=_EXACT if is_bytes else None,
+        )
+
+    def read_bytes(self, picture: VideoFrame) -> NDArray[np.uint8]:
+        """uint8 [H, W, 3]."""
+        pixels = self._convert(picture).to_ndarray()
+        return np.ascontiguousarray(orientation_of(picture).apply(pixels))
+
+    def read_floats(self, picture: VideoFrame, out: NDArray[np.float32]) -> None:
+        """Into float32 [H, W, 3] in 0..1; what is over at the right and bottom is left out."""
+        converted = self._convert(picture)
+        orientation = orientation_of(picture)
+        height, width = out.shape[:2]
+        for plane, channel in zip(converted.planes, (1, 2, 0), strict=True):
+            rows = np.frombuffer(memoryview(plane), np.float32).reshape(-1, plane.line_size // 4)
+            pixels = rows[: converted.height, : converted.width]
+            out[:, :, channel] = orientation.apply(pixels)[:height, :width]
+        np.clip(out, 0, 1, out=out)

@@ -1,0 +1,70 @@
+"""Float frames to bytes: clamped, rounded half up, padded to even sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+
+def to_array(values: Any) -> NDArray[Any]:
+    """A numpy view of an array or of a tensor, wherever that lives."""
+    if hasattr(values, "detach"):
+        values = values.detach()
+        if not str(values.dtype).endswith(("float32", "float64", "uint8")):
+            values = values.float()
+        values = values.cpu().numpy()
+    return np.asarray(values)
+
+
+class FrameBytes:
+    """Turns frames into RGB bytes of even size, in buffers of its own that are used again."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+        self.even_width = width + width % 2
+        self.even_height = height + height % 2
+        self._scratch: NDArray[np.float32] | None = None
+        self._bytes = np.empty((self.even_height, self.even_width, 3), np.uint8)
+
+    def from_floats(self, frame: NDArray[Any]) -> NDArray[np.uint8]:
+        """[H, W, C >= 3] in 0..1; NaN becomes 0, what is out of range is clamped."""
+        self._check(frame)
+        if self._scratch is None:
+            self._scratch = np.empty((self.height, self.width, 3), np.float32)
+        scratch = self._scratch
+        with np.errstate(all="ignore"):
+            np.multiply(frame[..., :3], np.float32(255), out=scratch, casting="same_kind")
+            scratch += np.float32(0.5)
+            np.fmax(scratch, np.float32(0), out=scratch)
+            np.fmin(scratch, np.float32(255), out=scratch)
+        np.copyto(self._bytes[: self.height, : self.width], scratch, casting="unsafe")
+        return self._padded()
+
+    def from_bytes(self, frame: NDArray[Any]) -> NDArray[np.uint8]:
+        """[H, W, C >= 3] of uint8."""
+        self._check(frame)
+        self._bytes[: self.height, : self.width] = frame[..., :3]
+        return self._padded()
+
+    def _padded(self) -> NDArray[np.uint8]:
+        if self.even_width != self.width:
+            self._bytes[:, self.width :] = self._bytes[:, self.width - 1 : self.width]
+        if self.even_height != self.height:
+            self._bytes[self.height :] = self._bytes[self.height - 1 : self.height]
+        return self._bytes
+
+    def _check(self, frame: NDArray[Any]) -> None:
+        is_right = frame.ndim == 3 and frame.shape[:2] == (self.height, self.width)
+        if not is_right or frame.shape[2] < 3:
+            raise InputError(
+                f"a frame has the shape {list(frame.shape)}; this video takes "
+                f"[{self.height}, {self.width}, 3].",
+                value=list(frame.shape),
+                limit=[self.height, self.width, 3],
+                remedy="Give all frames the same size, with three colour channels.",
+            )

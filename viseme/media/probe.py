@@ -1,0 +1,279 @@
+"""What a file really holds: counted, never taken from a header."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import numpy as np
+
+from ..errors import InputError, MediaDamaged, MediaTooLarge
+from ..model import Clip, Recording, Sound
+from .digest import digest_file, stop_if
+from .extent import check_whole
+from .limits import DEFAULT_LIMITS, MediaLimits
+from .opening import check_picture_size, damaged, has_decoder, identify, open_media
+from .picture import orientation_of, pick_video
+from .sniff import SOUND_CONTAINERS, STILLS
+from .timeline import find_pace
+from .track import SoundTrack
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
+
+_NEEDS_KEY = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
+_MOST_PACKETS_TO_FIRST_PICTURE = 512
+
+
+@dataclass(slots=True)
+class _PictureScan:
+    """Counts the packets of a picture track and decodes its first picture."""
+
+    path: Path
+    stream: VideoStream
+    limits: MediaLimits
+    stamps: array[int] = field(default_factory=lambda: array("q"))
+    last_stamp: int = 0
+    last_duration: int = 0
+    first_picture: VideoFrame | None = None
+    seen_packets: int = 0
+    has_key: bool = False
+
+    def push(self, packet: Packet[VideoStream]) -> None:
+        self.seen_packets += 1
+        self._decode_first(packet)
+        if packet.is_discard or not self._is_shown(packet):
+            return
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            stamp = self.last_stamp + max(self.last_duration, 1) if self.stamps else 0
+        if not self.stamps or stamp >= self.last_stamp:
+            self.last_stamp, self.last_duration = stamp, packet.duration or 0
+        self.stamps.append(stamp)
+        if len(self.stamps) > self.limits.max_frames:
+            raise MediaTooLarge(
+                f"{self.path} has more than {self.limits.max_frames} frames.",
+                limit=self.limits.max_frames,
+                remedy="Cut it first.",
+            )
+
+    def _is_shown(self, packet: Packet[VideoStream]) -> bool:
+        codec = self.stream.codec_context.codec.canonical_name
+        if codec == "vp8" and not bytes(packet)[0] & 0x10:
+            return False  # a reference picture that is never shown
+        if packet.is_keyframe or codec not in _NEEDS_KEY:
+            self.has_key = True
+        # Before the first key picture nothing can be decoded.
+        return self.has_key
+
+    def _decode_first(self, packet: Packet[VideoStream]) -> None:
+        if self.first_picture is None and self.seen_packets <= _MOST_PACKETS_TO_FIRST_PICTURE:
+            for picture in self.stream.codec_context.decode(packet):
+                self.first_picture = picture
+                return
+
+    def flush(self) -> None:
+        if self.first_picture is None and self.seen_packets:
+            for picture in self.stream.codec_context.decode(None):
+                self.first_picture = picture
+                return
+
+
+def probe_clip(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None) -> Clip:
+    """Read a video or still image whole (without decoding its pictures) and say what it is.
+
+    Frames are counted by their packets and judged by their times; the sound is counted by
+    decoding it. Memory does not grow with the file. Raises ``InputError`` (no such file, only
+    sound in it), ``MediaDamaged`` (not a video, empty, cut off, without frames),
+    ``MediaTooLarge`` and ``Interrupted``.
+    """
+    path = Path(path)
+    container_name = identify(path, limits=limits)
+    if container_name in SOUND_CONTAINERS:
+        raise _only_sound(path)
+    check_whole(path, container_name)
+    with open_media(path, limits=limits) as container:
+        stream = pick_video(container)
+        if stream is None:
+            if container.streams.audio:
+                raise _only_sound(path)
+            raise MediaDamaged(
+                f"{path} has no picture track that can be decoded.",
+                value=path,
+                remedy="Export it as H.264 in mp4.",
+            )
+        scan = _PictureScan(path, stream, limits)
+        track = _track_of(path, container_name, container)
+        _scan(container, scan, track, cancel)
+        clip = _clip_of(path, container_name, scan, track)
+    _check_length(path, clip.seconds, limits)
+    digest = digest_file(path, cancel=cancel)
+    return _with_digest(clip, digest)
+
+
+def probe_speech(
+    path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+) -> Recording:
+    """Read a sound file, or the sound track of a video, whole and say what it is.
+
+    Samples are counted by decoding, codec padding left out. Raises as ``probe_clip`` does, and
+    ``InputError`` where there is no sound.
+    """
+    path = Path(path)
+    container_name = identify(path, limits=limits)
+    if container_name in STILLS:
+        raise _without_sound(path)
+    check_whole(path, container_name)
+    with open_media(path, limits=limits) as container:
+        track = _track_of(path, container_name, container)
+        if track is None:
+            raise _without_sound(path)
+        has_video = pick_video(container) is not None
+        _scan(container, None, track, cancel)
+    if track.sample_count == 0:
+        raise MediaDamaged(
+            f"{path} has a sound track without a single sample.",
+            value=path,
+            remedy="Export it again.",
+        )
+    sound = _sound_of(track, track.start_seconds)
+    _check_length(path, sound.seconds, limits)
+    digest = digest_file(path, cancel=cancel)
+    return Recording(path, digest, path.stat().st_size, container_name, sound, has_video)
+
+
+def _track_of(path: Path, container_name: str, container: InputContainer) -> SoundTrack | None:
+    for stream in container.streams.audio:
+        if has_decoder(stream):
+            return SoundTrack(path, container_name, stream)
+    return None
+
+
+def _scan(
+    container: InputContainer,
+    scan: _PictureScan | None,
+    track: SoundTrack | None,
+    cancel: Cancel,
+) -> None:
+    streams: list[Stream] = []
+    if scan is not None:
+        streams.append(scan.stream)
+    if track is not None:
+        streams.append(track.stream)
+    for packet in container.demux(*streams):
+        stop_if(cancel)
+        if scan is not None and packet.stream_index == scan.stream.index:
+            if packet.size:
+                scan.push(cast("Packet[VideoStream]", packet))
+        elif track is not None:
+            for _ in track.push(cast("Packet[AudioStream]", packet) if packet.size else None):
+                pass
+    if scan is not None:
+        scan.flush()
+
+
+def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTrack | None) -> Clip:
+    stream, picture = scan.stream, scan.first_picture
+    if not scan.stamps:
+        raise MediaDamaged(
+            f"{path} has a picture track without a single frame.",
+            value=path,
+            remedy="Give a video with frames.",
+        )
+    if picture is None or stream.time_base is None:
+        raise damaged(path, "not one of its frames can be decoded")
+    check_picture_size(path, picture.width, picture.height, scan.limits)
+    is_still = container_name in STILLS
+    stamps = np.frombuffer(scan.stamps, np.int64).copy()
+    stamps.sort()
+    pace = find_pace(
+        stamps,
+        stream.time_base,
+        scan.last_duration,
+        (stream.average_rate, stream.guessed_rate, stream.base_rate),
+    )
+    first_seconds = Fraction(0) if is_still else int(stamps[0]) * stream.time_base
+    orientation = orientation_of(picture)
+    width, height = picture.width, picture.height
+    if orientation.is_transposed:
+        width, height = height, width
+    has_sound = track is not None and track.sample_count > 0
+    return Clip(
+        path=path,
+        digest="",
+        size_bytes=path.stat().st_size,
+        container=container_name,
+        codec=stream.codec_context.codec.canonical_name,
+        pixel_format=picture.format.name,
+        width=width,
+        height=height,
+        frame_rate=Fraction(1) if is_still else pace.rate,
+        frame_count=1 if is_still else pace.frame_count,
+        is_constant_rate=True if is_still else pace.is_constant,
+        is_still=is_still,
+        has_alpha=_has_alpha(picture),
+        rotation_degrees=orientation.degrees,
+        start_seconds=first_seconds,
+        sound=_sound_of(track, track.start_seconds - first_seconds)
+        if track is not None and has_sound
+        else None,
+    )
+
+
+def _sound_of(track: SoundTrack, start_seconds: Fraction) -> Sound:
+    return Sound(
+        track.codec,
+        track.sample_rate,
+        track.channels,
+        track.sample_count,
+        start_seconds,
+    )
+
+
+def _has_alpha(picture: VideoFrame) -> bool:
+    name = picture.format.name
+    return name.startswith(("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8"))
+
+
+def _with_digest(clip: Clip, digest: str) -> Clip:
+    return replace(clip, digest=digest)
+
+
+def _check_length(path: Path, seconds: Fraction, limits: MediaLimits) -> None:
+    if seconds > limits.max_seconds:
+        raise MediaTooLarge(
+            f"{path} is {math.ceil(seconds)} s long; at most {limits.max_seconds} s are read.",
+            value=math.ceil(seconds),
+            limit=limits.max_seconds,
+            remedy="Cut it first.",
+        )
+
+
+def _only_sound(path: Path) -> InputError:
+    return InputError(
+        f"{path} has sound but no picture.",
+        field="--video",
+        value=path,
+        remedy="Give it as --audio, and a video or image as --video.",
+    )
+
+
+def _without_sound(path: Path) -> InputError:
+    return InputError(
+        f"{path} has no sound.",
+        field="--audio",
+        value=path,
+        remedy="Give a file with a sound track as --audio.",
+    )

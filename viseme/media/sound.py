@@ -1,0 +1,174 @@
+"""Sound out of files: float32 in -1..1, to the sample, placed by its times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MediaDamaged
+from ..model import Clip, Recording
+from .digest import stop_if
+from .limits import DEFAULT_LIMITS, MediaLimits
+from .memory import check_memory
+from .opening import has_decoder, open_media
+from .sniff import sniff
+from .timeline import round_half_up
+from .track import SoundTrack
+
+Samples: TypeAlias = NDArray[np.float32]
+SoundSource: TypeAlias = "Path | Clip | Recording"
+Cancel: TypeAlias = "Callable[[], bool] | None"
+
+
+def path_of(source: SoundSource) -> Path:
+    return source.path if isinstance(source, (Clip, Recording)) else Path(source)
+
+
+class SoundReader:
+    """The first sound track of a file, in pieces. ``sample_rate`` is known once it iterates.
+
+    The sound of a ``Clip`` begins with its first picture: later sound is preceded by silence,
+    earlier sound is cut off. That of a ``Recording`` or path begins with its first sample.
+    """
+
+    def __init__(
+        self,
+        source: SoundSource,
+        *,
+        limits: MediaLimits = DEFAULT_LIMITS,
+        cancel: Cancel = None,
+    ) -> None:
+        self.path = path_of(source)
+        self._origin = source.start_seconds if isinstance(source, Clip) else None
+        self._limits = limits
+        self._cancel = cancel
+        self.sample_rate = 0
+        self.channels = 0
+
+    def __iter__(self) -> Iterator[Samples]:
+        with open_media(self.path, limits=self._limits) as container:
+            stream = container.streams.audio[0] if container.streams.audio else None
+            if stream is None or not has_decoder(stream):
+                raise no_sound(self.path)
+            track = SoundTrack(self.path, sniff(self.path) or "", stream)
+            skip: int | None = None
+            for packet in container.demux(stream):
+                stop_if(self._cancel)
+                for piece in track.push(packet if packet.size else None):
+                    self.sample_rate, self.channels = track.sample_rate, track.channels
+                    if skip is None:
+                        skip = self._lead(track)
+                        if skip < 0:
+                            yield from silence(track.channels, -skip)
+                            skip = 0
+                    if piece.silence:
+                        yield from silence(track.channels, piece.silence)
+                    samples = piece.samples()
+                    cut = min(skip, samples.shape[1])
+                    skip -= cut
+                    if cut < samples.shape[1]:
+                        yield samples[:, cut:]
+            if skip is None:
+                raise no_sound(self.path)
+
+    def _lead(self, track: SoundTrack) -> int:
+        """Samples to cut off at the beginning, or silence to put there where negative."""
+        if self._origin is None:
+            return 0
+        return round_half_up((self._origin - track.start_seconds) * track.sample_rate)
+
+
+def silence(channels: int, sample_count: int) -> Iterator[Samples]:
+    """Zeros, float32 [channels, n], in pieces of at most 65536."""
+    while sample_count > 0:
+        size = min(sample_count, 65536)
+        yield np.zeros((channels, size), np.float32)
+        sample_count -= size
+
+
+def no_sound(path: Path) -> MediaDamaged:
+    return MediaDamaged(
+        f"{path} has no sound that can be decoded.",
+        value=path,
+        remedy="Give a file with a sound track.",
+    )
+
+
+def iterate_sound(
+    source: SoundSource,
+    *,
+    start_seconds: Fraction | None = None,
+    stop_seconds: Fraction | None = None,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> Iterator[tuple[Samples, int]]:
+    """``(float32 [C, n], sample_rate)`` in pieces, for sound longer than memory.
+
+    Times count from the first picture of a ``Clip``, else from the first sample. With
+    ``stop_seconds`` the sound is padded with silence up to it; the ends fall on the nearest
+    sample. Raises ``MediaDamaged`` where there is no sound, and ``Interrupted``.
+    """
+    reader = SoundReader(source, limits=limits, cancel=cancel)
+    at, start, stop = 0, 0, None
+    for piece in reader:
+        if at == 0:
+            start = round_half_up((start_seconds or Fraction(0)) * reader.sample_rate)
+            if stop_seconds is not None:
+                stop = max(round_half_up(stop_seconds * reader.sample_rate), start)
+        first = max(start - at, 0)
+        last = piece.shape[1] if stop is None else min(stop - at, piece.shape[1])
+        at += piece.shape[1]
+        if first < last:
+            yield piece[:, first:last], reader.sample_rate
+        if stop is not None and at >= stop:
+            return
+    if stop is not None:
+        for piece in silence(reader.channels, stop - max(at, start)):
+            yield piece, reader.sample_rate
+
+
+def decode_sound(
+    source: SoundSource,
+    *,
+    start_seconds: Fraction | None = None,
+    stop_seconds: Fraction | None = None,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> tuple[Samples, int]:
+    """The sound as ``(float32 [1, C, S] in -1..1, sample_rate)``; window as ``iterate_sound``.
+
+    Raises ``MediaDamaged`` where there is no sound, ``MediaTooLarge`` where it does not fit into
+    memory, and ``Interrupted``.
+    """
+    pieces: list[Samples] = []
+    rate, held_bytes = 0, 0
+    for piece, rate in iterate_sound(  # noqa: B007
+        source,
+        start_seconds=start_seconds,
+        stop_seconds=stop_seconds,
+        limits=limits,
+        cancel=cancel,
+    ):
+        pieces.append(piece)
+        held_bytes += piece.nbytes
+        if len(pieces) % 4096 == 0:
+            check_memory(held_bytes, "the sound", "Decode a part of it, or read it in pieces.")
+    if not pieces:
+        if start_seconds is None and stop_seconds is None:
+            raise no_sound(path_of(source))
+        reader = SoundReader(source, limits=limits, cancel=cancel)
+        next(iter(reader))
+        return np.zeros((1, reader.channels, 0), np.float32), reader.sample_rate
+    whole = np.empty((1, pieces[0].shape[0], sum(p.shape[1] for p in pieces)), np.float32)
+    at = 0
+    pieces.reverse()
+    while pieces:
+        piece = pieces.pop()
+        whole[0, :, at : at + piece.shape[1]] = piece
+        at += piece.shape[1]
+    return whole, rate

@@ -1,0 +1,126 @@
+"""A sound track, packet by packet: decoded, placed by its times, without codec padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from .opening import damaged
+from .sniff import SOUND_CONTAINERS
+from .timeline import round_half_up
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.packet import Packet
+
+# Rounded times (Matroska's milliseconds) are no gaps; a lost packet is 20 ms and more.
+_LEAST_GAP = Fraction(15, 1000)
+# Tags and cut-off frames stand at the ends of bare MPEG and ADTS streams.
+_FORGIVING = frozenset({"mp3", "aac"})
+_FULL_SCALE = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``silence`` samples without sound, then the first ``sample_count`` samples of ``frame``."""
+
+    frame: AudioFrame
+    silence: int
+    sample_count: int
+
+    def samples(self) -> NDArray[np.float32]:
+        """float32 [C, sample_count], in -1..1, the silence left out."""
+        return to_float(self.frame)[:, : self.sample_count]
+
+
+class SoundTrack:
+    """Decodes one stream. ``sample_count`` grows; rate and channels are known after a piece."""
+
+    def __init__(self, path: Path, container: str, stream: AudioStream) -> None:
+        self.path = path
+        self.codec = codec_name(stream)
+        self.sample_rate = 0
+        self.channels = 0
+        self.sample_count = 0
+        self.start_seconds = Fraction(0)
+        self.stream = stream
+        # A bare sound file begins with its first sample; times there only tell of priming.
+        self._is_placed = container not in SOUND_CONTAINERS
+        self._has_exact_durations = container in ("mp4", "mov")
+        self._is_forgiving = container in _FORGIVING
+
+    def push(self, packet: Packet[AudioStream] | None) -> Iterator[Piece]:
+        """The sound in one packet; ``None`` flushes the decoder."""
+        if packet is not None and packet.size == 0:
+            return
+        try:
+            frames = self.stream.codec_context.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.error.InvalidDataError:
+            if self._is_forgiving:
+                return
+            raise
+        for frame in frames:
+            piece = self._place(frame, packet)
+            if piece is not None:
+                yield piece
+
+    def _place(self, frame: AudioFrame, packet: Packet[AudioStream] | None) -> Piece | None:
+        count = frame.samples
+        if packet is not None and self._has_exact_durations and packet.duration:
+            # The last packet of a track is shorter than what the decoder makes of it.
+            shown = packet.duration * packet.time_base * frame.sample_rate
+            count = min(count, max(round_half_up(shown), 0))
+        if count <= 0:
+            return None
+        channels = len(frame.layout.channels)
+        start = self._start_of(frame)
+        if self.sample_rate == 0:
+            self.sample_rate, self.channels = frame.sample_rate, channels
+            self.start_seconds = start if start is not None else Fraction(0)
+        elif (frame.sample_rate, channels) != (self.sample_rate, self.channels):
+            raise damaged(self.path, "its sound changes sample rate or channels on the way")
+        silence = self._gap_before(start)
+        self.sample_count += silence + count
+        return Piece(frame, silence, count)
+
+    def _start_of(self, frame: AudioFrame) -> Fraction | None:
+        if not self._is_placed or frame.pts is None or frame.time_base is None:
+            return None
+        return frame.pts * frame.time_base
+
+    def _gap_before(self, start: Fraction | None) -> int:
+        if start is None or self.sample_count == 0:
+            return 0
+        gap = start - self.start_seconds - Fraction(self.sample_count, self.sample_rate)
+        return round_half_up(gap * self.sample_rate) if gap >= _LEAST_GAP else 0
+
+
+def codec_name(stream: AudioStream) -> str:
+    """The codec, not the decoder: mp3 rather than mp3float."""
+    name = stream.codec_context.codec.canonical_name
+    return str(name)
+
+
+def to_float(frame: AudioFrame) -> NDArray[np.float32]:
+    """float32 [C, S] in -1..1 from any of FFmpeg's sample formats."""
+    kind = frame.format.name
+    raw: NDArray[Any] = frame.to_ndarray()
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, len(frame.layout.channels)).T
+    base = kind.removesuffix("p")
+    if base == "u8":
+        return (raw.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if base in _FULL_SCALE:
+        raw = raw.astype(np.float32) / np.float32(_FULL_SCALE[base])
+    floats: NDArray[np.float32] = raw.astype(np.float32, copy=False)
+    return floats

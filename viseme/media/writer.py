@@ -1,0 +1,314 @@
+"""Videos into files: streamed frame by frame, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .digest import stop_if
+from .partfile import commit_part, part_path, translated_writes
+from .picture import matrix_of
+from .pixels import FrameBytes, to_array
+from .sound_stream import SoundStream
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
+
+_BT709 = 1  # AVCOL_*_BT709
+_LIMITED = int(ColorRange.MPEG)
+_CODECS = {"mp4": "libx264", "mov": "libx264", "webm": "libvpx-vp9"}
+_SOUND_CODECS = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
+# libvpx's scale of quality is wider than x264's.
+_VP9_CRF_OFFSET = 11
+_VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeSettings:
+    """``crf`` is x264's (lower is better); ``bit_rate`` (bits a second) replaces it.
+
+    ``sound_bit_rate`` is in bits a second for the whole track; by default 96 kbit a channel.
+    """
+
+    preset: str = "veryfast"
+    crf: int = 20
+    bit_rate: int | None = None
+    sound_bit_rate: int | None = None
+
+
+DEFAULT_SETTINGS = EncodeSettings()
+
+
+class ClipWriter:
+    """Writes one video: H.264 and AAC in mp4 or mov, VP9 and Opus in webm.
+
+    4:2:0, BT.709, limited range, tagged so. Odd sizes are padded to even ones by repeating the
+    last column and row. ``sound`` is (sample_rate, channels). The file appears under its name
+    when the block ends well; otherwise nothing is left. Raises ``LocalError`` where it cannot be
+    written (a full disk) or encoded, ``InputError`` for frames of another size.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        frame_rate: Fraction,
+        container: str = "mp4",
+        sound: tuple[int, int] | None = None,
+        settings: EncodeSettings = DEFAULT_SETTINGS,
+        cancel: Cancel = None,
+    ) -> None:
+        self.path = Path(path)
+        self.frame_count = 0
+        if container not in _CODECS:
+            raise InputError(
+                f"{container} is not written here.",
+                value=container,
+                limit="mp4, mov or webm",
+                remedy="Choose mp4, mov or webm.",
+            )
+        if width < 1 or height < 1 or frame_rate <= 0:
+            raise InputError(
+                f"a video of {width}x{height} at {frame_rate} frames a second cannot be written.",
+                remedy="Give a positive size and rate.",
+            )
+        self._container_name = container
+        self._frame_rate = Fraction(frame_rate)
+        self._bytes = FrameBytes(width, height)
+        self._settings = settings
+        self._cancel = cancel
+        self._reformatter = VideoReformatter()
+        self._part = part_path(self.path)
+        self._sound_format = sound
+        self._container: OutputContainer | None = None
+        self._video: VideoStream
+        self._sound: SoundStream | None = None
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """Width and height as coded: even."""
+        return self._bytes.even_width, self._bytes.even_height
+
+    def __enter__(self) -> ClipWriter:
+        try:
+            with translated_writes(self.path):
+                self._open()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                with translated_writes(self.path):
+                    self._finish()
+        finally:
+            self._discard()
+
+    def write_frame(self, frame: NDArray[np.uint8]) -> None:
+        """One frame, uint8 [H, W, 3 or 4]; alpha is dropped."""
+        self._write_bytes(self._bytes.from_bytes(np.asarray(frame)))
+
+    def write_frames(self, frames: Any) -> None:
+        """A chunk [n, H, W, 3 or 4] in 0..1 (array or tensor); NaN is 0, the rest is clamped."""
+        for index in range(len(frames)):
+            frame = to_array(frames[index])
+            if frame.dtype == np.uint8:
+                self.write_frame(frame)
+            else:
+                self._write_bytes(self._bytes.from_floats(frame))
+
+    def write_picture(self, picture: VideoFrame) -> None:
+        """A decoded picture, upright and of this video's coded size or to be scaled to it."""
+        width, height = self.coded_size
+        converted = self._reformatter.reformat(
+            picture,
+            width=width,
+            height=height,
+            format="yuv420p",
+            src_colorspace=matrix_of(picture),
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=_LIMITED,
+        )
+        if converted is picture:
+            # Its time belongs to the source; the pixels are the same.
+            converted = self._reformatter.reformat(picture, format="yuv420p", width=width)
+        self._encode(converted)
+
+    def write_sound(self, samples: Any) -> None:
+        """float32 [C, n] in -1..1 (array or tensor); may come before, between or after frames."""
+        if self._sound is None:
+            raise InputError(
+                f"{self.path} was begun without sound.", remedy="Name its rate and channels."
+            )
+        stop_if(self._cancel)
+        with translated_writes(self.path):
+            self._sound.write(to_array(samples))
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        options = {"movflags": "+faststart"} if self._container_name in ("mp4", "mov") else {}
+        self._container = av.open(
+            f"file:{self._part.absolute()}", "w", format=self._container_name, options=options
+        )
+        self._video = self._add_video(self._container)
+        if self._sound_format is not None:
+            rate, channels = self._sound_format
+            self._sound = SoundStream(
+                self._container,
+                _SOUND_CODECS[self._container_name],
+                rate,
+                channels,
+                self._settings.sound_bit_rate,
+            )
+
+    def _add_video(self, container: OutputContainer) -> VideoStream:
+        stream = cast(
+            "VideoStream",
+            container.add_stream(
+                _CODECS[self._container_name],
+                rate=self._frame_rate,
+                options=self._codec_options(),
+            ),
+        )
+        stream.width, stream.height = self.coded_size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / self._frame_rate
+        context.thread_type = "FRAME"
+        context.thread_count = 0
+        context.color_range = _LIMITED
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        if self._settings.bit_rate is not None:
+            context.bit_rate = self._settings.bit_rate
+        return stream
+
+    def _codec_options(self) -> dict[str, str]:
+        settings = self._settings
+        if self._container_name == "webm":
+            speed = _VP9_SPEED.get(settings.preset, 3)
+            options = {"deadline": "realtime", "cpu-used": str(speed), "row-mt": "1"}
+            if settings.bit_rate is None:
+                options |= {"crf": str(min(settings.crf + _VP9_CRF_OFFSET, 63)), "b": "0"}
+            return options
+        options = {"preset": settings.preset}
+        if settings.bit_rate is None:
+            options["crf"] = str(settings.crf)
+        else:
+            options |= {
+                "maxrate": str(settings.bit_rate * 3 // 2),
+                "bufsize": str(settings.bit_rate * 2),
+            }
+        return options
+
+    def _write_bytes(self, pixels: NDArray[np.uint8]) -> None:
+        picture = VideoFrame.from_numpy_buffer(pixels, "rgb24")
+        converted = self._reformatter.reformat(
+            picture,
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=_LIMITED,
+        )
+        self._encode(converted)
+
+    def _encode(self, picture: VideoFrame) -> None:
+        stop_if(self._cancel)
+        if self._container is None:
+            raise InputError(f"{self.path} is not open for writing.")
+        picture.pts = self.frame_count
+        picture.time_base = 1 / self._frame_rate
+        picture.color_primaries = picture.color_trc = _BT709
+        with translated_writes(self.path):
+            self._container.mux(self._video.encode(picture))
+        self.frame_count += 1
+
+    def _finish(self) -> None:
+        if self._container is None:
+            return
+        if self.frame_count == 0:
+            raise InputError(f"{self.path} got no frames.", remedy="Write at least one.")
+        self._container.mux(self._video.encode(None))
+        if self._sound is not None:
+            self._sound.finish()
+        self._container.close()
+        self._container = None
+        commit_part(self._part, self.path)
+
+    def _discard(self) -> None:
+        container, self._container = self._container, None
+        if container is not None:
+            # The reason is already on its way up; this file is thrown away.
+            with suppress(OSError, av.error.FFmpegError, ValueError):
+                container.close()
+        self._part.unlink(missing_ok=True)
+
+
+def encode_clip(
+    path: Path,
+    frames: Any,
+    frame_rate: Fraction,
+    sound: tuple[Any, int] | None = None,
+    *,
+    container: str = "mp4",
+    settings: EncodeSettings = DEFAULT_SETTINGS,
+    cancel: Cancel = None,
+) -> None:
+    """Write frames [N, H, W, 3 or 4] in 0..1 (array, tensor, or an iterable of such chunks).
+
+    ``sound`` is (float32 [C, S] or [1, C, S], sample_rate).
+    """
+    chunks: Iterable[Any] = [frames] if hasattr(frames, "shape") else frames
+    waveform, rate = (None, 0) if sound is None else (_flat(sound[0]), sound[1])
+    writer: ClipWriter | None = None
+    try:
+        for chunk in chunks:
+            if writer is None:
+                height, width = chunk.shape[1:3]
+                writer = ClipWriter(
+                    path,
+                    width=width,
+                    height=height,
+                    frame_rate=frame_rate,
+                    container=container,
+                    sound=None if waveform is None else (rate, waveform.shape[0]),
+                    settings=settings,
+                    cancel=cancel,
+                ).__enter__()
+                if waveform is not None:
+                    writer.write_sound(waveform)
+            writer.write_frames(chunk)
+    except BaseException as error:
+        if writer is not None:
+            writer.__exit__(type(error), error, error.__traceback__)
+        raise
+    if writer is None:
+        raise InputError(f"{path} got no frames.", remedy="Give at least one frame.")
+    writer.__exit__(None, None, None)
+
+
+def _flat(waveform: Any) -> NDArray[Any]:
+    samples = to_array(waveform)
+    return samples[0] if samples.ndim == 3 else samples
