@@ -5,20 +5,31 @@ Everything here works on local files alone; nothing is ever fetched.
 
 from __future__ import annotations
 
+from .conform import Conformed, conform_clip
+from .conform_sound import conform_speech
 from .frames import decode_frames, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import open_media
 from .probe import probe_clip, probe_speech
-from .sniff import MEDIA_TYPES, sniff
+from .remux import replace_sound, trim_clip
+from .sniff import MEDIA_TYPES, SOUND_CONTAINERS, STILLS, VIDEO_CONTAINERS, sniff
 from .sound import decode_sound, iterate_sound
+from .sound_writer import SoundWriter, write_sound
 from .writer import ClipWriter, EncodeSettings, encode_clip
 
 __all__ = [
     "DEFAULT_LIMITS",
     "MEDIA_TYPES",
+    "SOUND_CONTAINERS",
+    "STILLS",
+    "VIDEO_CONTAINERS",
     "ClipWriter",
+    "Conformed",
     "EncodeSettings",
     "MediaLimits",
+    "SoundWriter",
+    "conform_clip",
+    "conform_speech",
     "decode_frames",
     "decode_sound",
     "encode_clip",
@@ -27,5 +38,8 @@ __all__ = [
     "open_media",
     "probe_clip",
     "probe_speech",
+    "replace_sound",
     "sniff",
+    "trim_clip",
+    "write_sound",
 ]

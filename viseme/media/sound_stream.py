@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
 
+SOUND_CODECS = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _MP3_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -46,6 +47,7 @@ class SoundStream:
         sample_rate: int,
         channels: int,
         bit_rate: int | None = None,
+        sampled_at: int | None = None,
     ) -> None:
         if channels not in LAYOUTS or sample_rate < 1:
             raise InputError(
@@ -61,7 +63,7 @@ class SoundStream:
         stream = cast(
             "AudioStream",
             container.add_stream(
-                codec, rate=coded_rate(codec, sample_rate), layout=LAYOUTS[channels]
+                codec, rate=sampled_at or coded_rate(codec, sample_rate), layout=LAYOUTS[channels]
             ),
         )
         if codec in _RATES:

@@ -119,8 +119,8 @@ def to_float(frame: AudioFrame) -> NDArray[np.float32]:
         raw = raw.reshape(-1, len(frame.layout.channels)).T
     base = kind.removesuffix("p")
     if base == "u8":
-        return (raw.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if base in _FULL_SCALE:
+        raw = (raw.astype(np.float32) - np.float32(128)) / np.float32(128)
+    elif base in _FULL_SCALE:
         raw = raw.astype(np.float32) / np.float32(_FULL_SCALE[base])
     floats: NDArray[np.float32] = raw.astype(np.float32, copy=False)
     return floats

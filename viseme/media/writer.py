@@ -21,7 +21,7 @@ from .digest import stop_if
 from .partfile import commit_part, part_path, translated_writes
 from .picture import matrix_of
 from .pixels import FrameBytes, to_array
-from .sound_stream import SoundStream
+from .sound_stream import SOUND_CODECS, SoundStream
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -32,7 +32,6 @@ Cancel: TypeAlias = "Callable[[], bool] | None"
 _BT709 = 1  # AVCOL_*_BT709
 _LIMITED = int(ColorRange.MPEG)
 _CODECS = {"mp4": "libx264", "mov": "libx264", "webm": "libvpx-vp9"}
-_SOUND_CODECS = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
 # libvpx's scale of quality is wider than x264's.
 _VP9_CRF_OFFSET = 11
 _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4}
@@ -158,6 +157,13 @@ class ClipWriter:
             converted = self._reformatter.reformat(picture, format="yuv420p", width=width)
         self._encode(converted)
 
+    def write_scaled(self, frame: NDArray[np.uint8]) -> None:
+        """A frame, uint8 [H, W, 3], of any size; scaled to this video's where it differs."""
+        if frame.shape[:2] == (self._bytes.height, self._bytes.width):
+            self.write_frame(frame)
+        else:
+            self.write_picture(VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"))
+
     def write_sound(self, samples: Any) -> None:
         """float32 [C, n] in -1..1 (array or tensor); may come before, between or after frames."""
         if self._sound is None:
@@ -179,7 +185,7 @@ class ClipWriter:
             rate, channels = self._sound_format
             self._sound = SoundStream(
                 self._container,
-                _SOUND_CODECS[self._container_name],
+                SOUND_CODECS[self._container_name],
                 rate,
                 channels,
                 self._settings.sound_bit_rate,

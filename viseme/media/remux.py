@@ -1,0 +1,281 @@
+"""Pictures copied as they are coded: into another container, with other sound, with new times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..model import Clip, Recording
+from .digest import stop_if
+from .frames import check_window, iterate_frames
+from .limits import DEFAULT_LIMITS, MediaLimits
+from .opening import damaged, open_media
+from .partfile import part_file, translated_writes
+from .picture import pick_video
+from .pixels import to_array
+from .sound import SoundReader, iterate_sound
+from .sound_stream import SOUND_CODECS, SoundStream
+from .timeline import frame_at
+from .writer import DEFAULT_SETTINGS, ClipWriter, EncodeSettings
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
+Samples: TypeAlias = NDArray[np.float32]
+
+# What a container may hold without players and vendors stumbling over it.
+COPYABLE = {
+    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
+    "mov": frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg"}),
+    "webm": frozenset({"vp8", "vp9", "av1"}),
+}
+_SOURCES = frozenset({"mp4", "mov", "matroska", "webm"})
+
+
+def can_copy(clip: Clip, container: str) -> bool:
+    """Whether the clip's pictures can go into ``container`` as they are coded."""
+    return (
+        clip.is_constant_rate
+        and not clip.is_still
+        and clip.container in _SOURCES
+        and clip.codec in COPYABLE.get(container, frozenset())
+        and clip.rotation_degrees == 0
+    )
+
+
+def replace_sound(
+    clip: Clip,
+    sound: tuple[Any, int] | Recording | None,
+    path: Path,
+    *,
+    container: str = "mp4",
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> None:
+    """The clip with other sound from its first picture on; ``None`` leaves it silent.
+
+    ``sound`` is (float32 [C, S] or [1, C, S], sample_rate) or a recording. Pictures are copied as
+    they are coded, with exact times from 0; where ``can_copy`` says no they are encoded anew.
+    Raises ``InputError``, ``MediaDamaged``, ``LocalError`` and ``Interrupted``.
+    """
+    track = ClipSound.of(sound, cancel)
+    if not can_copy(clip, container):
+        _encode_with(clip, track, path, container, (0, clip.frame_count), limits, cancel)
+        return
+    copy_pictures(clip, path, container, track, limits=limits, cancel=cancel)
+
+
+def trim_clip(
+    clip: Clip,
+    path: Path,
+    start_frame: int,
+    stop_frame: int,
+    *,
+    container: str = "mp4",
+    settings: EncodeSettings = DEFAULT_SETTINGS,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> None:
+    """Frames ``start_frame <= k < stop_frame`` with the sound that belongs to them.
+
+    Sound is cut to the sample. Raises ``InputError`` for an empty window or one that leaves the
+    clip.
+    """
+    start, stop = check_window(clip, start_frame, stop_frame)
+    if start == stop:
+        raise InputError(
+            f"frames [{start}, {stop}) are none.", remedy="Name a window of at least one frame."
+        )
+    track = None
+    if clip.sound is not None:
+        window = (start / clip.frame_rate, stop / clip.frame_rate)
+        track = ClipSound.of_window(clip, window, cancel)
+    _encode_with(clip, track, path, container, (start, stop), limits, cancel, settings)
+
+
+class ClipSound:
+    """Sound to be written: its format, and its samples in pieces."""
+
+    def __init__(self, sample_rate: int, channels: int, pieces: Iterator[Samples]) -> None:
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.pieces = pieces
+
+    @classmethod
+    def of(cls, sound: tuple[Any, int] | Recording | None, cancel: Cancel) -> ClipSound | None:
+        if sound is None:
+            return None
+        if isinstance(sound, Recording):
+            pieces = iter(SoundReader(sound, cancel=cancel))
+            return cls(sound.sound.sample_rate, sound.sound.channels, pieces)
+        samples = to_array(sound[0])
+        samples = samples[0] if samples.ndim == 3 else samples
+        return cls(sound[1], samples.shape[0], iter([samples]))
+
+    @classmethod
+    def of_clip(cls, clip: Clip, cancel: Cancel) -> ClipSound | None:
+        """The clip's own sound, from its first picture on."""
+        if clip.sound is None:
+            return None
+        pieces = iter(SoundReader(clip, cancel=cancel))
+        return cls(clip.sound.sample_rate, clip.sound.channels, pieces)
+
+    @classmethod
+    def of_window(cls, clip: Clip, window: tuple[Fraction, Fraction], cancel: Cancel) -> ClipSound:
+        if clip.sound is None:
+            raise InputError(f"{clip.path} has no sound.")
+        pieces = (
+            piece
+            for piece, _ in iterate_sound(
+                clip, start_seconds=window[0], stop_seconds=window[1], cancel=cancel
+            )
+        )
+        return cls(clip.sound.sample_rate, clip.sound.channels, pieces)
+
+
+def copy_pictures(
+    clip: Clip,
+    path: Path,
+    container: str,
+    track: ClipSound | None,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
+) -> None:
+    """Copy coded pictures with times that are exact multiples of the frame; encode ``track``."""
+    with open_media(clip.path, limits=limits) as source:
+        delay = _reorder_delay(clip, source)
+    with open_media(clip.path, limits=limits) as source, part_file(path) as part:
+        stream = _video_of(clip, source)
+        options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
+        target = av.open(f"file:{part.absolute()}", "w", format=container, options=options)
+        try:
+            with translated_writes(path):
+                _copy(clip, source, stream, target, delay, track, container, cancel)
+        finally:
+            with translated_writes(path):
+                target.close()
+
+
+def _copy(
+    clip: Clip,
+    source: InputContainer,
+    stream: VideoStream,
+    target: OutputContainer,
+    delay: int,
+    track: ClipSound | None,
+    container: str,
+    cancel: Cancel,
+) -> None:
+    out = target.add_stream_from_template(stream)
+    out.time_base = 1 / clip.frame_rate
+    sound = None
+    if track is not None:
+        sound = SoundStream(target, SOUND_CODECS[container], track.sample_rate, track.channels)
+    sounded = 0
+    for index, packet in enumerate(_pictures(source, stream)):
+        stop_if(cancel)
+        packet.pts = _frame_of(clip, packet)
+        packet.dts = index - delay
+        packet.duration = 1
+        packet.time_base = 1 / clip.frame_rate
+        packet.stream = out
+        target.mux(packet)
+        while sound is not None and track is not None:
+            # Sound keeps pace with the pictures, so that nothing piles up in the muxer.
+            if Fraction(sounded, track.sample_rate) > (index + 1) / clip.frame_rate:
+                break
+            piece = next(track.pieces, None)
+            if piece is None:
+                break
+            sound.write(piece)
+            sounded += piece.shape[1]
+    if sound is not None and track is not None:
+        for piece in track.pieces:
+            stop_if(cancel)
+            sound.write(piece)
+        sound.finish()
+
+
+def _video_of(clip: Clip, source: InputContainer) -> VideoStream:
+    stream = pick_video(source)
+    if stream is None:
+        raise damaged(clip.path, "its picture track is gone")
+    return stream
+
+
+def _pictures(source: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    for packet in source.demux(stream):
+        if packet.size and not packet.is_discard:
+            yield packet
+
+
+def _frame_of(clip: Clip, packet: Packet[VideoStream]) -> int:
+    if packet.pts is None:
+        raise damaged(clip.path, "a picture has no time")
+    return frame_at(packet.pts * packet.time_base - clip.start_seconds, clip.frame_rate)
+
+
+def _reorder_delay(clip: Clip, source: InputContainer) -> int:
+    """By how many frames decoding must precede showing: for every packet, dts <= pts."""
+    stream = _video_of(clip, source)
+    return max(
+        (index - _frame_of(clip, packet) for index, packet in enumerate(_pictures(source, stream))),
+        default=0,
+    )
+
+
+def _encode_with(
+    clip: Clip,
+    track: ClipSound | None,
+    path: Path,
+    container: str,
+    window: tuple[int, int],
+    limits: MediaLimits,
+    cancel: Cancel,
+    settings: EncodeSettings = DEFAULT_SETTINGS,
+) -> None:
+    with ClipWriter(
+        path,
+        width=clip.width,
+        height=clip.height,
+        frame_rate=clip.frame_rate,
+        container=container,
+        sound=None if track is None else (track.sample_rate, track.channels),
+        settings=settings,
+        cancel=cancel,
+    ) as writer:
+        frames = iterate_frames(clip, start=window[0], stop=window[1], limits=limits, cancel=cancel)
+        write_interleaved(writer, frames, track, clip.frame_rate, writer.write_frame)
+
+
+def write_interleaved(
+    writer: ClipWriter,
+    pictures: Iterator[Any],
+    track: ClipSound | None,
+    frame_rate: Fraction,
+    write: Callable[[Any], None],
+) -> None:
+    """Write pictures, with the sound keeping pace."""
+    sounded = 0
+    for index, picture in enumerate(pictures):
+        write(picture)
+        while track is not None and sounded <= (index + 1) / frame_rate * track.sample_rate:
+            piece = next(track.pieces, None)
+            if piece is None:
+                break
+            writer.write_sound(piece)
+            sounded += piece.shape[1]
+    if track is not None:
+        for piece in track.pieces:
+            writer.write_sound(piece)

@@ -1,0 +1,145 @@
+"""Sound into files: streamed in pieces."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+
+from ..errors import InputError
+from .partfile import commit_part, part_path, translated_writes
+from .pixels import to_array
+from .sound_stream import SoundStream
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+# container: muxer, encoder
+_KINDS = {
+    "wav": ("wav", "pcm_s16le"),
+    "flac": ("flac", "flac"),
+    "mp3": ("mp3", "libmp3lame"),
+    "mp4": ("mp4", "aac"),
+    "ogg": ("ogg", "libopus"),
+    "aac": ("adts", "aac"),
+}
+SUFFIXES = {
+    "wav": ".wav",
+    "flac": ".flac",
+    "mp3": ".mp3",
+    "mp4": ".m4a",
+    "ogg": ".ogg",
+    "aac": ".aac",
+}
+
+
+class SoundWriter:
+    """Writes one sound file: wav and flac of 16 bits, mp3, mp4 (AAC), ogg (Opus), aac.
+
+    ``bit_rate`` is in bits a second for the whole track, ``coded_rate`` what mp3 and AAC are
+    sampled at if not at ``sample_rate``. The file appears under its name when the block ends
+    well. Raises ``InputError`` for another container, ``LocalError`` where it cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sample_rate: int,
+        channels: int,
+        container: str,
+        bit_rate: int | None = None,
+        coded_rate: int | None = None,
+    ) -> None:
+        if container not in _KINDS:
+            raise InputError(
+                f"{container} is not a sound file that is written here.",
+                value=container,
+                limit=", ".join(_KINDS),
+                remedy="Choose wav, flac or mp3.",
+            )
+        self.path = Path(path)
+        self._format = (sample_rate, channels, bit_rate, coded_rate)
+        self._kind = _KINDS[container]
+        self._part = part_path(self.path)
+        self._container: OutputContainer | None = None
+        self._stream: SoundStream | None = None
+
+    def __enter__(self) -> SoundWriter:
+        rate, channels, bit_rate, coded_rate = self._format
+        muxer, codec = self._kind
+        try:
+            with translated_writes(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._container = av.open(f"file:{self._part.absolute()}", "w", format=muxer)
+                self._stream = SoundStream(
+                    self._container, codec, rate, channels, bit_rate, coded_rate
+                )
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def write(self, samples: Any) -> None:
+        """Append float32 [C, n] in -1..1 (array or tensor)."""
+        if self._stream is None:
+            raise InputError(f"{self.path} is not open for writing.")
+        with translated_writes(self.path):
+            self._stream.write(to_array(samples))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None and self._stream is not None and self._container is not None:
+                with translated_writes(self.path):
+                    self._stream.finish()
+                    self._container.close()
+                    self._container = None
+                    commit_part(self._part, self.path)
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        container, self._container = self._container, None
+        if container is not None:
+            # The reason is already on its way up; this file is thrown away.
+            with suppress(OSError, av.error.FFmpegError, ValueError):
+                container.close()
+        self._part.unlink(missing_ok=True)
+
+
+def write_sound(
+    path: Path,
+    waveform: Any,
+    sample_rate: int,
+    container: str = "flac",
+    *,
+    bit_rate: int | None = None,
+) -> None:
+    """Write float32 [C, S] or [1, C, S] in -1..1 (array or tensor) as ``SoundWriter`` does."""
+    samples = to_array(waveform)
+    if samples.ndim == 3 and samples.shape[0] == 1:
+        samples = samples[0]
+    if samples.ndim != 2 or samples.shape[1] == 0:
+        raise InputError(
+            f"sound of the shape {list(samples.shape)} cannot be written.",
+            value=list(samples.shape),
+            limit="[channels, samples]",
+            remedy="Give float32 [channels, samples] with at least one sample.",
+        )
+    with SoundWriter(
+        path,
+        sample_rate=sample_rate,
+        channels=samples.shape[0],
+        container=container,
+        bit_rate=bit_rate,
+    ) as writer:
+        writer.write(samples)
