@@ -8,22 +8,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
+from ..errors import InputError
 from ..model import (
     Carried,
     Carry,
     Footage,
     Quote,
     Speech,
+    SpokenText,
     Timing,
     Vendor,
     VendorResult,
     WireRequest,
 )
+from ..money import parse_usd
 
 
 class Arguments(BaseModel):
@@ -31,11 +36,17 @@ class Arguments(BaseModel):
 
     Media fields (``video_url`` and the like) take an https URL here; a file comes as the order's
     footage or speech. Field metadata ``json_schema_extra["viseme"]`` is one of ``"picture"``
-    (changes the result, so it is part of the fingerprint), ``"delivery"`` (webhooks, lifetimes)
-    and ``"media"``.
+    (changes the result, so it is part of the fingerprint), ``"delivery"`` (webhooks, lifetimes),
+    ``"media"`` and ``"speech"`` (text and voice).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+PICTURE: JsonDict = {"viseme": "picture"}
+DELIVERY: JsonDict = {"viseme": "delivery"}
+MEDIA: JsonDict = {"viseme": "media"}
+SPEECH: JsonDict = {"viseme": "speech"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,12 @@ class MediaRules:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of an endpoint: checked arguments and the media."""
+    """What is asked of an endpoint: checked arguments and the media.
+
+    Media and text are in ``footage`` and ``speech`` alone, however they were given; ``arguments``
+    no longer has them. A ``SpokenText`` has its voice in the vendor's spelling. Giving the
+    arguments, dumped, with the same footage and speech to ``Endpoint.order`` makes this again.
+    """
 
     arguments: Arguments
     footage: Footage
@@ -96,6 +112,12 @@ class Endpoint(ABC):
     takes_edits: ClassVar[bool] = False
     takes_uuid: ClassVar[bool] = False  # a medium may be named by the vendor's UUID
 
+    # The arguments, dotted, that stand for --video, --audio, --text and --voice.
+    video_field: ClassVar[str] = "video_url"
+    audio_field: ClassVar[str] = "audio_url"
+    text_field: ClassVar[str | None] = None
+    voice_field: ClassVar[str | None] = None
+
     @abstractmethod
     def order(
         self, given: Mapping[str, Any], footage: Footage | None, speech: Speech | None
@@ -119,7 +141,7 @@ class Endpoint(ABC):
         """The submission, with each medium as it was carried."""
 
     @abstractmethod
-    def read_result(self, body: Mapping[str, Any]) -> VendorResult:
+    def read_result(self, body: Mapping[str, Any], *, expected_items: int = 1) -> VendorResult:
         """The vendor's final answer. Raises ``UnreadableAnswer`` where it has no result in it."""
 
     def item_count(self, order: Order) -> int:
@@ -127,5 +149,48 @@ class Endpoint(ABC):
         return 1
 
     def picture_arguments(self, order: Order) -> Mapping[str, Any]:
-        """The arguments that change the result, for the fingerprint."""
-        raise NotImplementedError
+        """The arguments that change the result, defaults included, for the fingerprint."""
+        picture = {
+            name: value
+            for name, value in order.arguments.model_dump(mode="json").items()
+            if _role(type(order.arguments), name) == "picture"
+        }
+        if isinstance(order.speech, SpokenText):
+            picture["text"] = order.speech.text
+            picture["voice"] = order.speech.voice
+        return picture
+
+    def assumed_value(self, assumed: Mapping[str, str], name: str) -> str:
+        """The setting of one of ``assumptions``, or its default.
+
+        Raises ``InputError`` where the setting is none of its options.
+        """
+        assumption = next(entry for entry in self.assumptions if entry.name == name)
+        value = assumed.get(name, assumption.default)
+        if assumption.options and value not in assumption.options:
+            raise InputError(
+                f"{name} is {value!r}; it is one of {', '.join(assumption.options)}.",
+                field=name,
+                value=value,
+                limit=", ".join(assumption.options),
+                remedy=f"Correct it in the settings, or leave it out for {assumption.default}.",
+            )
+        return value
+
+    def assumed_number(self, assumed: Mapping[str, str], name: str) -> Decimal:
+        """``assumed_value`` of a setting that is an amount over zero."""
+        number = parse_usd(self.assumed_value(assumed, name), field=name)
+        if number == 0:
+            raise InputError(
+                f"{name} is 0; it is a number over 0.",
+                field=name,
+                value=0,
+                limit="over 0",
+                remedy="Correct it in the settings, or leave it out.",
+            )
+        return number
+
+
+def _role(arguments_model: type[BaseModel], name: str) -> object:
+    extra = arguments_model.model_fields[name].json_schema_extra
+    return extra.get("viseme") if isinstance(extra, dict) else None
