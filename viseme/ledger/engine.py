@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30.0
 _READ_ONLY = "viseme_read_only"
+_SMALLEST_DATABASE_BYTES = 512
 # Write-ahead logging shares memory between processes, which these cannot.
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "lustre", "davfs"}
@@ -148,6 +149,9 @@ def _create_private_file(path: Path) -> None:
     descriptor = os.open(path, flags, 0o600)
     try:
         status = os.fstat(descriptor)
+        if 0 < status.st_size < _SMALLEST_DATABASE_BYTES:
+            # SQLite would take it for an empty file and begin anew.
+            raise sqlite3.DatabaseError("file is not a database")
         if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)
     finally:

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from viseme.errors import InputError, TransitionError
+from viseme.ledger import ItemState, Ledger, NewItem, NewJob, Outcome, State
+from viseme.model import Vendor
+
+Make = Callable[..., NewJob]
+
+
+@pytest.fixture
+def job_id(ledger: Ledger, new_job: Make) -> str:
+    return ledger.claim(new_job())[0].id
+
+
+def test_a_submission_and_the_state_sent_are_one(ledger: Ledger, job_id: str, clock: Any) -> None:
+    ledger.move(job_id, State.INTENT, request_token="token", body_digest="body")
+    clock.pass_seconds(2)
+    submission = ledger.begin_submission(job_id)
+    record = ledger.get(job_id)
+    assert record.state is State.SENT
+    assert record.sent_at == submission.sent_at == clock.now
+    assert (submission.number, submission.token, submission.body_digest) == (1, "token", "body")
+    assert (submission.outcome, submission.ended_at) == (None, None)
+
+
+def test_no_submission_begins_without_intent(ledger: Ledger, job_id: str) -> None:
+    with pytest.raises(TransitionError):
+        ledger.begin_submission(job_id)
+    assert ledger.submissions(job_id) == ()
+
+
+def test_the_end_of_a_submission_moves_the_job_with_it(
+    ledger: Ledger, job_id: str, clock: Any
+) -> None:
+    ledger.move(job_id, State.INTENT)
+    ledger.begin_submission(job_id)
+    clock.pass_seconds(1)
+    record = ledger.end_submission(
+        job_id,
+        1,
+        Outcome.ACCEPTED,
+        to=State.ACCEPTED,
+        vendor_id="r-1",
+        detail="queued",
+        vendor_ids={"request_id": "r-1"},
+    )
+    assert record.state is State.ACCEPTED
+    assert record.vendor_ids == {"request_id": "r-1"}
+    (submission,) = ledger.submissions(job_id)
+    assert (submission.outcome, submission.vendor_id) == (Outcome.ACCEPTED, "r-1")
+    assert submission.ended_at == clock.now
+    assert ledger.events(job_id)[-1].detail == "queued"
+
+
+def test_a_forbidden_move_leaves_the_submission_open(ledger: Ledger, job_id: str) -> None:
+    ledger.move(job_id, State.INTENT)
+    ledger.begin_submission(job_id)
+    with pytest.raises(TransitionError):
+        ledger.end_submission(job_id, 1, Outcome.ACCEPTED, to=State.FETCHED)
+    assert ledger.submissions(job_id)[0].outcome is None
+
+
+def test_every_attempt_is_kept(ledger: Ledger, job_id: str) -> None:
+    ledger.move(job_id, State.INTENT, request_token="one")
+    ledger.begin_submission(job_id)
+    ledger.end_submission(job_id, 1, Outcome.NOT_ARRIVED, to=State.INTENT)
+    ledger.begin_submission(job_id)
+    ledger.end_submission(job_id, 2, Outcome.UNKNOWN, to=State.UNKNOWN)
+    ledger.move(job_id, State.INTENT, detail="resubmit", request_token="three")
+    ledger.begin_submission(job_id)
+    ledger.end_submission(job_id, 2, Outcome.ACCEPTED, vendor_id="found later")
+    outcomes = [(one.token, one.outcome) for one in ledger.submissions(job_id)]
+    assert outcomes == [
+        ("one", Outcome.NOT_ARRIVED),
+        ("one", Outcome.ACCEPTED),
+        ("three", None),
+    ]
+
+
+def test_a_submission_that_never_began_cannot_end(ledger: Ledger, job_id: str) -> None:
+    with pytest.raises(InputError, match="submission 1"):
+        ledger.end_submission(job_id, 1, Outcome.ACCEPTED)
+
+
+def test_items_are_kept_by_number(ledger: Ledger, job_id: str, clock: Any) -> None:
+    ledger.set_items(
+        job_id,
+        [
+            NewItem(2, ItemState.EXPECTED),
+            NewItem(1, url="https://v/1?sig=x", vendor_id="a"),
+        ],
+    )
+    assert [item.number for item in ledger.items(job_id)] == [1, 2]
+    item = ledger.update_item(
+        job_id, 1, state=ItemState.FETCHED, path="aa/bb.mp4", digest="d", size_bytes=2**40
+    )
+    assert item.fetched_at == clock.now
+    assert ledger.items(job_id)[0] == item
+    assert item.size_bytes == 2**40
+
+
+def test_a_fetched_item_keeps_its_file_when_the_vendor_is_asked_again(
+    ledger: Ledger, job_id: str
+) -> None:
+    ledger.set_items(job_id, [NewItem(1, url="https://v/1?sig=old")])
+    ledger.update_item(job_id, 1, state=ItemState.FETCHED, path="p", digest="d")
+    (item,) = ledger.set_items(job_id, [NewItem(1, url="https://v/1?sig=new")])
+    assert (item.state, item.path, item.url) == (ItemState.FETCHED, "p", "https://v/1?sig=new")
+
+
+def test_a_missing_item_says_why_until_it_appears(ledger: Ledger, job_id: str) -> None:
+    ledger.set_items(job_id, [NewItem(1, ItemState.MISSING, problem="NSFW")])
+    assert ledger.items(job_id)[0].problem == "NSFW"
+    (item,) = ledger.set_items(job_id, [NewItem(1, url="https://v/1")])
+    assert (item.state, item.problem) == (ItemState.READY, None)
+
+
+def test_an_item_that_is_not_there_cannot_be_changed(ledger: Ledger, job_id: str) -> None:
+    with pytest.raises(InputError, match="result 1"):
+        ledger.update_item(job_id, 1, path="p")
+    with pytest.raises(InputError, match="number"):
+        ledger.update_item(job_id, 1, fence=None, state=ItemState.READY, nonumber=1)
+
+
+def test_uploads_are_remembered_until_they_are_deleted(
+    ledger: Ledger, job_id: str, clock: Any
+) -> None:
+    upload = ledger.add_upload(
+        job_id,
+        role="video",
+        vendor=Vendor.RUNWARE,
+        reference="7f7db46e-7cc7-4c67-88ad-2c6e87380ae2",
+        digest="d",
+        size_bytes=500_000_000,
+        expires_at=clock.now + 86_400_000,
+    )
+    second = ledger.add_upload(job_id, role="audio", vendor=Vendor.RUNWARE, reference="b")
+    assert ledger.uploads(job_id) == (upload, second)
+    clock.pass_seconds(5)
+    ledger.mark_upload_deleted(upload.id)
+    deleted_at = clock.now
+    clock.pass_seconds(5)
+    ledger.mark_upload_deleted(upload.id)
+    assert [one.deleted_at for one in ledger.uploads(job_id)] == [deleted_at, None]

@@ -1,0 +1,241 @@
+"""Files and disks that cannot be used: each ends in one clear ``LedgerError``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from viseme.errors import LedgerError
+from viseme.ledger import Ledger, NewJob
+from viseme.ledger.engine import file_system_of
+
+Make = Callable[..., NewJob]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+PREPARE = """
+import os, sys
+from decimal import Decimal
+from pathlib import Path
+from viseme.errors import LedgerError
+from viseme.ledger import Ledger, NewJob, State
+from viseme.model import Quote, Vendor
+
+path = Path(sys.argv[1])
+
+def new_job(fingerprint, **more):
+    quote = Quote(Decimal("0.10"), Decimal("0.25"), "per second")
+    return NewJob(fingerprint, "fal-sync", Vendor.FAL, "live", "account-1", quote, **more)
+"""
+
+
+def refused(path: Path) -> LedgerError:
+    with pytest.raises(LedgerError) as raised:
+        Ledger.open(path)
+    error = raised.value
+    assert error.exit_code == 1
+    assert error.remedy is not None
+    assert str(path) in str(error)
+    assert "\n" not in str(error)
+    return error
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    return stdout
+
+
+@pytest.mark.parametrize(
+    "content", [b"This is a text file, not a ledger.\n" * 100, os.urandom(8192), b"x"]
+)
+def test_garbage_is_refused_and_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert "is damaged, or is no ledger" in refused(path).message
+    assert path.read_bytes() == content
+
+
+def test_a_ledger_overwritten_in_the_middle_is_never_read_as_if_it_were_whole(
+    path: Path, new_job: Make
+) -> None:
+    with Ledger.open(path) as ledger:
+        for number in range(200):
+            ledger.claim(new_job(str(number), arguments={"text": "x" * 500}))
+    content = bytearray(path.read_bytes())
+    content[4096:-4096] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="is damaged") as raised, Ledger.open(path) as ledger:
+        ledger.list()
+    assert "backup" in str(raised.value)
+
+
+def test_a_ledger_cut_short_is_refused(path: Path, new_job: Make) -> None:
+    with Ledger.open(path) as ledger:
+        for number in range(50):
+            ledger.claim(new_job(str(number), arguments={"text": "x" * 2000}))
+    content = path.read_bytes()
+    for length in (len(content) // 2, 4096, 100):
+        path.write_bytes(content[:length])
+        with pytest.raises(LedgerError, match="is damaged"), Ledger.open(path) as ledger:
+            ledger.list()
+
+
+def test_a_database_of_somebody_else_is_refused(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.commit()
+    connection.close()
+    assert "not a ledger of Viseme's" in refused(path).message
+    connection = sqlite3.connect(path)
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
+    connection.close()
+    assert tables == ["recipes"]
+
+
+@pytest.mark.parametrize("version", [2, 99, 0])
+def test_another_version_is_refused_with_what_to_install(path: Path, version: int) -> None:
+    Ledger.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE schema_version SET version = ?", (version,))
+    connection.commit()
+    connection.close()
+    error = refused(path)
+    assert (error.value, error.limit) == (str(version), "1")
+    assert "pip install" in str(error)
+
+
+def test_an_empty_file_becomes_a_ledger(path: Path, new_job: Make) -> None:
+    path.touch()
+    with Ledger.open(path) as ledger:
+        assert ledger.claim(new_job())[1]
+
+
+def test_a_folder_in_its_place_is_refused(path: Path) -> None:
+    path.mkdir()
+    refused(path)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "missing" / "ledger.sqlite3")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_read_only_ledger_is_refused(path: Path, start_program: Start) -> None:
+    Ledger.open(path).close()
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    # Root may write everywhere, so the program becomes somebody else, who may not get through
+    # pytest's private folders by the path, but from where it stands.
+    text = PREPARE + (
+        "os.chdir(path.parent)\n"
+        "if os.getuid() == 0:\n"
+        "    os.chown('.', 65534, 65534); os.chown(path.name, 65534, 65534)\n"
+        "    os.setgid(65534); os.setuid(65534)\n"
+        "try:\n"
+        "    Ledger.open(Path(path.name))\n"
+        "except LedgerError as error:\n"
+        "    print(error)\n"
+    )
+    try:
+        told = output(start_program(text, path))
+    finally:
+        path.parent.chmod(0o755)
+    assert "cannot be opened for writing" in told
+    assert "--home" in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="resource limits are POSIX's")
+def test_a_file_that_cannot_grow_loses_nothing_that_was_written(
+    path: Path, start_program: Start
+) -> None:
+    text = PREPARE + (
+        "import resource\n"
+        "ledger = Ledger.open(path)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "number = 0\n"
+        "try:\n"
+        "    while True:\n"
+        "        ledger.claim(new_job(str(number), arguments={'text': 'x' * 5000}))\n"
+        "        number += 1\n"
+        "except LedgerError as error:\n"
+        "    print(number, error)\n"
+        "assert len(ledger.list()) == number\n"
+    )
+    number, _, told = output(start_program(text, path)).partition(" ")
+    assert int(number) > 3
+    assert "disk" in told
+    with Ledger.open(path) as ledger:
+        assert len(ledger.list()) == int(number)
+        assert ledger.integrity_problems() == ()
+
+
+def test_a_full_disk_says_so_and_loses_nothing(path: Path, new_job: Make) -> None:
+    can_mount = sys.platform == "linux" and shutil.which("unshare") and os.getuid() == 0
+    if not can_mount:
+        pytest.skip("a small disk can be mounted by root on Linux only")
+    text = PREPARE + (
+        "ledger = Ledger.open(path)\n"
+        "number = 0\n"
+        "try:\n"
+        "    while True:\n"
+        "        ledger.claim(new_job(str(number), arguments={'text': 'x' * 5000}))\n"
+        "        number += 1\n"
+        "except LedgerError as error:\n"
+        "    print(error)\n"
+        "assert len(ledger.list()) == number > 10, number\n"
+        "assert ledger.integrity_problems() == ()\n"
+    )
+    folder = path.parent / "disk"
+    folder.mkdir()
+    mount = 'mount -t tmpfs -o size=1m none "$1" && exec "$2" -W error -c "$3" "$1/ledger.sqlite3"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, "sh", str(folder), sys.executable, text],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+        timeout=60,
+    )
+    if "mount" in done.stderr and done.returncode != 0 and "Traceback" not in done.stderr:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert "the disk is full" in done.stdout
+    assert f"Make room in {folder}" in done.stdout
+
+
+def test_an_error_shows_nothing_of_what_was_ordered(ledger: Ledger, new_job: Make) -> None:
+    ledger._database.close()
+    shutil.rmtree(ledger.path.parent)
+    with pytest.raises(LedgerError) as raised:
+        ledger.claim(new_job(arguments={"text": "private words"}))
+    cause: BaseException | None = raised.value
+    while cause is not None:
+        assert "private words" not in f"{cause} {cause!r}"
+        cause = cause.__cause__
+
+
+MOUNTS = [
+    "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw",
+    "30 22 0:27 / /home rw shared:2 - nfs4 server:/home rw,vers=4.2",
+    "31 30 0:28 / /home/a/my\\040disk rw - xfs /dev/sdb rw",
+    "damaged line",
+]
+
+
+@pytest.mark.parametrize(
+    ("path_text", "expected"),
+    [
+        ("/var/lib/x", "ext4"),
+        ("/home", "nfs4"),
+        ("/home/a/.local", "nfs4"),
+        ("/homework", "ext4"),
+        ("/home/a/my disk/x", "xfs"),
+    ],
+)
+def test_the_file_system_is_that_of_the_deepest_mount(path_text: str, expected: str) -> None:
+    assert file_system_of(Path(path_text), MOUNTS) == expected

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from viseme.ledger import DaySpend, Ledger, NewJob, Outcome, Spend, State
+from viseme.ledger.spending import Spent, amounts
+from viseme.model import Quote, Vendor
+
+Make = Callable[..., NewJob]
+ZERO = Decimal(0)
+LEAST, MOST, COST = Decimal("0.10"), Decimal("0.25"), Decimal("0.17")
+
+
+def spent(state: State, **changes: Any) -> Spent:
+    values: dict[str, Any] = {
+        "vendor": Vendor.FAL,
+        "destination": "live",
+        "endpoint": "fal-sync",
+        "state": state,
+        "was_accepted": False,
+        "quote_least_usd": LEAST,
+        "quote_most_usd": MOST,
+        "cost_usd": None,
+        "doubtful_count": 0,
+    }
+    return Spent(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (spent(State.PLANNED), (ZERO, ZERO)),
+        (spent(State.INTENT), (ZERO, ZERO)),
+        (spent(State.SENT), (ZERO, MOST)),
+        (spent(State.ACCEPTED), (LEAST, MOST)),
+        (spent(State.RUNNING), (LEAST, MOST)),
+        (spent(State.SUCCEEDED), (LEAST, MOST)),
+        (spent(State.FETCHED), (LEAST, MOST)),
+        (spent(State.FETCHED, cost_usd=COST), (COST, COST)),
+        (spent(State.FAILED), (ZERO, ZERO)),
+        (spent(State.FAILED, was_accepted=True), (ZERO, MOST)),
+        (spent(State.FAILED, was_accepted=True, cost_usd=ZERO), (ZERO, ZERO)),
+        (spent(State.CANCELLING, was_accepted=True), (ZERO, MOST)),
+        (spent(State.CANCELLED), (ZERO, ZERO)),
+        (spent(State.CANCELLED, was_accepted=True), (ZERO, MOST)),
+        (spent(State.UNKNOWN, doubtful_count=1), (ZERO, MOST)),
+        (spent(State.UNKNOWN, doubtful_count=2), (ZERO, 2 * MOST)),
+        (spent(State.DISCARDED, doubtful_count=1), (ZERO, MOST)),
+        (spent(State.FETCHED, doubtful_count=1, cost_usd=COST), (COST, COST + MOST)),
+        (spent(State.ACCEPTED, doubtful_count=1), (LEAST, 2 * MOST)),
+        (spent(State.ACCEPTED, quote_least_usd=None, quote_most_usd=None), None),
+        (spent(State.FETCHED, quote_most_usd=None, cost_usd=COST), (COST, COST)),
+        (spent(State.FAILED, quote_most_usd=None), (ZERO, ZERO)),
+    ],
+    ids=lambda value: value.state.value if isinstance(value, Spent) else None,
+)
+def test_what_a_job_costs_follows_from_how_it_stands(
+    job: Spent, expected: tuple[Decimal, Decimal] | None
+) -> None:
+    assert amounts(job) == expected
+
+
+def test_for_a_cap_an_intent_counts_as_bought() -> None:
+    assert amounts(spent(State.INTENT), counts_intent=True) == (LEAST, MOST)
+    assert amounts(spent(State.INTENT, quote_most_usd=None), counts_intent=True) is None
+
+
+def buy(ledger: Ledger, new: NewJob, **columns: Any) -> str:
+    record, is_new = ledger.claim(new)
+    assert is_new
+    ledger.move(record.id, State.INTENT)
+    ledger.begin_submission(record.id)
+    ledger.end_submission(record.id, 1, Outcome.ACCEPTED, to=State.ACCEPTED)
+    ledger.move(record.id, State.SUCCEEDED, **columns)
+    return record.id
+
+
+def test_spending_is_summed_by_vendor_destination_and_endpoint(
+    ledger: Ledger, new_job: Make
+) -> None:
+    buy(ledger, new_job("a"), cost_usd=Decimal("0.1"))
+    buy(ledger, new_job("b"), cost_usd=Decimal("0.2"))
+    buy(ledger, new_job("c"))
+    buy(ledger, new_job("d", destination="sandbox-1"))
+    buy(ledger, new_job("e", vendor=Vendor.AIMLAPI, endpoint="x", quote=Quote.unknown("none")))
+    ledger.claim(new_job("f"))
+    assert ledger.spend() == (
+        Spend(Vendor.AIMLAPI, "live", "x", 1, ZERO, ZERO, 1),
+        Spend(Vendor.FAL, "live", "fal-sync", 3, Decimal("0.40"), Decimal("0.55"), 0),
+        Spend(Vendor.FAL, "sandbox-1", "fal-sync", 1, LEAST, MOST, 0),
+    )
+
+
+def test_spending_counts_from_a_moment(ledger: Ledger, new_job: Make, clock: Any) -> None:
+    buy(ledger, new_job("a"))
+    clock.pass_seconds(1)
+    since = clock.now
+    buy(ledger, new_job("b"))
+    assert [one.job_count for one in ledger.spend(since)] == [1]
+    assert ledger.spend(since + 1) == ()
+
+
+def test_a_day_is_that_of_one_account_at_one_vendor_and_live(
+    ledger: Ledger, new_job: Make, clock: Any
+) -> None:
+    buy(ledger, new_job("old"), cost_usd=Decimal(100))
+    clock.pass_seconds(24 * 3600)
+    mine = buy(ledger, new_job("a"), cost_usd=COST)
+    buy(ledger, new_job("b", account="other"))
+    buy(ledger, new_job("c", vendor=Vendor.RUNWARE))
+    buy(ledger, new_job("d", destination="sandbox-1"))
+    waiting, _ = ledger.claim(new_job("e"))
+    assert ledger.spent_today(Vendor.FAL, "account-1") == DaySpend(COST, COST, 0)
+    ledger.move(waiting.id, State.INTENT)
+    assert ledger.spent_today(Vendor.FAL, "account-1") == DaySpend(COST + LEAST, COST + MOST, 0)
+    assert ledger.spent_today(Vendor.FAL, "account-1", without=mine) == DaySpend(LEAST, MOST, 0)
+    in_sandbox = ledger.spent_today(Vendor.FAL, "account-1", destination="sandbox-1")
+    assert in_sandbox == DaySpend(LEAST, MOST, 0)
