@@ -13,7 +13,6 @@ import binascii
 import contextlib
 import json
 import mmap
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -33,11 +32,11 @@ DATA_HEADER = re.compile(rb"data:[^,\"]{0,200},")
 BASE64_TEXT = re.compile(rb"[A-Za-z0-9+/\\]{256}")
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - an answer to give, not a fault
+class BodyTooLarge(Exception):
     """The body is over the vendor's limit."""
 
 
-class BodyNotJson(Exception):  # noqa: N818 - an answer to give, not a fault
+class BodyNotJson(Exception):
     """The body is not JSON; the text says where."""
 
 
@@ -71,8 +70,7 @@ async def read_json(
 
     Raises ``BodyTooLarge`` as soon as ``max_bytes`` is passed, and ``BodyNotJson``.
     """
-    if max_bytes is not None and (request.content_length or 0) > max_bytes:
-        raise BodyTooLarge
+    _check_size(request.content_length or 0, max_bytes)
     kept = bytearray()
     disk: Path | None = None
     spool: IO[bytes] | None = None
@@ -80,8 +78,7 @@ async def read_json(
     try:
         async for chunk in request.content.iter_any():
             size_bytes += len(chunk)
-            if max_bytes is not None and size_bytes > max_bytes:
-                raise BodyTooLarge
+            _check_size(size_bytes, max_bytes)
             if spool is not None:
                 spool.write(chunk)
                 continue
@@ -102,6 +99,11 @@ async def read_json(
         raw = bytes(kept)
         return _parse(raw, JsonBody(None, raw, None), folder)
     return await asyncio.to_thread(_parse_file, disk, folder)
+
+
+def _check_size(size_bytes: int, max_bytes: int | None) -> None:
+    if max_bytes is not None and size_bytes > max_bytes:
+        raise BodyTooLarge
 
 
 def open_new(path: Path) -> IO[bytes]:
@@ -224,4 +226,4 @@ def make_folders(folder: Path) -> None:
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     for leftover in (folder / "incoming").iterdir():
         with contextlib.suppress(OSError):
-            os.unlink(leftover)
+            leftover.unlink()

@@ -16,17 +16,17 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 import pybase64
 
+from ..samples import sample_clip_path, sample_speech_path
 from . import bodies
 from .models.base import Problem
 from .state import State, StoredFile
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-SAMPLE_FILES = {"video": SAMPLES / "talking_head.mp4", "audio": SAMPLES / "speech.wav"}
+SAMPLE_FILES = {"video": sample_clip_path(), "audio": sample_speech_path()}
 AUDIO_SUFFIXES = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".opus")
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class MediaMissing(Exception):  # noqa: N818 - an answer to give, not a fault
+class MediaMissing(Exception):
     """There is nothing behind a media string; the text says why."""
 
     def problem(self, loc: tuple[str | int, ...], text: str) -> Problem:
@@ -89,9 +89,8 @@ class MediaStore:
             return SAMPLE_FILES[role]
         stored = self._state.file(unquote(parts.path))
         if stored is None:
-            raise MediaMissing(
-                f"{parts.hostname} cannot be reached from outside, and the sandbox has no such file."
-            )
+            text = f"{parts.hostname} is not reachable from outside, and no such file was uploaded."
+            raise MediaMissing(text)
         if stored.is_expired:
             raise MediaMissing("The file has expired.")
         if stored.source_url is not None:

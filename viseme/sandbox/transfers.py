@@ -36,6 +36,25 @@ class Hangup(web.Response):
         raise ConnectionResetError("closed on purpose")
 
 
+class Counted(web.StreamResponse):
+    """A streamed answer that knows how many bytes of body it has sent."""
+
+    body_bytes = 0
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        await super().write(data)
+        self.body_bytes += len(data)
+
+
+def sent_bytes(response: web.StreamResponse | None) -> int:
+    """How many bytes of body an answer had."""
+    if isinstance(response, Counted):
+        return response.body_bytes
+    if isinstance(response, web.Response) and response.prepared:
+        return len(response.body) if isinstance(response.body, bytes) else 0
+    return 0
+
+
 def close_connection(request: web.BaseRequest) -> None:
     if request.transport is not None:
         request.transport.close()
@@ -47,9 +66,7 @@ class Source:
     def __init__(self, content: Path | bytes, media_type: str) -> None:
         self.media_type = media_type
         self._content = content
-        self.size_bytes = (
-            content.stat().st_size if isinstance(content, Path) else len(content)
-        )
+        self.size_bytes = content.stat().st_size if isinstance(content, Path) else len(content)
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         if isinstance(self._content, bytes):
@@ -82,7 +99,7 @@ async def send_file(request: web.Request, source: Source) -> web.StreamResponse:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
         status = 206
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    response = web.StreamResponse(status=status, headers=headers)
+    response = Counted(status=status, headers=headers)
     response.content_length = stop - start
     await response.prepare(request)
     if request.method != "HEAD":
@@ -104,7 +121,7 @@ async def send_garbled(
         return web.Response(body=PNG_IMAGE, content_type="image/png")
     if fault_name == "lie-length":
         return await _send_lie(request, source, status)
-    response = web.StreamResponse(status=status, headers={"Content-Type": source.media_type})
+    response = Counted(status=status, headers={"Content-Type": source.media_type})
     if fault_name == "truncate":
         response.content_length = source.size_bytes
     else:
@@ -122,6 +139,12 @@ async def send_garbled(
         await asyncio.sleep(0)
 
 
+async def _flushed(transport: asyncio.WriteTransport) -> None:
+    limit = 4 * CHUNK_BYTES
+    while not transport.is_closing() and transport.get_write_buffer_size() > limit:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)  # a transport tells nobody when it has room again
+
+
 async def _send_lie(request: web.Request, source: Source, status: int) -> web.StreamResponse:
     """Half the length announced, all of it sent: past what aiohttp would allow."""
     transport = request.transport
@@ -134,7 +157,6 @@ async def _send_lie(request: web.Request, source: Source, status: int) -> web.St
     transport.write(head.encode("ascii"))
     for chunk in source.chunks(0, source.size_bytes):
         transport.write(chunk)
-        while not transport.is_closing() and transport.get_write_buffer_size() > 4 * CHUNK_BYTES:
-            await asyncio.sleep(0.005)
+        await _flushed(transport)
     close_connection(request)
     return Hangup(status=status)
