@@ -108,7 +108,7 @@ def _picture(pictures: PictureReader, slot: Slot) -> NDArray[np.uint8]:
     """The slot's picture, free to be drawn on."""
     first = pictures.at(slot.first)
     if slot.first == slot.second or slot.share <= 0.0:
-        return first.copy()
+        return np.array(first)
     second = pictures.at(slot.second)
     share = round(256 * slot.share)
     mixed = first.astype(np.uint16) * (256 - share) + second.astype(np.uint16) * share
@@ -120,4 +120,4 @@ def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.
         return picture
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     resized = frame.reformat(width=width, height=height, interpolation="BICUBIC")
-    return resized.to_ndarray(format="rgb24")
+    return np.asarray(resized.to_ndarray(format="rgb24"), dtype=np.uint8)

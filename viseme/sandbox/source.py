@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import media
-from . import voice
+from .voice import SAMPLE_RATE, sample_count, speak
 
 _REVERSE_BYTES = 96 * 2**20
 _FARTHEST_SKIP = 250
@@ -79,7 +79,7 @@ class RecordedSpeech:
         return Fraction(self.sample_count, self.sample_rate)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        return media.iterate_sound(self.path)
+        return (samples for samples, _ in media.iterate_sound(self.path))
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,19 @@ class SpokenText:
 
     text: str
     voice: str
-    sample_rate: int = voice.SAMPLE_RATE
+    sample_rate: int = SAMPLE_RATE
     channels: int = 1
 
     @property
     def sample_count(self) -> int:
-        return voice.sample_count(self.text)
+        return sample_count(self.text)
 
     @property
     def seconds(self) -> Fraction:
         return Fraction(self.sample_count, self.sample_rate)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        return voice.speak(self.text, self.voice)
+        return speak(self.text, self.voice)
 
 
 class SoundReader:
