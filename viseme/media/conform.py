@@ -21,6 +21,7 @@ Cancel: TypeAlias = "Callable[[], bool] | None"
 
 _SUFFIXES = {"mp4": ".mp4", "mov": ".mov", "webm": ".webm"}
 _WRITTEN = {"mp4": "h264", "mov": "h264", "webm": "vp9"}
+_SOUND_WRITTEN = {"mp4": "aac", "mov": "aac", "webm": "opus"}
 _OWN_SOUND = {
     "mp4": frozenset({"aac", "mp3"}),
     "mov": frozenset({"aac", "mp3", "pcm_s16le"}),
@@ -60,10 +61,11 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
     Raises ``InputError`` where no container that can be written is taken.
     """
     container = _target_of(clip, containers)
-    encode = list(_reasons_to_encode(clip, codecs))
+    encode = _reasons_to_encode(clip, codecs, _WRITTEN[container])
     copy = []
     if clip.container != container:
-        copy.append(f"remuxed {_short(clip.container)} to {container}")
+        verb = "put into" if encode else f"remuxed {_short(clip.container)} to"
+        copy.append(f"{verb} {container}")
     sound = clip.sound
     if sound is not None and abs(sound.start_seconds) > _LEAST_OFFSET:
         side = "after" if sound.start_seconds > 0 else "before"
@@ -71,10 +73,10 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
             f"aligned the sound, which begins {abs(float(sound.start_seconds)):.3f} s {side} "
             "the picture"
         )
-    elif clip.start_seconds > _LEAST_OFFSET:
+    elif clip.start_seconds * 2 * clip.frame_rate > 1:
         copy.append(f"moved the picture's beginning from {float(clip.start_seconds):.3f} s to 0")
     if sound is not None and sound.codec not in (*codecs, *_OWN_SOUND[container]):
-        copy.append(f"encoded its {sound.codec} sound anew")
+        copy.append(f"encoded its {sound.codec} sound as {_SOUND_WRITTEN[container]}")
     if not encode and copy and not can_copy(clip, container):
         encode.append(f"encoded {clip.codec} in {_short(clip.container)} as {_WRITTEN[container]}")
     return Needs(container, tuple(encode), tuple(copy))
@@ -95,7 +97,7 @@ def _target_of(clip: Clip, containers: Collection[str]) -> str:
     )
 
 
-def _reasons_to_encode(clip: Clip, codecs: Collection[str]) -> list[str]:
+def _reasons_to_encode(clip: Clip, codecs: Collection[str], written: str) -> list[str]:
     reasons = []
     if clip.rotation_degrees:
         reasons.append(f"turned upright by {clip.rotation_degrees} degrees")
@@ -107,7 +109,7 @@ def _reasons_to_encode(clip: Clip, codecs: Collection[str]) -> list[str]:
     if clip.has_alpha:
         reasons.append("dropped alpha")
     if clip.codec not in codecs:
-        reasons.append(f"encoded {clip.codec} anew")
+        reasons.append(f"encoded {clip.codec} as {written}")
     elif clip.codec in ("h264", "hevc") and clip.pixel_format not in _PLAIN_FORMATS:
         reasons.append(f"encoded {clip.pixel_format} as 8-bit 4:2:0")
     return reasons

@@ -53,12 +53,12 @@ def iterate_pictures(
         has_sought = start > 0 and clip.container in _SEEKABLE
         if has_sought:
             _seek(container, stream, clip, start)
-        pictures = _paced(clip, container, stream, stop, cancel)
+        pictures = _paced(clip, container, stream, start, stop, cancel)
         at, picture = next(pictures)
         if has_sought and at > start:
             # The index was wrong about where a picture can be decoded from.
             container.seek(0)
-            pictures = _paced(clip, container, stream, stop, cancel)
+            pictures = _paced(clip, container, stream, start, stop, cancel)
             at, picture = next(pictures)
         position = start
         for next_at, next_picture in pictures:
@@ -74,10 +74,15 @@ def iterate_pictures(
 
 
 def _paced(
-    clip: Clip, container: InputContainer, stream: VideoStream, stop: int, cancel: Cancel
+    clip: Clip,
+    container: InputContainer,
+    stream: VideoStream,
+    start: int,
+    stop: int,
+    cancel: Cancel,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Each decoded picture with the frame it begins at."""
-    counted, at = 0, -1
+    counted, at, previous = 0, -1, start - 1
     for picture in container.decode(stream):
         stop_if(cancel)
         stamp = picture.pts if picture.pts is not None else picture.dts
@@ -85,7 +90,9 @@ def _paced(
             at += 1
         else:
             at = frame_at(stamp * picture.time_base - clip.start_seconds, clip.frame_rate)
-        counted += 1
+        if clip.is_constant_rate and at > previous + 1 and (counted or not start):
+            raise damaged(clip.path, f"frame {previous + 1} cannot be decoded")
+        counted, previous = counted + 1, at
         yield at, picture
     if counted == 0 or (clip.is_constant_rate and at < min(stop, clip.frame_count) - 1):
         raise damaged(

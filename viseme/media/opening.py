@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,10 @@ def identify(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS) -> str:
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, not a file.", value=path, remedy="Name a file.")
-        size_bytes = path.stat().st_size
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise InputError(f"{path} is not a regular file.", value=path, remedy="Name a file.")
+        size_bytes = state.st_size
         container = sniff(path) if size_bytes else None
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -54,7 +54,8 @@ class _PictureScan:
     def push(self, packet: Packet[VideoStream]) -> None:
         self.seen_packets += 1
         self._decode_first(packet)
-        if packet.is_discard or not self._is_shown(packet):
+        # The key picture may itself lie before an edit list begins.
+        if not self._is_shown(packet) or packet.is_discard:
             return
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
@@ -223,7 +224,7 @@ def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTr
         frame_count=1 if is_still else pace.frame_count,
         is_constant_rate=True if is_still else pace.is_constant,
         is_still=is_still,
-        has_alpha=_has_alpha(picture),
+        has_alpha=_has_alpha(picture) or stream.metadata.get("alpha_mode") == "1",
         rotation_degrees=orientation.degrees,
         start_seconds=first_seconds,
         sound=_sound_of(track, track.start_seconds - first_seconds)

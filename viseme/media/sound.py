@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
@@ -145,30 +146,63 @@ def decode_sound(
     Raises ``MediaDamaged`` where there is no sound, ``MediaTooLarge`` where it does not fit into
     memory, and ``Interrupted``.
     """
-    pieces: list[Samples] = []
-    rate, held_bytes = 0, 0
-    for piece, rate in iterate_sound(  # noqa: B007
+    pieces = _Gathered(_expected_seconds(source, start_seconds, stop_seconds))
+    for piece, rate in iterate_sound(
         source,
         start_seconds=start_seconds,
         stop_seconds=stop_seconds,
         limits=limits,
         cancel=cancel,
     ):
-        pieces.append(piece)
-        held_bytes += piece.nbytes
-        if len(pieces) % 4096 == 0:
-            check_memory(held_bytes, "the sound", "Decode a part of it, or read it in pieces.")
-    if not pieces:
-        if start_seconds is None and stop_seconds is None:
-            raise no_sound(path_of(source))
+        pieces.add(piece, rate)
+    if pieces.sample_rate == 0:
+        # Nothing lies inside the window; rate and channels still have to be told.
         reader = SoundReader(source, limits=limits, cancel=cancel)
-        next(iter(reader))
-        return np.zeros((1, reader.channels, 0), np.float32), reader.sample_rate
-    whole = np.empty((1, pieces[0].shape[0], sum(p.shape[1] for p in pieces)), np.float32)
-    at = 0
-    pieces.reverse()
-    while pieces:
-        piece = pieces.pop()
-        whole[0, :, at : at + piece.shape[1]] = piece
-        at += piece.shape[1]
-    return whole, rate
+        first = next(iter(reader))
+        return np.zeros((1, first.shape[0], 0), np.float32), reader.sample_rate
+    return pieces.whole(), pieces.sample_rate
+
+
+def _expected_seconds(
+    source: SoundSource, start: Fraction | None, stop: Fraction | None
+) -> Fraction | None:
+    """How long the sound will be, where that is known beforehand."""
+    if stop is not None:
+        return max(stop - (start or 0), Fraction(0))
+    if isinstance(source, (Clip, Recording)) and source.sound is not None:
+        lead = source.sound.start_seconds if isinstance(source, Clip) else Fraction(0)
+        return max(source.sound.seconds + lead - (start or 0), Fraction(0))
+    return None
+
+
+class _Gathered:
+    """Pieces in one array, made as large as expected and larger where that was too little."""
+
+    def __init__(self, expected_seconds: Fraction | None) -> None:
+        self.sample_rate = 0
+        self._expected_seconds = expected_seconds
+        self._array = np.empty((1, 0, 0), np.float32)
+        self._count = 0
+
+    def add(self, piece: Samples, sample_rate: int) -> None:
+        channels, size = piece.shape
+        if self.sample_rate == 0:
+            self.sample_rate = sample_rate
+            seconds = self._expected_seconds or Fraction(30)
+            self._array = _empty(channels, ceil(seconds * sample_rate) + 2)
+        if self._count + size > self._array.shape[2]:
+            larger = _empty(channels, (self._count + size) * 3 // 2)
+            larger[..., : self._count] = self._array[..., : self._count]
+            self._array = larger
+        self._array[0, :, self._count : self._count + size] = piece
+        self._count += size
+
+    def whole(self) -> Samples:
+        return self._array[..., : self._count]
+
+
+def _empty(channels: int, sample_count: int) -> Samples:
+    check_memory(
+        channels * sample_count * 4, "the sound", "Decode a part of it, or read it in pieces."
+    )
+    return np.empty((1, channels, sample_count), np.float32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import av
 import numpy as np
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
@@ -152,9 +152,6 @@ class ClipWriter:
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=_LIMITED,
         )
-        if converted is picture:
-            # Its time belongs to the source; the pixels are the same.
-            converted = self._reformatter.reformat(picture, format="yuv420p", width=width)
         self._encode(converted)
 
     def write_scaled(self, frame: NDArray[np.uint8]) -> None:
@@ -246,6 +243,8 @@ class ClipWriter:
             raise InputError(f"{self.path} is not open for writing.")
         picture.pts = self.frame_count
         picture.time_base = 1 / self._frame_rate
+        # A decoded picture says which type it was coded as; x264 would obey.
+        picture.pict_type = PictureType.NONE
         picture.color_primaries = picture.color_trc = _BT709
         with translated_writes(self.path):
             self._container.mux(self._video.encode(picture))
