@@ -23,7 +23,7 @@ class Vendor(str, Enum):
     RUNWARE = "runware"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         return {"fal": "fal", "aimlapi": "AI/ML API", "runware": "Runware"}[self.value]
 
 

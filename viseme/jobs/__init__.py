@@ -1,0 +1,1 @@
+"""One lip-sync from clip to clip: plan, buy once, follow, fetch."""

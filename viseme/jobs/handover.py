@@ -1,0 +1,328 @@
+"""Hand a job to its vendor, once: conform, carry, intent, send; and settle what is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ..errors import (
+    Interrupted,
+    LedgerError,
+    LocalError,
+    OutcomeUnknown,
+    RateLimited,
+    VendorError,
+    VisemeError,
+)
+from ..ledger import Outcome, State
+from ..model import Carry, Clip, Recording
+from ..retry import RetryPolicy
+from ..services.base import Acceptance, Submission, Trace
+from ..transport import AnswerLost, NotSent, media_string_digest
+from .budget import check_budget
+from .commands import choices
+from .held import HeldJob
+from .prepare import (
+    CarriedMedium,
+    CutSound,
+    body_limit_bytes,
+    carry_media,
+    conform_media,
+    expires_at_ms,
+)
+from .reconcile import Verdict, decide
+from .signals import Step
+from .wish import Planned
+
+SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
+ANSWER_GRACE_SECONDS = 1.2  # after an interrupt, for an answer that is on its way
+LOOK_UP_INTERVAL_SECONDS = 2.0
+
+
+async def hand_over(held: HeldJob, planned: Planned) -> None:
+    """From PLANNED or INTENT to ACCEPTED (or SENT, in doubt).
+
+    Where it fails before a byte was sent the job is FAILED, or UNKNOWN again where an earlier
+    submission of it is still in doubt; nothing of this attempt is charged.
+    """
+    work = held.place.home.work / held.job.id
+    try:
+        try:
+            work.mkdir(mode=0o700, parents=True, exist_ok=True)
+            submission = await _prepare(held, planned, work)
+            held.check_cancelled()
+        except OSError as problem:
+            raise LocalError(
+                f"{work} cannot be written: {problem.strerror or problem}.",
+                field=str(work),
+                remedy="Make room on that disk and run the same command again.",
+            ) from problem
+        except Interrupted:
+            _give_up(held, State.CANCELLED, None)
+            raise
+        except VisemeError as problem:
+            _give_up(held, State.FAILED, problem)
+            raise
+        await _send(held, submission)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, True)
+
+
+def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
+    """Nothing of this attempt was sent. What an earlier one left in doubt stays in doubt."""
+    if any(s.outcome in (None, Outcome.UNKNOWN) for s in held.ledger.submissions(held.job.id)):
+        to = State.UNKNOWN
+    if held.job.state is to:
+        return
+    try:
+        held.move(to, error=None if problem is None else error_json(problem))
+    except LedgerError:
+        if problem is None:
+            raise
+        # The disk that failed the job fails the note of it too; PLANNED means the same.
+
+
+async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
+    endpoint, order, settings = planned.endpoint, planned.order, held.place.settings
+    held.report(Step.PREPARE, "preparing the media")
+    video, sound = await asyncio.to_thread(
+        conform_media,
+        endpoint,
+        order,
+        work,
+        body_limit_bytes=None
+        if planned.wish.carry is Carry.UPLOAD
+        else body_limit_bytes(endpoint, settings),
+        cut=_cut_of(planned),
+        cancel=held.watch.cancel,
+    )
+    media = [video] if sound is None else [video, sound]
+    carried = await held.watch.cancel.guard(
+        carry_media(
+            endpoint,
+            order,
+            planned.purchase.timing,
+            media,
+            planned.wish.carry,
+            held.service,
+            settings,
+            held.show,
+        ),
+        held.job.id,
+    )
+    _record_uploads(held, carried)
+    request = endpoint.write_request(
+        order,
+        carried["video"].carried,
+        carried["audio"].carried if "audio" in carried else None,
+        timing=planned.purchase.timing,
+    )
+    token = held.job.request_token or str(uuid.uuid4())
+    submission = held.service.submission(request, token)
+    columns: dict[str, Any] = {
+        "request_token": token,
+        "media": {role: medium.as_json() for role, medium in carried.items()},
+    }
+    columns["body_digest"], columns["media_hashes"] = await asyncio.to_thread(
+        _digests, submission, carried
+    )
+    if held.job.state is State.PLANNED:
+        held.move(State.INTENT, **columns)
+    else:
+        held.update(**columns)
+    _check_budget_again(held, planned)
+    return submission
+
+
+def _digests(
+    submission: Submission, carried: dict[str, CarriedMedium]
+) -> tuple[str, dict[str, str]]:
+    hashes = {role: media_string_digest(medium.carried) for role, medium in carried.items()}
+    return submission.body.digest(), hashes
+
+
+def _record_uploads(held: HeldJob, carried: dict[str, CarriedMedium]) -> None:
+    for role, medium in carried.items():
+        if medium.upload is not None and medium.medium.file is not None:
+            held.ledger.add_upload(
+                held.job.id,
+                role=role,
+                vendor=held.service.vendor,
+                reference=medium.upload.reference,
+                digest=medium.medium.digest,
+                size_bytes=medium.medium.file.size_bytes,
+                expires_at=expires_at_ms(medium.upload.expires_at),
+            )
+
+
+def _check_budget_again(held: HeldJob, planned: Planned) -> None:
+    """Other processes may have spent since the plan: now that our intent counts, look again."""
+    caps = held.caps
+    if caps.vendor_day_usd is None:
+        return
+    vendor = planned.endpoint.vendor
+    spent = held.ledger.spent_today(vendor, held.job.account, without=held.job.id)
+    check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
+
+
+def _cut_of(planned: Planned) -> CutSound | None:
+    """How the speech is cut, where an edit plan goes with it and it is not cut already."""
+    order = planned.order
+    if planned.wish.sound_is_edited or not isinstance(order.speech, Recording):
+        return None
+    edited = planned.endpoint.edited(order)
+    if edited is None or edited.plan.is_empty:
+        return None
+    is_own = isinstance(order.footage, Clip) and order.footage.digest == order.speech.digest
+    return CutSound(edited.plan, edited.frame_count, edited.frame_rate, is_own)
+
+
+async def _send(held: HeldJob, submission: Submission) -> None:
+    """Send it, again only where that provably buys nothing twice."""
+    for attempt in range(1, SEND_TRIES.attempts + 1):
+        number = held.begin_submission()
+        held.report(Step.SUBMIT, f"submitting to {held.service.vendor.label}")
+        try:
+            acceptance = await _submit_watched(held, submission)
+        except NotSent as problem:
+            held.end_submission(number, Outcome.NOT_ARRIVED, to=State.INTENT)
+            await _before_next_try(held, attempt, problem)
+        except RateLimited as problem:
+            held.end_submission(number, Outcome.REFUSED, to=State.INTENT)
+            await _before_next_try(held, attempt, problem)
+        except AnswerLost as problem:
+            if held.service.deduplicates and attempt < SEND_TRIES.attempts:
+                held.end_submission(number, Outcome.UNKNOWN, to=State.INTENT)
+                await _before_next_try(held, attempt, problem)
+                continue
+            held.end_submission(number, Outcome.UNKNOWN, detail=problem.message)
+            return
+        except Interrupted:
+            held.end_submission(number, Outcome.UNKNOWN, to=State.UNKNOWN)
+            raise in_doubt(held, "It was stopped while it was being sent.") from None
+        except VisemeError as problem:
+            held.end_submission(number, Outcome.REFUSED, to=State.FAILED, error=error_json(problem))
+            raise
+        else:
+            accepted(held, number, acceptance)
+            return
+
+
+async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) -> None:
+    """Wait for the next try; on the last one, or when stopped, the job has failed."""
+    if attempt >= SEND_TRIES.attempts:
+        _give_up(held, State.FAILED, problem)
+        raise problem
+    await held.destination.addresses.refresh()
+    await held.watch.cancel.sleep(
+        SEND_TRIES.wait_seconds(attempt, retry_after=None, spread=1.0) * held.pace
+    )
+    if held.watch.cancel.is_cancelled:
+        _give_up(held, State.CANCELLED, None)
+        held.check_cancelled()
+
+
+async def _submit_watched(held: HeldJob, submission: Submission) -> Acceptance:
+    """The submission, not to be dropped: an interrupt waits a moment for the answer."""
+    task = asyncio.ensure_future(held.service.submit(submission))
+    waited = 0.0
+    try:
+        while not task.done() and waited < ANSWER_GRACE_SECONDS:
+            await asyncio.wait({task}, timeout=0.05)
+            if held.watch.cancel.is_cancelled:
+                waited += 0.05
+        if not task.done():
+            raise Interrupted("Stopped by the user.", job_id=held.job.id)
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.5)
+
+
+def accepted(held: HeldJob, number: int, acceptance: Acceptance) -> None:
+    """The vendor has it: from here on it can be asked for by its own id."""
+    ids = dict(acceptance.vendor_ids)
+    named = next((value for key, value in ids.items() if not key.endswith("_path")), None)
+    held.end_submission(
+        number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=named, vendor_ids=ids
+    )
+
+
+async def settle(held: HeldJob, *, wait: bool = True) -> None:
+    """A job in doubt: look it up until it is found, provably absent, or nobody can tell.
+
+    Ends in ACCEPTED, in INTENT (it provably never arrived), or raises OutcomeUnknown with the job
+    UNKNOWN. Without ``wait`` a verdict of "not yet known" also ends in OutcomeUnknown.
+    """
+    trace = _trace_of(held)
+    if trace is None:
+        raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
+    visibility = held.place.settings.listing_visibility_seconds(held.service.vendor) * held.pace
+    number = len(held.ledger.submissions(held.job.id))
+    while True:
+        held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
+        try:
+            finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
+        except Interrupted:
+            raise in_doubt(held, "The look-up was stopped.") from None
+        except VendorError:
+            finding = None
+        sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
+        decision = decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility)
+        if decision.verdict is Verdict.FOUND and decision.acceptance is not None:
+            accepted(held, number, decision.acceptance)
+            return
+        if decision.verdict is Verdict.ABSENT:
+            held.end_submission(number, Outcome.NOT_ARRIVED, to=State.INTENT)
+            return
+        if decision.verdict is Verdict.UNKNOWN or not wait:
+            raise in_doubt(held, f"{held.service.vendor.label}: {decision.reason}.")
+        await held.watch.cancel.sleep(max(0.05, LOOK_UP_INTERVAL_SECONDS * held.pace))
+
+
+def _trace_of(held: HeldJob) -> Trace | None:
+    """What the last submission can be found by; None where the vendor was told to keep nothing."""
+    job = held.job
+    submissions = held.ledger.submissions(job.id)
+    if not submissions or job.request_token is None:
+        return None
+    if job.arguments.get("store_io") is False:
+        return None
+    last = submissions[-1]
+    sent_from = datetime.fromtimestamp(last.sent_at / 1000, timezone.utc)
+    return Trace(
+        token=last.token or job.request_token,
+        vendor_model=held.endpoint.vendor_model,
+        media_digests=frozenset((job.media_hashes or {}).values()),
+        sent_from=sent_from,
+        sent_until=sent_from + timedelta(seconds=held.place.settings.submit_timeout_seconds),
+    )
+
+
+def in_doubt(held: HeldJob, reason: str) -> OutcomeUnknown:
+    """The job becomes UNKNOWN, and the error with the three choices."""
+    if held.job.state is not State.UNKNOWN:
+        held.move(State.UNKNOWN, detail=reason)
+    return OutcomeUnknown(
+        f"It is not known whether this was bought. {reason}",
+        job_id=held.job.id,
+        remedy=choices(held.job.id, held.place.home),
+    )
+
+
+def error_json(problem: VisemeError) -> dict[str, Any]:
+    """An error for the ledger and the receipt."""
+    return {
+        "kind": problem.kind,
+        "message": problem.message,
+        "field": problem.field,
+        "value": problem.value,
+        "limit": problem.limit,
+        "remedy": problem.remedy,
+        "code": problem.code,
+        "http_status": problem.http_status,
+    }

@@ -1,0 +1,106 @@
+"""A job while this process works on it: its record, and every write under its lease's fence."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..endpoints.base import Endpoint
+from ..errors import Interrupted
+from ..ledger import JobRecord, Lease, Ledger, Outcome, State
+from ..services import Service
+from .budget import Caps
+from .destination import Destination
+from .signals import Progress, Step
+from .workplace import Watch, Workplace
+
+
+@dataclass
+class HeldJob:
+    """Everything one job needs on its way. ``job`` is always the ledger's latest word."""
+
+    job: JobRecord
+    lease: Lease
+    endpoint: Endpoint
+    place: Workplace
+    destination: Destination
+    service: Service
+    watch: Watch
+    caps: Caps
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.place.ledger
+
+    @property
+    def pace(self) -> float:
+        """What every wait for the vendor is multiplied by."""
+        return self.destination.time_scale
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def report(
+        self,
+        step: Step,
+        text: str,
+        *,
+        fraction: float | None = None,
+        queue_position: int | None = None,
+    ) -> None:
+        self.show(Progress(step, text, fraction, queue_position))
+
+    def show(self, progress: Progress) -> None:
+        """Pass progress on, with this job's id and the time since the start."""
+        self.watch.report(
+            Progress(
+                progress.step,
+                progress.text,
+                progress.fraction,
+                progress.queue_position,
+                self.job.id,
+                self.elapsed_seconds,
+            )
+        )
+
+    def check_cancelled(self) -> None:
+        if self.watch.cancel.is_cancelled:
+            raise Interrupted("Stopped by the user.", job_id=self.job.id)
+
+    def move(self, to: State, *, detail: str | None = None, **columns: Any) -> None:
+        self.job = self.ledger.move(
+            self.job.id, to, detail=detail, fence=self.lease.fence, **columns
+        )
+
+    def update(self, **columns: Any) -> None:
+        self.job = self.ledger.update(self.job.id, fence=self.lease.fence, **columns)
+
+    def begin_submission(self) -> int:
+        """INTENT to SENT, committed before the first byte. Returns the submission's number."""
+        number = self.ledger.begin_submission(self.job.id, fence=self.lease.fence).number
+        self.job = self.ledger.get(self.job.id)
+        return number
+
+    def end_submission(
+        self,
+        number: int,
+        outcome: Outcome,
+        *,
+        to: State | None = None,
+        vendor_id: str | None = None,
+        detail: str | None = None,
+        **columns: Any,
+    ) -> None:
+        self.job = self.ledger.end_submission(
+            self.job.id,
+            number,
+            outcome,
+            to=to,
+            vendor_id=vendor_id,
+            detail=detail,
+            fence=self.lease.fence,
+            **columns,
+        )

@@ -1,0 +1,104 @@
+"""A wish as the ledger keeps it, so that a job can be prepared again after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..ledger import JobRecord
+from ..media import MediaLimits, probe_clip, probe_speech
+from ..model import Carry, Clip, Footage, Recording, RemoteMedia, Speech, SpokenText
+from .wish import Planned, Wish, make_plan
+from .workplace import Workplace
+
+
+def order_json(planned: Planned) -> dict[str, Any]:
+    """All that was ordered, as plain JSON; files by path and digest."""
+    wish, purchase = planned.wish, planned.purchase
+    return {
+        "endpoint": wish.endpoint_id,
+        "given": purchase.arguments,
+        "video": _medium_json(purchase.footage),
+        "speech": _medium_json(purchase.speech),
+        "sound_is_edited": wish.sound_is_edited,
+        "carry": wish.carry.value,
+        "take": wish.take,
+    }
+
+
+def _medium_json(medium: Footage | Speech | None) -> dict[str, Any] | None:
+    if medium is None:
+        return None
+    if isinstance(medium, (Clip, Recording)):
+        return {"path": str(medium.path.absolute()), "digest": medium.digest}
+    if isinstance(medium, RemoteMedia):
+        return {"reference": medium.reference}
+    return {"text": medium.text, "voice": medium.voice}
+
+
+def planned_from_order(
+    job: JobRecord, place: Workplace, *, cancel: Callable[[], bool] | None = None
+) -> Planned:
+    """The plan of a job of the ledger, its files probed anew.
+
+    Raises InputError where a file is not there any more or is another one now.
+    """
+    order = job.order
+    limits = media_limits(place)
+    footage: Footage | None = None
+    video = order.get("video")
+    if isinstance(video, Mapping):
+        if "reference" in video:
+            footage = RemoteMedia(str(video["reference"]))
+        else:
+            footage = probe_clip(Path(str(video["path"])), limits=limits, cancel=cancel)
+            _check_same(job, "--video", footage.path, footage.digest, str(video["digest"]))
+    wish = Wish(
+        str(order["endpoint"]),
+        order.get("given") or {},
+        footage,
+        _speech_of(job, order.get("speech"), limits, cancel),
+        bool(order.get("sound_is_edited")),
+        Carry(order.get("carry", "auto")),
+        int(order.get("take", 1)),
+    )
+    return make_plan(wish, place.settings.assumed)
+
+
+def _speech_of(
+    job: JobRecord, speech: Any, limits: MediaLimits, cancel: Callable[[], bool] | None
+) -> Speech | None:
+    if not isinstance(speech, Mapping):
+        return None
+    if "reference" in speech:
+        return RemoteMedia(str(speech["reference"]))
+    if "text" in speech:
+        return SpokenText(str(speech["text"]), speech.get("voice"))
+    recording = probe_speech(Path(str(speech["path"])), limits=limits, cancel=cancel)
+    _check_same(job, "--audio", recording.path, recording.digest, str(speech["digest"]))
+    return recording
+
+
+def _check_same(job: JobRecord, field: str, path: Path, digest: str, wanted: str) -> None:
+    if digest != wanted:
+        raise InputError(
+            f"{path.name} is not the file that this job was planned with.",
+            field=field,
+            value=path,
+            job_id=job.id,
+            remedy="Put the file back, or run a new command with the file as it is now.",
+        )
+
+
+def media_limits(place: Workplace) -> MediaLimits:
+    """The limits on files that settings.json sets."""
+    limits = place.settings.media_limits
+    return MediaLimits(
+        max_pixels=limits.max_pixels,
+        max_frames=limits.max_frames,
+        max_seconds=limits.max_seconds,
+        max_streams=limits.max_streams,
+        max_bytes=limits.max_bytes,
+    )

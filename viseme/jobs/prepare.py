@@ -1,0 +1,234 @@
+"""Conform the media as far as needed, and choose and go the way they travel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..edits import EditPlan
+from ..endpoints.base import Endpoint, Order
+from ..media import Conformed, conform_clip, conform_speech
+from ..model import (
+    Carried,
+    Carry,
+    Clip,
+    InlineMedia,
+    Recording,
+    RemoteMedia,
+    Timing,
+)
+from ..services.base import OutgoingFile, Service, Upload
+from ..settings import Settings
+from ..transport import JsonBody
+from .cut import cut_recording
+from .signals import Progress, Report, Step
+
+# Of a body that must fit a size, no more than this share goes to the sound.
+SOUND_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """One medium as it will travel: a file of ours, or the reference that the user gave."""
+
+    role: str
+    reference: str | None = None
+    file: Conformed | None = None
+    name: str | None = None
+    digest: str | None = None
+
+    @property
+    def inline(self) -> InlineMedia | None:
+        if self.file is None:
+            return None
+        return InlineMedia(self.file.path, self.file.media_type, self.file.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedMedium:
+    """A medium as it stands in the request, and where it lies at the vendor if it was uploaded."""
+
+    medium: Medium
+    carried: Carried
+    how: Carry
+    upload: Upload | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        file = self.medium.file
+        return {
+            "name": self.medium.name,
+            "digest": self.medium.digest,
+            "carried": self.how.value,
+            "steps": list(file.steps) if file else [],
+            "sent_bytes": file.size_bytes if file else None,
+            "reference": self.medium.reference,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CutSound:
+    """How the speech is cut along an edit plan, over the frames that are processed."""
+
+    plan: EditPlan
+    frame_count: int
+    frame_rate: Fraction
+    is_own_track: bool
+
+
+def conform_media(
+    endpoint: Endpoint,
+    order: Order,
+    work: Path,
+    *,
+    body_limit_bytes: int | None,
+    cut: CutSound | None,
+    cancel: Callable[[], bool],
+) -> tuple[Medium, Medium | None]:
+    """Files that the endpoint takes, in ``work``. Blocking.
+
+    ``body_limit_bytes`` is the most that both may take as data URIs together; None is no limit.
+    Raises MediaError, LocalError, Interrupted.
+    """
+    sound = _conform_sound(endpoint, order, work, body_limit_bytes, cut, cancel)
+    left = body_limit_bytes
+    if left is not None and sound is not None and sound.inline is not None:
+        left -= sound.inline.uri_bytes
+    footage = order.footage
+    if isinstance(footage, RemoteMedia):
+        return Medium("video", reference=footage.reference), sound
+    file = conform_clip(
+        footage,
+        work,
+        containers=endpoint.video_rules.containers,
+        codecs=endpoint.video_rules.codecs,
+        max_bytes=None if left is None else _raw_bytes(left),
+        cancel=cancel,
+    )
+    video = Medium("video", file=file, name=footage.path.name, digest=footage.digest)
+    return video, sound
+
+
+def _conform_sound(
+    endpoint: Endpoint,
+    order: Order,
+    work: Path,
+    body_limit_bytes: int | None,
+    cut: CutSound | None,
+    cancel: Callable[[], bool],
+) -> Medium | None:
+    speech = order.speech
+    if isinstance(speech, RemoteMedia):
+        return Medium("audio", reference=speech.reference)
+    if not isinstance(speech, Recording):
+        return None
+    recording = speech
+    steps: tuple[str, ...] = ()
+    if cut is not None:
+        own_clip = order.footage if cut.is_own_track and isinstance(order.footage, Clip) else None
+        recording = cut_recording(
+            speech,
+            own_clip,
+            cut.plan,
+            cut.frame_count,
+            cut.frame_rate,
+            work / "cut.flac",
+            cancel=cancel,
+        )
+        steps = ("cut along the edit plan",)
+    file = conform_speech(
+        recording,
+        work,
+        containers=endpoint.sound_rules.containers,
+        codecs=endpoint.sound_rules.codecs,
+        max_bytes=None if body_limit_bytes is None else _raw_bytes(body_limit_bytes // SOUND_SHARE),
+        cancel=cancel,
+    )
+    if steps:
+        file = Conformed(file.path, file.media_type, file.size_bytes, (*steps, *file.steps))
+    return Medium("audio", file=file, name=speech.path.name, digest=speech.digest)
+
+
+def _raw_bytes(uri_bytes: int) -> int:
+    """How large a file may be whose data URI has at most ``uri_bytes``."""
+    return max(0, (uri_bytes - 64) // 4 * 3)
+
+
+def choose_carry(
+    endpoint: Endpoint, carry: Carry, skeleton_bytes: int, media: list[Medium], settings: Settings
+) -> Carry:
+    """How files travel where the user left the choice open. Pure.
+
+    fal takes data URIs while the whole body is small and uploads otherwise; AI/ML API has no
+    uploads, Runware documents nothing else.
+    """
+    if carry is not Carry.AUTO:
+        return carry
+    if Carry.INLINE not in endpoint.carries:
+        return Carry.UPLOAD
+    if Carry.UPLOAD not in endpoint.carries:
+        return Carry.INLINE
+    body_bytes = skeleton_bytes + sum(m.inline.uri_bytes for m in media if m.inline is not None)
+    return Carry.INLINE if body_bytes <= settings.inline_body_bytes else Carry.UPLOAD
+
+
+def body_limit_bytes(endpoint: Endpoint, settings: Settings) -> int | None:
+    """The most that a whole request body may take; None where media can be uploaded."""
+    if Carry.UPLOAD in endpoint.carries:
+        return None
+    return settings.aimlapi_body_bytes - 4096  # what is no medium in the body
+
+
+async def carry_media(
+    endpoint: Endpoint,
+    order: Order,
+    timing: Timing,
+    media: list[Medium],
+    carry: Carry,
+    service: Service,
+    settings: Settings,
+    report: Report,
+) -> dict[str, CarriedMedium]:
+    """Bring the media to the vendor, or leave them to travel in the request. By role."""
+    by_role = {medium.role: medium for medium in media}
+    names = dict.fromkeys(by_role, "x")
+    skeleton = endpoint.write_request(order, names["video"], names.get("audio"), timing=timing)
+    way = choose_carry(endpoint, carry, JsonBody(skeleton.body).length, media, settings)
+    carried: dict[str, CarriedMedium] = {}
+    for role, medium in by_role.items():
+        if medium.reference is not None:
+            carried[role] = CarriedMedium(medium, medium.reference, Carry.REFERENCE)
+        elif way is Carry.INLINE and medium.inline is not None:
+            carried[role] = CarriedMedium(medium, medium.inline, Carry.INLINE)
+        else:
+            upload = await _upload(medium, service, report)
+            carried[role] = CarriedMedium(medium, upload.reference, Carry.UPLOAD, upload)
+    return carried
+
+
+async def _upload(medium: Medium, service: Service, report: Report) -> Upload:
+    file = medium.file
+    if file is None:
+        raise ValueError("only a file can be uploaded")
+    what = {"video": "the clip", "audio": "the speech"}[medium.role]
+
+    def on_bytes_sent(sent: int) -> None:
+        share = min(1.0, sent / max(1, file.size_bytes))
+        report(Progress(Step.UPLOAD, f"uploading {what}: {share:.0%}", fraction=share))
+
+    return await service.upload(
+        OutgoingFile(
+            file.path,
+            file.media_type,
+            file.size_bytes,
+            f"{medium.role}{file.path.suffix}",
+        ),
+        on_bytes_sent,
+    )
+
+
+def expires_at_ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)

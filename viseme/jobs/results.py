@@ -1,0 +1,102 @@
+"""Bring results into the results folder: fetched or unpacked, whole, checked, kept by content."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..download import FetchedFile, FetchRules, disk_error, fetch, store_data
+from ..errors import FetchRefused, MediaError
+from ..media import VIDEO_CONTAINERS, probe_clip, sniff
+from ..model import Clip, ResultItem, Timing
+
+SUFFIXES = {
+    "mp4": ".mp4",
+    "mov": ".mov",
+    "webm": ".webm",
+    "matroska": ".mkv",
+    "avi": ".avi",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """A result in the results folder. ``path`` is relative to it, with ``/``."""
+
+    path: str
+    digest: str
+    size_bytes: int
+    clip: Clip
+
+
+async def keep_result(
+    item: ResultItem,
+    name: str,
+    folder: Path,
+    rules: FetchRules,
+    on_bytes: Callable[[int, int | None], None] | None = None,
+) -> KeptResult:
+    """Bring one result into ``folder`` under the digest of its bytes.
+
+    ``name`` is unique among files on their way. Raises FetchRefused where what came is no whole
+    video, and what ``fetch`` raises; then nothing is left behind.
+    """
+    incoming = folder / f"incoming-{name}"
+    if item.data is not None:
+        fetched = await asyncio.to_thread(store_data, item.data, incoming, rules.max_bytes)
+    elif item.url is not None:
+        fetched = await fetch(item.url, incoming, rules, on_bytes)
+    else:
+        raise FetchRefused("The vendor names a result without saying where it is.")
+    try:
+        return await asyncio.to_thread(_keep, fetched, folder)
+    finally:
+        incoming.unlink(missing_ok=True)
+
+
+def _keep(fetched: FetchedFile, folder: Path) -> KeptResult:
+    container = sniff(fetched.path)
+    if container not in VIDEO_CONTAINERS:
+        raise FetchRefused(
+            f"What came instead of the result is {container or 'no media file'}, not a video.",
+            value=f"{fetched.size_bytes} bytes",
+            remedy="Fetch it again; if it stays so, ask the vendor.",
+        )
+    try:
+        clip = probe_clip(fetched.path)
+    except MediaError as problem:
+        raise FetchRefused(
+            f"The result is not a whole video: {problem.message}",
+            remedy="Fetch it again; if it stays so, ask the vendor.",
+        ) from problem
+    relative = f"{fetched.digest[:2]}/{fetched.digest}{SUFFIXES[container]}"
+    target = folder / relative
+    try:
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        fetched.path.replace(target)
+    except OSError as problem:
+        raise disk_error(target, problem) from problem
+    return KeptResult(relative, fetched.digest, fetched.size_bytes, clip)
+
+
+def differences(clip: Clip, predicted: Timing) -> list[str]:
+    """In what a result is not as predicted, as warnings; one frame is let pass. Pure."""
+    found = []
+    least, most = predicted.frame_count_least, predicted.frame_count_most
+    if predicted.frame_rate is not None and clip.frame_rate != predicted.frame_rate:
+        found.append(f"The result has {clip.frame_rate} fps, not {predicted.frame_rate}.")
+    elif least is not None and most is not None and not least - 1 <= clip.frame_count <= most + 1:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        found.append(f"The result has {clip.frame_count} frames, not {wanted} as predicted.")
+    if (
+        predicted.width is not None
+        and predicted.height is not None
+        and (clip.width, clip.height) != (predicted.width, predicted.height)
+    ):
+        found.append(
+            f"The result is {clip.width}x{clip.height}, "
+            f"not {predicted.width}x{predicted.height} as predicted."
+        )
+    return found

@@ -1,0 +1,341 @@
+"""One lip-sync from a plan to its results: look in the ledger, budget, and drive the job.
+
+``run`` knows no user interface: it takes a cancel token and a progress callback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ..endpoints import endpoint as endpoint_by_id
+from ..errors import (
+    InputError,
+    JobFailed,
+    LedgerError,
+    VisemeError,
+)
+from ..ledger import (
+    DEAD,
+    STALE_FENCE,
+    ItemState,
+    JobRecord,
+    Lease,
+    NewJob,
+    State,
+    fingerprint,
+)
+from ..transport import Transport
+from .budget import Caps, check_budget
+from .commands import job_command
+from .destination import Destination
+from .follow import fetch_results, follow, item_is_here
+from .handover import hand_over, settle
+from .held import HeldJob
+from .orders import order_json, planned_from_order
+from .receipt import receipt, timing_json
+from .signals import Progress, Step
+from .wish import Planned
+from .workplace import (
+    Watch,
+    Workplace,
+    account_at,
+    lease_owner,
+    owner_is_gone,
+    service_for,
+)
+
+HOLDER_LOOK_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job whose results are here. ``files`` are in the order of the results."""
+
+    job: JobRecord
+    receipt: dict[str, Any]
+    files: tuple[Path, ...]
+    reused: bool
+
+
+async def run(
+    planned: Planned,
+    place: Workplace,
+    destination: Destination,
+    watch: Watch,
+    *,
+    max_usd: Decimal | None = None,
+) -> Finished:
+    """Buy what was planned, or come back to it where it was bought already.
+
+    ``max_usd`` is this run's own cap; it holds in a sandbox too. Raises anything of errors.py;
+    what follows a submission carries the job's id.
+    """
+    vendor = planned.endpoint.vendor
+    account = account_at(vendor, destination, place)
+    mark = fingerprint(
+        destination=destination.id,
+        account=account,
+        endpoint=planned.endpoint.id,
+        arguments=fingerprint_arguments(planned),
+        footage=planned.order.footage,
+        speech=planned.order.speech,
+        take=planned.wish.take,
+    )
+    caps = caps_for(planned, place, destination, max_usd)
+    while True:
+        job = place.ledger.find(mark)
+        is_new = False
+        if job is None:
+            spent = place.ledger.spent_today(vendor, account, destination=destination.id)
+            check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
+            job, is_new = place.ledger.claim(_new_job(planned, destination, account, mark))
+        ended = await drive(job.id, place, destination, watch, planned=planned, caps=caps)
+        if ended.state is not State.CANCELLED:
+            return finished(ended, place, reused=not is_new)
+        if is_new:
+            raise JobFailed("The vendor cancelled the job.", job_id=ended.id)
+        # An earlier run's cancelling has ended only now: this run buys its own.
+
+
+def fingerprint_arguments(planned: Planned) -> dict[str, Any]:
+    """The arguments that change the result, with what was asked of the sound."""
+    picture = dict(planned.endpoint.picture_arguments(planned.order))
+    if planned.wish.sound_is_edited:
+        picture["sound_is_edited"] = True
+    return picture
+
+
+def caps_for(
+    planned: Planned, place: Workplace, destination: Destination, max_usd: Decimal | None
+) -> Caps:
+    """The caps in force: those of settings only where real money is spent."""
+    settings = place.settings
+    caps = Caps(allow_unknown_price=settings.allow_unknown_price)
+    if destination.is_live:
+        caps = replace(
+            caps,
+            job_usd=settings.max_usd_per_job,
+            vendor_day_usd=settings.max_usd_per_day(planned.endpoint.vendor),
+        )
+    if max_usd is not None and (caps.job_usd is None or max_usd <= caps.job_usd):
+        caps = replace(caps, job_usd=max_usd, job_cap_name="--max-usd")
+    return caps
+
+
+def _new_job(planned: Planned, destination: Destination, account: str, mark: str) -> NewJob:
+    purchase = planned.purchase
+    return NewJob(
+        fingerprint=mark,
+        endpoint=planned.endpoint.id,
+        vendor=planned.endpoint.vendor,
+        destination=destination.id,
+        account=account,
+        quote=purchase.quote,
+        arguments=purchase.arguments,
+        order=order_json(planned),
+        timing={"predicted": timing_json(purchase.timing)},
+        item_count=purchase.item_count,
+        take=planned.wish.take,
+        warnings=purchase.warnings,
+        sandbox_control_url=destination.control_url,
+    )
+
+
+async def drive(
+    job_id: str,
+    place: Workplace,
+    destination: Destination,
+    watch: Watch,
+    *,
+    planned: Planned | None = None,
+    caps: Caps | None = None,
+    step: Callable[[HeldJob, Planned | None], Awaitable[None]] | None = None,
+) -> JobRecord:
+    """Work a job forward until it is FETCHED or CANCELLED; another process' lease is waited for.
+
+    ``step`` does one thing to it instead. Raises the error the job ended with.
+    """
+    async with holding(job_id, place, destination, watch, caps or Caps()) as held:
+        if held is None:
+            return place.ledger.get(job_id)
+        try:
+            await (step or advance)(held, planned)
+        except LedgerError as problem:
+            raise _known_job(problem, held) from problem
+        return held.job
+
+
+async def advance(held: HeldJob, planned: Planned | None) -> None:
+    """From wherever the job is to its end."""
+    while True:
+        state = held.job.state
+        if state in (State.PLANNED, State.INTENT):
+            if planned is None:
+                planned = await asyncio.to_thread(_planned_again, held)
+            await hand_over(held, planned)
+        elif state in (State.SENT, State.UNKNOWN):
+            await settle(held)
+        elif state in (State.ACCEPTED, State.RUNNING, State.CANCELLING):
+            await follow(held)
+        elif state is State.SUCCEEDED:
+            await fetch_results(held)
+        elif state is State.FETCHED:
+            if not _has_lost_files(held):
+                return
+            _expect_files_again(held)
+        elif state is State.CANCELLED:
+            return
+        else:
+            raise ended_error(held.job)
+
+
+def _planned_again(held: HeldJob) -> Planned:
+    return planned_from_order(held.job, held.place, cancel=held.watch.cancel)
+
+
+def _has_lost_files(held: HeldJob) -> bool:
+    return any(
+        item.state is ItemState.FETCHED and not item_is_here(held, item)
+        for item in held.ledger.items(held.job.id)
+    )
+
+
+def _expect_files_again(held: HeldJob) -> None:
+    """A result's file is gone: it is fetched again from the vendor, never bought by itself."""
+    for item in held.ledger.items(held.job.id):
+        if item.state is ItemState.FETCHED and not item_is_here(held, item):
+            held.ledger.update_item(
+                held.job.id, item.number, fence=held.lease.fence, state=ItemState.READY, path=None
+            )
+    held.move(State.SUCCEEDED, detail="a result's file is gone")
+
+
+def ended_error(job: JobRecord) -> VisemeError:
+    """The error of a job that ended without a result, as the ledger has it."""
+    error = job.error or {}
+    return JobFailed(
+        str(error.get("message") or f"The job is {job.state.value}."),
+        field=error.get("field"),
+        value=error.get("value"),
+        limit=error.get("limit"),
+        remedy=error.get("remedy") or "Run the same command again; it will be bought anew.",
+        code=error.get("code"),
+        http_status=error.get("http_status"),
+        job_id=job.id,
+    )
+
+
+def _known_job(problem: LedgerError, held: HeldJob) -> LedgerError:
+    """A ledger that fails on the way: the vendor may have the job, and its id must not be lost."""
+    ids = ", ".join(
+        f"{k} {v}" for k, v in (held.job.vendor_ids or {}).items() if not k.endswith("_path")
+    )
+    command = job_command("resume", held.job.id, held.place.home)
+    return LedgerError(
+        problem.message,
+        field=problem.field,
+        value=problem.value,
+        limit=problem.limit,
+        remedy=f"{problem.remedy or ''} Then `{command}` goes on where it stopped."
+        + (f" The vendor knows it as {ids}." if ids else ""),
+        job_id=held.job.id,
+        code=problem.code,
+    )
+
+
+@asynccontextmanager
+async def holding(
+    job_id: str, place: Workplace, destination: Destination, watch: Watch, caps: Caps
+) -> AsyncIterator[HeldJob | None]:
+    """The job with its lease, renewed while the block runs; None where it is FETCHED or over.
+
+    While another process holds it, its state is shown and waited for; a holder that has provably
+    ended is not waited for. Raises Interrupted while waiting.
+    """
+    lease = await _acquire(job_id, place, watch)
+    if lease is None:
+        yield None
+        return
+    job = place.ledger.get(job_id)
+    try:
+        async with Transport(destination.addresses) as transport:
+            held = HeldJob(
+                job,
+                lease,
+                endpoint_by_id(job.endpoint),
+                place,
+                destination,
+                service_for(job.vendor, destination, transport, place),
+                watch,
+                caps,
+            )
+            renewal = asyncio.ensure_future(_renew(lease, place))
+            try:
+                yield held
+            finally:
+                renewal.cancel()
+                await asyncio.wait({renewal})
+    finally:
+        _release(lease, place)
+
+
+async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
+    while True:
+        job = place.ledger.get(job_id)
+        if job.lease_owner is not None and owner_is_gone(job.lease_owner):
+            gone = Lease(job.id, job.lease_owner, job.fence, job.lease_until or 0)
+            place.ledger.release_lease(gone)
+        lease = place.ledger.acquire_lease(job_id, lease_owner(), place.settings.lease_seconds)
+        if lease is not None:
+            return lease
+        if job.state in DEAD:
+            return None
+        watch.cancel.check(job_id)
+        text = f"{job.state.value.lower()}; another process works on it"
+        watch.report(Progress(Step.RUN, text, job_id=job_id))
+        await watch.cancel.sleep(HOLDER_LOOK_SECONDS)
+
+
+async def _renew(lease: Lease, place: Workplace) -> None:
+    """Keep the lease while the job is worked on. A lost lease stops every further write itself."""
+    while True:
+        await asyncio.sleep(place.settings.lease_seconds / 3)
+        try:
+            await asyncio.to_thread(place.ledger.renew_lease, lease, place.settings.lease_seconds)
+        except LedgerError as problem:
+            if problem.code == STALE_FENCE:
+                return
+            # A full disk or a busy file now need not be one at the next renewal.
+
+
+def _release(lease: Lease, place: Workplace) -> None:
+    try:
+        place.ledger.release_lease(lease)
+    except LedgerError:
+        return  # it lapses by itself, and this process' end frees it at once
+
+
+def finished(job: JobRecord, place: Workplace, *, reused: bool) -> Finished:
+    """What a caller gets of a job that is FETCHED. Raises its error where it is not."""
+    if job.state is not State.FETCHED:
+        raise ended_error(job)
+    items = place.ledger.items(job.id)
+    files = tuple(
+        place.home.results / item.path
+        for item in items
+        if item.state is ItemState.FETCHED and item.path is not None
+    )
+    if not files:
+        raise InputError(
+            "The job ended without a result that could be kept.",
+            field="job",
+            value=job.id,
+            job_id=job.id,
+        )
+    return Finished(job, receipt(job, items, place.home.results, reused=reused), files, reused)

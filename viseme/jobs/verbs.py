@@ -1,0 +1,156 @@
+"""What can be done to a job by its id: check, resume, cancel, resubmit, discard."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from ..errors import InputError, OutcomeUnknown
+from ..ledger import AT_VENDOR, JobRecord, State, utc_milliseconds
+from ..services.base import CancelAnswer
+from .budget import Caps
+from .commands import choices, job_command
+from .destination import Destination, of_job
+from .follow import apply_report, ask, stop
+from .handover import settle
+from .held import HeldJob
+from .run import Finished, drive, ended_error, finished
+from .signals import Step
+from .wish import Planned
+from .workplace import Watch, Workplace, owner_is_gone
+
+CANCEL_FOLLOW_SECONDS = 30.0
+
+
+async def destination_of(job: JobRecord, place: Workplace, sandbox_url: str | None) -> Destination:
+    """Where a job of the ledger went. Raises InputError where its sandbox cannot be found."""
+    return await of_job(
+        job.destination, job.sandbox_control_url, place.home, place.settings, sandbox_url
+    )
+
+
+async def resume(
+    job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
+) -> Finished:
+    """Bring a job to its end, and its results here; those that are gone are fetched again."""
+    job = place.ledger.get(job_id)
+    destination = await destination_of(job, place, sandbox_url)
+    ended = await drive(job.id, place, destination, watch)
+    if ended.state is State.CANCELLED:
+        raise ended_error(ended)
+    return finished(ended, place, reused=True)
+
+
+async def check(
+    job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
+) -> JobRecord:
+    """Ask the vendor once, write down what it says, and return the job as it stands.
+
+    Raises OutcomeUnknown where a job stays in doubt.
+    """
+    job = place.ledger.get(job_id)
+    if job.state not in AT_VENDOR and job.state not in (State.SENT, State.UNKNOWN):
+        return job
+    destination = await destination_of(job, place, sandbox_url)
+
+    async def look_once(held: HeldJob, _planned: Planned | None) -> None:
+        if held.job.state in (State.SENT, State.UNKNOWN):
+            await settle(held, wait=False)
+        if held.job.state in AT_VENDOR:
+            await apply_report(held, await watch.cancel.guard(ask(held), held.job.id))
+
+    return await drive(job.id, place, destination, watch, step=look_once)
+
+
+async def cancel(
+    job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
+) -> tuple[JobRecord, CancelAnswer | None]:
+    """Ask the vendor to stop a job, and follow it for a while to see what comes of it.
+
+    A job of which nothing was sent is cancelled here. Raises InputError for a job that has ended.
+    """
+    job = place.ledger.get(job_id)
+    if job.state in (State.SENT, State.UNKNOWN):
+        raise OutcomeUnknown(
+            "It is not known whether the vendor has this job.",
+            job_id=job.id,
+            remedy=choices(job.id, place.home),
+        )
+    if job.state not in AT_VENDOR and job.state not in (State.PLANNED, State.INTENT):
+        raise InputError(
+            f"Job {job.id} is {job.state.value}; there is nothing left to cancel.",
+            field="job",
+            value=job.id,
+        )
+    destination = await destination_of(job, place, sandbox_url)
+    said: list[CancelAnswer | None] = []
+
+    async def stop_it(held: HeldJob, _planned: Planned | None) -> None:
+        if held.job.state in (State.PLANNED, State.INTENT):
+            held.move(State.CANCELLED)
+            said.append(CancelAnswer.CANCELLED)
+            return
+        said.append(await stop(held))
+        until = time.monotonic() + CANCEL_FOLLOW_SECONDS * held.pace + 1.0
+        while held.job.state is State.CANCELLING and time.monotonic() < until:
+            await apply_report(held, await watch.cancel.guard(ask(held), held.job.id))
+            held.report(Step.CANCEL, "waiting for the vendor to stop it")
+            await watch.cancel.sleep(max(0.05, held.pace))
+
+    ended = await drive(job.id, place, destination, watch, step=stop_it)
+    return ended, said[0] if said else None
+
+
+async def resubmit(
+    job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
+) -> Finished:
+    """Submit a job in doubt anew, on the user's word: this may be a second charge."""
+    job = place.ledger.get(job_id)
+    if job.state not in (State.UNKNOWN, State.SENT):
+        raise InputError(
+            f"Job {job.id} is {job.state.value}; only a job in doubt is submitted anew.",
+            field="job",
+            value=job.id,
+            remedy=f"`{job_command('resume', job.id, place.home)}` goes on with it, and the "
+            "original command with --take buys another one.",
+        )
+    destination = await destination_of(job, place, sandbox_url)
+
+    async def begin_anew(held: HeldJob, _planned: Planned | None) -> None:
+        if held.job.state is State.SENT:
+            held.move(State.UNKNOWN, detail="given up by the user, who submits anew")
+        if held.job.state is State.UNKNOWN:
+            held.move(
+                State.INTENT,
+                detail="submitted anew by the user",
+                request_token=str(uuid.uuid4()),
+            )
+
+    await drive(job.id, place, destination, watch, step=begin_anew)
+    ended = await drive(job.id, place, destination, watch, caps=Caps())
+    return finished(ended, place, reused=False)
+
+
+def discard(job_id: str, place: Workplace) -> JobRecord:
+    """Give up a job in doubt: it is not looked for any more, and the same command buys anew.
+
+    Raises InputError for any other job, and while a live process still works on it.
+    """
+    job = place.ledger.get(job_id)
+    if job.is_leased(utc_milliseconds()) and not owner_is_gone(str(job.lease_owner)):
+        raise InputError(
+            f"Another process works on job {job.id}.",
+            field="job",
+            value=job.id,
+            remedy="Stop that process first.",
+        )
+    if job.state is State.SENT:
+        job = place.ledger.move(job.id, State.UNKNOWN, detail="given up by the user")
+    if job.state is not State.UNKNOWN:
+        raise InputError(
+            f"Job {job.id} is {job.state.value}; only a job in doubt can be discarded.",
+            field="job",
+            value=job.id,
+            limit=State.UNKNOWN.value,
+        )
+    return place.ledger.move(job.id, State.DISCARDED, detail="by the user")

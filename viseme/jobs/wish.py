@@ -1,0 +1,94 @@
+"""What somebody asks for, and what would happen: wish, order, plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..endpoints import endpoint as endpoint_by_id
+from ..endpoints.base import Endpoint, Order
+from ..errors import InputError
+from ..model import Carry, Footage, Plan, Purchase, Speech
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One lip-sync as it is asked for, its parts not yet checked together.
+
+    ``given`` is nested by documented name and plain JSON, an edit plan under ``edits`` among it.
+    With an edit plan the speech is cut as the frames are, unless ``sound_is_edited`` says that it
+    is the final track already.
+    """
+
+    endpoint_id: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    footage: Footage | None = None
+    speech: Speech | None = None
+    sound_is_edited: bool = False
+    carry: Carry = Carry.AUTO
+    take: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A wish that can be bought, with its one purchase."""
+
+    wish: Wish
+    endpoint: Endpoint
+    order: Order
+    plan: Plan
+
+    @property
+    def purchase(self) -> Purchase:
+        return self.plan.purchases[0]
+
+
+def make_plan(wish: Wish, assumed: Mapping[str, str]) -> Planned:
+    """Check a wish against its endpoint, predict the result and quote it.
+
+    Pure: costs nothing, sends nothing. ``assumed`` overrides the endpoints' assumptions by name.
+    Raises InputError.
+    """
+    endpoint = endpoint_by_id(wish.endpoint_id)
+    check_carry(endpoint, wish.carry)
+    check_take(wish.take)
+    order = endpoint.order(wish.given, wish.footage, wish.speech)
+    timing = endpoint.predict(order, assumed)
+    purchase = Purchase(
+        endpoint_id=endpoint.id,
+        arguments=order.arguments.model_dump(mode="json"),
+        footage=order.footage,
+        speech=order.speech,
+        timing=timing,
+        quote=endpoint.quote(order, timing, assumed),
+        item_count=endpoint.item_count(order),
+        warnings=order.warnings,
+    )
+    return Planned(wish, endpoint, order, Plan((purchase,)))
+
+
+def check_carry(endpoint: Endpoint, carry: Carry) -> None:
+    """Raise InputError for a way of carrying media that the vendor lacks."""
+    if carry is Carry.AUTO or carry in endpoint.carries:
+        return
+    ways = ", ".join(["auto", *(way.value for way in endpoint.carries)])
+    raise InputError(
+        f"{endpoint.vendor.label} does not take media by {carry.value}.",
+        field="--carry",
+        value=carry.value,
+        limit=ways,
+        remedy=f"Leave --carry out, or use one of: {ways}.",
+    )
+
+
+def check_take(take: int) -> None:
+    """Raise InputError for a take below 1."""
+    if take < 1:
+        raise InputError(
+            f"Takes are numbered from 1, not {take}.",
+            field="--take",
+            value=take,
+            limit="1 or more",
+            remedy="Leave --take out for the first one.",
+        )

@@ -1,0 +1,76 @@
+"""What a job works with: home, settings, ledger, where it goes, and how it is watched."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+
+from ..account import account_id
+from ..download import FetchRules
+from ..home import Home
+from ..ledger import Ledger
+from ..model import Vendor
+from ..services import SERVICES, Service
+from ..settings import Settings
+from ..transport import Transport, origin_of
+from .destination import Destination, is_alive
+from .signals import CancelToken, Report, silent
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """One home with its settings and its ledger."""
+
+    home: Home
+    settings: Settings
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a job is stopped and watched, and how long it may take."""
+
+    cancel: CancelToken = field(default_factory=CancelToken)
+    report: Report = silent
+    time_limit_seconds: float | None = None
+
+
+def service_for(
+    vendor: Vendor, destination: Destination, transport: Transport, place: Workplace
+) -> Service:
+    """The vendor's service with the key for this destination. Raises CredentialError."""
+    secret = destination.secret(vendor, place.home)
+    return SERVICES[vendor](transport, secret, place.settings)
+
+
+def account_at(vendor: Vendor, destination: Destination, place: Workplace) -> str:
+    """The keyed hash that stands for the account. Raises CredentialError."""
+    return account_id(vendor, destination.secret(vendor, place.home), place.home)
+
+
+def fetch_rules(vendor: Vendor, destination: Destination, settings: Settings) -> FetchRules:
+    """From where results may be fetched: http and loopback only where named by origin."""
+    named = (
+        frozenset(origin_of(url) for url in settings.base_urls.values())
+        if destination.is_live
+        else destination.addresses.origins()
+    )
+    own = SERVICES[vendor].result_hosts
+    allowed = tuple(host.removeprefix("*") for host in settings.trusted_result_hosts)
+    return FetchRules(
+        trusted_origins=named,
+        vendor_hosts=(*own, *allowed),
+        max_bytes=settings.max_download_bytes,
+    )
+
+
+def lease_owner() -> str:
+    """Who works on a job: this machine and process."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def owner_is_gone(owner: str) -> bool:
+    """Whether a lease's owner provably runs no more: a process of this machine that has ended."""
+    host, _, process_id = owner.rpartition("/")
+    return host == socket.gethostname() and process_id.isdigit() and not is_alive(int(process_id))

@@ -1,0 +1,78 @@
+"""When a call is made again, and after how long: pure decisions, no clock and no socket.
+
+A paid submission never comes here: it is sent once, and what follows is in ``jobs/run.py``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+LONGEST_RETRY_AFTER_SECONDS = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """At most ``attempts`` tries; waits drawn from 0 to ``base * 2**n``, capped (full jitter)."""
+
+    attempts: int = 3
+    base_seconds: float = 0.5
+    cap_seconds: float = 20.0
+
+    def wait_seconds(self, attempt: int, *, retry_after: float | None, spread: float) -> float:
+        """The wait after try number ``attempt`` (from 1); ``spread`` is random in [0, 1)."""
+        if retry_after is not None:
+            return retry_after
+        return spread * min(self.cap_seconds, self.base_seconds * 2.0 ** (attempt - 1))
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The ``Retry-After`` header in seconds, at most 150; None where absent or not readable.
+
+    Both forms of RFC 9110 are read: a number of seconds and an HTTP date.
+    """
+    text = next((v for k, v in headers.items() if k.lower() == "retry-after"), "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_RETRY_AFTER_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    wait = (moment - (now or datetime.now(timezone.utc))).total_seconds()
+    return min(max(wait, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def next_wait(
+    policy: RetryPolicy,
+    attempt: int,
+    *,
+    status: int | None,
+    headers: Mapping[str, str] | None = None,
+) -> float | None:
+    """How long to wait before the next try of a call that may be repeated; None for no more.
+
+    ``status`` None stands for a connection that failed or broke. A 504 that fal marks as the
+    user's own start deadline is final (docs.fal.ai, common parameters).
+    """
+    if attempt >= policy.attempts:
+        return None
+    headers = headers or {}
+    if status is not None:
+        if status not in RETRIED_STATUSES:
+            return None
+        lowered = {key.lower(): value for key, value in headers.items()}
+        if status == 504 and lowered.get("x-fal-request-timeout-type") == "user":
+            return None
+    return policy.wait_seconds(
+        attempt,
+        retry_after=retry_after_seconds(headers) if status in (429, 503) else None,
+        spread=random.random(),  # noqa: S311  # jitter, not a secret
+    )

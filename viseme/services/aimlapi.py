@@ -1,0 +1,200 @@
+"""AI/ML API's video generations and its usage log.
+
+Sources: docs.aimlapi.com, PixVerse lip-sync, errors and messages, request tracing and cost
+headers, usage logs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta, timezone
+from typing import Any, ClassVar
+
+from ..errors import (
+    CredentialError,
+    JobFailed,
+    OutOfCredit,
+    RateLimited,
+    RequestRejected,
+    UnreadableAnswer,
+    VendorError,
+    VisemeError,
+)
+from ..model import Vendor, WireRequest
+from ..transport import Answer, JsonBody
+from .base import (
+    Acceptance,
+    Finding,
+    Phase,
+    Report,
+    Service,
+    Submission,
+    Trace,
+    answer_lost,
+)
+
+# The page lists queued, generating, completed, error; its recorded run ends with `succeeded`.
+# The others stand in the documents of this vendor's other video models.
+PHASES = {
+    "queued": Phase.QUEUED,
+    "waiting": Phase.QUEUED,
+    "pending": Phase.QUEUED,
+    "generating": Phase.RUNNING,
+    "in_progress": Phase.RUNNING,
+    "processing": Phase.RUNNING,
+    "active": Phase.RUNNING,
+    "completed": Phase.SUCCEEDED,
+    "succeeded": Phase.SUCCEEDED,
+    "error": Phase.FAILED,
+    "failed": Phase.FAILED,
+    "expired": Phase.FAILED,
+    "cancelled": Phase.CANCELLED,
+}
+REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
+TOKEN_FORM = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # anything else is dropped without a word
+GENERATIONS_PATH = "/v2/video/generations"
+LOG_MARGIN = timedelta(minutes=2)
+LOG_PAGES = 10
+
+
+class AimlapiService(Service):
+    """Video generations; each submission carries a token that shows in the usage log."""
+
+    vendor = Vendor.AIMLAPI
+    base: ClassVar[str] = "aimlapi"
+    result_hosts: ClassVar[tuple[str, ...]] = (".aimlapi.com",)
+
+    def authorization(self) -> str:
+        return f"Bearer {self._secret.reveal()}"
+
+    def error_of(self, answer: Answer) -> VisemeError:
+        return error_of(answer)
+
+    def submission(self, request: WireRequest, token: str) -> Submission:
+        if not TOKEN_FORM.fullmatch(token):
+            raise ValueError("AI/ML API drops a request id of this form")
+        headers = {**request.headers, "X-Client-Request-Id": token}
+        return Submission(
+            self.base, request.path, request.query, headers, JsonBody(request.body), token
+        )
+
+    async def submit(self, submission: Submission) -> Acceptance:
+        answer = await self.send_once(submission)
+        if answer.is_success:
+            try:
+                document = answer.json_object()
+            except UnreadableAnswer as problem:
+                raise answer_lost(self.vendor, answer.status) from problem
+            generation_id = document.get("generation_id") or document.get("id")
+            if isinstance(generation_id, str) and generation_id:
+                return Acceptance({"generation_id": generation_id})
+            raise answer_lost(self.vendor, answer.status)
+        if answer.status in REFUSED_STATUSES:
+            raise error_of(answer)
+        raise answer_lost(self.vendor, answer.status)
+
+    async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
+        answer = await self.call(
+            "GET", GENERATIONS_PATH, query={"generation_id": vendor_ids["generation_id"]}
+        )
+        if answer.status == 404:
+            return Report(Phase.MISSING, problem=error_of(answer))
+        if not answer.is_success:
+            raise error_of(answer)
+        document = answer.json_object()
+        phase = PHASES.get(str(document.get("status")), Phase.RUNNING)
+        if phase is Phase.SUCCEEDED:
+            return Report(phase, answer=document)
+        if phase.is_end:
+            return Report(phase, problem=failure_of(document))
+        return Report(phase)
+
+    async def look_up(self, trace: Trace) -> Finding:
+        """The usage log, by the token we sent. A row without one is never a match."""
+        matches: list[Acceptance] = []
+        for page in range(LOG_PAGES):
+            answer = await self.call(
+                "GET",
+                "/v2/logs",
+                query={
+                    "start": _iso(trace.sent_from - LOG_MARGIN),
+                    "end": _iso(trace.sent_until + LOG_MARGIN),
+                    "limit": "100",
+                    "offset": str(100 * page),
+                },
+            )
+            if not answer.is_success:
+                raise error_of(answer)
+            document = answer.json_object()
+            matches += [
+                Acceptance({"generation_id": str(row["inference_id"])})
+                for row in document.get("data") or []
+                if row.get("client_request_id") == trace.token and row.get("inference_id")
+            ]
+            if not (document.get("pagination") or {}).get("has_more"):
+                break
+        return Finding(tuple(matches))
+
+
+def failure_of(document: Mapping[str, Any]) -> VisemeError:
+    """The error of a generation that failed; its ``error`` comes in two shapes."""
+    error = document.get("error")
+    code: str | None = None
+    if isinstance(error, dict) and isinstance(error.get("detail"), list):
+        entries = [entry for entry in error["detail"] if isinstance(entry, dict)]
+        text = "; ".join(str(entry.get("msg", "")) for entry in entries)
+        code = next((str(entry["type"]) for entry in entries if "type" in entry), None)
+    elif isinstance(error, dict):
+        text = str(error.get("message") or json.dumps(error))
+        code = str(error["name"]) if error.get("name") else None
+    else:
+        text = str(error or f"the generation ended as {document.get('status')}")
+    return JobFailed(
+        f"AI/ML API: {text} [{code or document.get('status')}]",
+        code=code,
+        remedy="A failed generation is not charged. Change what it names, or run again.",
+    )
+
+
+def error_of(answer: Answer) -> VisemeError:
+    """The typed error for one of AI/ML API's error answers."""
+    status = answer.status
+    text = _message(answer)
+    shown = f"AI/ML API: {text} [HTTP {status}]"
+    facts: dict[str, Any] = {"code": str(status), "http_status": status}
+    if status == 401:
+        return CredentialError(
+            shown,
+            field="AIML_API_KEY",
+            remedy="Set a valid key with `viseme login aimlapi`.",
+            **facts,
+        )
+    if status in (402, 403):
+        return OutOfCredit(shown, remedy="Top up at aimlapi.com/app/billing.", **facts)
+    if status == 413:
+        return RequestRejected(shown, remedy="Use a shorter clip, or an https URL for it.", **facts)
+    if status == 429:
+        return RateLimited(shown, remedy="Wait a minute and run the same command again.", **facts)
+    if 400 <= status < 500:
+        return RequestRejected(shown, remedy="Change what it names and run again.", **facts)
+    return VendorError(shown, remedy="AI/ML API is in trouble; try again later.", **facts)
+
+
+def _message(answer: Answer) -> str:
+    try:
+        document = answer.json()
+    except UnreadableAnswer:
+        return " ".join(answer.text.split())[:200] or "no text"
+    message = document.get("message", document) if isinstance(document, dict) else document
+    if isinstance(message, list):
+        return "; ".join(
+            str(entry.get("message", entry)) if isinstance(entry, dict) else str(entry)
+            for entry in message
+        )
+    return message if isinstance(message, str) else json.dumps(message)[:300]
+
+
+def _iso(moment: Any) -> str:
+    return str(moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))

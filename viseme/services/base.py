@@ -1,0 +1,250 @@
+"""How a vendor is spoken to: what every service offers, and what it answers with."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ..errors import UnreadableAnswer, VisemeError
+from ..model import Vendor, WireRequest
+from ..retry import RetryPolicy, next_wait
+from ..secret import Secret
+from ..settings import Settings
+from ..transport import Answer, AnswerLost, Body, JsonBody, NotSent, Transport
+
+RETRIES = RetryPolicy()
+
+
+class Phase(Enum):
+    """Where a job is, as the vendor tells it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSING = "missing"  # the vendor knows no such job
+
+    @property
+    def is_end(self) -> bool:
+        return self in (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the vendor says of a job now. ``answer`` is its whole final answer once succeeded."""
+
+    phase: Phase
+    queue_position: int | None = None
+    log_lines: tuple[str, ...] = ()
+    answer: Mapping[str, Any] | None = None
+    problem: VisemeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The vendor took the job. ``vendor_ids`` is all that is needed to ask for it later."""
+
+    vendor_ids: Mapping[str, str]
+    queue_position: int | None = None
+
+
+class CancelAnswer(Enum):
+    """What the vendor said when asked to cancel."""
+
+    CANCELLED = "cancelled"  # it will not run
+    REQUESTED = "requested"  # it may still run to its end, and be billed
+    TOO_LATE = "too late"  # it has ended
+    NOT_FOUND = "not found"
+    UNSUPPORTED = "unsupported"  # this vendor cannot cancel
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A paid request, ready to be sent once. ``token`` is ours, known to the vendor or not."""
+
+    base: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: JsonBody
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A medium to be uploaded. ``name`` is what the vendor sees; it tells nothing of the user."""
+
+    path: Path
+    media_type: str
+    size_bytes: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A medium at the vendor, by the string that stands for it in a request body."""
+
+    reference: str
+    expires_at: datetime | None = None
+    can_be_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known of a submission whose answer was lost, to find it by.
+
+    ``media_digests`` are BLAKE3 digests of the media strings in the body. The submission was sent
+    between ``sent_from`` and ``sent_until`` (UTC).
+    """
+
+    token: str
+    vendor_model: str
+    media_digests: frozenset[str]
+    sent_from: datetime
+    sent_until: datetime
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look-up found: every job that fits the trace, and whether absence proves anything."""
+
+    matches: tuple[Acceptance, ...]
+    absence_is_proof: bool = False
+
+
+class Service(ABC):
+    """One vendor's wire protocol. Every method may raise TransportError and CredentialError."""
+
+    vendor: ClassVar[Vendor]
+    base: ClassVar[str]  # the named base URL that jobs are submitted to
+    deduplicates: ClassVar[bool] = False  # sending the same token again buys nothing new
+    can_cancel: ClassVar[bool] = False
+    can_delete_uploads: ClassVar[bool] = False
+    result_hosts: ClassVar[tuple[str, ...]] = ()  # names, or suffixes that begin with a dot
+
+    def __init__(self, transport: Transport, secret: Secret, settings: Settings) -> None:
+        self._transport = transport
+        self._secret = secret
+        self._settings = settings
+
+    @abstractmethod
+    def authorization(self) -> str:
+        """The ``Authorization`` header."""
+
+    @abstractmethod
+    def error_of(self, answer: Answer) -> VisemeError:
+        """The typed error that an answer which is no success stands for. Pure."""
+
+    @abstractmethod
+    def submission(self, request: WireRequest, token: str) -> Submission:
+        """What will be sent for ``request``. Pure."""
+
+    @abstractmethod
+    async def submit(self, submission: Submission) -> Acceptance:
+        """Send it once.
+
+        Raises NotSent where it provably did not arrive, AnswerLost where nobody knows, and any
+        other error of errors.py where the vendor refused it.
+        """
+
+    @abstractmethod
+    async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
+        """Where the job is now; with its whole answer once it succeeded."""
+
+    @abstractmethod
+    async def look_up(self, trace: Trace) -> Finding:
+        """Search for a submission whose answer was lost."""
+
+    async def cancel(self, vendor_ids: Mapping[str, str]) -> CancelAnswer:
+        """Ask the vendor to stop the job."""
+        return CancelAnswer.UNSUPPORTED
+
+    async def upload(
+        self, file: OutgoingFile, on_bytes_sent: Callable[[int], None] | None = None
+    ) -> Upload:
+        """Bring a file to the vendor. Raises RequestRejected where the vendor has no uploads."""
+        raise NotImplementedError
+
+    async def delete_upload(self, reference: str) -> None:
+        """Delete an uploaded file at the vendor, where that exists."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        base: str | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        with_key: bool = True,
+        timeout_seconds: float = 60.0,
+        on_bytes_sent: Callable[[int], None] | None = None,
+    ) -> Answer:
+        """A call that costs nothing: retried on lost connections, 408, 429 and 5xx.
+
+        Returns the last answer, whatever its status.
+        """
+        sent_headers = dict(headers or {})
+        if with_key:
+            sent_headers["Authorization"] = self.authorization()
+        for attempt in range(1, RETRIES.attempts + 1):
+            try:
+                answer = await self._transport.exchange(
+                    method,
+                    base or self.base,
+                    path,
+                    query=query,
+                    headers=sent_headers,
+                    body=body,
+                    timeout_seconds=timeout_seconds,
+                    on_bytes_sent=on_bytes_sent,
+                )
+            except (NotSent, AnswerLost):
+                wait = next_wait(RETRIES, attempt, status=None)
+                if wait is None:
+                    raise
+                await self._transport.addresses.refresh()
+            else:
+                wait = next_wait(RETRIES, attempt, status=answer.status, headers=answer.headers)
+                if wait is None:
+                    return answer
+            await asyncio.sleep(wait)
+        raise UnreadableAnswer("No answer was had.")  # not reached: the last try has no wait
+
+    async def send_once(
+        self, submission: Submission, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The one exchange of a paid submission. A success that cannot be read is AnswerLost."""
+        return await self._transport.exchange(
+            "POST",
+            submission.base,
+            submission.path,
+            query=submission.query,
+            headers={
+                "Content-Type": "application/json",
+                **submission.headers,
+                **(headers or {}),
+                "Authorization": self.authorization(),
+            },
+            body=submission.body,
+            timeout_seconds=self._settings.submit_timeout_seconds,
+            on_new_connection=True,
+        )
+
+
+def answer_lost(vendor: Vendor, status: int) -> AnswerLost:
+    """For an answer to a submission that does not tell whether the vendor took it."""
+    return AnswerLost(
+        f"{vendor.label} answered the submission with HTTP {status}, "
+        "which does not say whether it was accepted.",
+        http_status=status,
+    )

@@ -1,0 +1,268 @@
+"""Runware's task arrays.
+
+Sources: runware.ai/docs, platform: introduction, task polling, task details, media storage,
+errors; runware.ai/docs/models/pixverse-lipsync.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..errors import (
+    ContentRejected,
+    CredentialError,
+    JobFailed,
+    OutOfCredit,
+    RateLimited,
+    RequestRejected,
+    UnreadableAnswer,
+    VendorError,
+    VisemeError,
+)
+from ..model import InlineMedia, Vendor, WireRequest
+from ..transport import Answer, JsonBody
+from .base import (
+    Acceptance,
+    Finding,
+    OutgoingFile,
+    Phase,
+    Report,
+    Service,
+    Submission,
+    Trace,
+    Upload,
+    answer_lost,
+)
+
+PHASES = {
+    "queued": Phase.QUEUED,
+    "scheduled": Phase.QUEUED,
+    "waiting": Phase.QUEUED,
+    "pending": Phase.RUNNING,
+    "processing": Phase.RUNNING,
+    "success": Phase.SUCCEEDED,
+    "error": Phase.FAILED,
+}
+CONFLICT = "conflictTaskUUID"
+REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
+UNKNOWN_TASK = ("notfound", "taskfailedornotfound", "unknowntask")
+
+
+class RunwareService(Service):
+    """One URL for everything: a JSON array of tasks in, ``data`` and ``errors`` out.
+
+    The task's UUID is ours, and Runware takes each only once, so a submission may be sent again.
+    """
+
+    vendor = Vendor.RUNWARE
+    base: ClassVar[str] = "runware"
+    result_hosts: ClassVar[tuple[str, ...]] = (".runware.ai",)
+    deduplicates = True
+    can_delete_uploads = True
+
+    def authorization(self) -> str:
+        return f"Bearer {self._secret.reveal()}"
+
+    def error_of(self, answer: Answer) -> VisemeError:
+        errors = _entries(answer, "errors")
+        return error_of(errors[0] if errors else {}, answer.status, text=answer.text)
+
+    def submission(self, request: WireRequest, token: str) -> Submission:
+        task = {**request.body, "taskUUID": token}
+        return Submission(
+            self.base, request.path, request.query, request.headers, JsonBody([task]), token
+        )
+
+    async def submit(self, submission: Submission) -> Acceptance:
+        answer = await self.send_once(submission)
+        accepted = Acceptance({"taskUUID": submission.token})
+        errors = _of_task(_entries(answer, "errors"), submission.token)
+        if any(error.get("code") == CONFLICT for error in errors):
+            return accepted  # the UUID is ours, so the task that has it is ours too
+        if answer.is_success and not errors:
+            if _of_task(_entries(answer, "data"), submission.token):
+                return accepted
+            raise answer_lost(self.vendor, answer.status)
+        if answer.is_success or answer.status in REFUSED_STATUSES:
+            raise error_of(errors[0] if errors else {}, answer.status, text=answer.text)
+        raise answer_lost(self.vendor, answer.status)
+
+    async def _task(
+        self,
+        task: Mapping[str, Any],
+        *,
+        timeout_seconds: float = 60.0,
+        on_bytes_sent: Callable[[int], None] | None = None,
+    ) -> Answer:
+        """Send one task that costs nothing."""
+        return await self.call(
+            "POST",
+            "",
+            headers={"Content-Type": "application/json"},
+            body=JsonBody([task]),
+            timeout_seconds=timeout_seconds,
+            on_bytes_sent=on_bytes_sent,
+        )
+
+    async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
+        task_uuid = vendor_ids["taskUUID"]
+        answer = await self._task({"taskType": "getResponse", "taskUUID": task_uuid})
+        data = _of_task(_entries(answer, "data"), task_uuid)
+        errors = _of_task(_entries(answer, "errors"), task_uuid)
+        if not answer.is_success and not (data or errors):
+            raise self.error_of(answer)
+        if not data and _is_unknown(errors):
+            return await self._details(task_uuid, items)
+        problem = error_of(errors[0], answer.status) if errors else None
+        if isinstance(problem, CredentialError | OutOfCredit | RateLimited) and not data:
+            raise problem  # of this call, not of the task
+        return read_items(data, errors, items)
+
+    async def _details(self, task_uuid: str, items: int) -> Report:
+        """What Runware still knows of a task that getResponse has forgotten."""
+        answer = await self._task({"taskType": "getTaskDetails", "taskUUID": task_uuid})
+        details = _of_task(_entries(answer, "data"), task_uuid)
+        errors = _of_task(_entries(answer, "errors"), task_uuid)
+        if not details:
+            if not answer.is_success and not _is_unknown(errors):
+                raise self.error_of(answer)
+            first = errors[0] if errors else {}
+            return Report(Phase.MISSING, problem=error_of(first, answer.status))
+        response = details[0].get("response")
+        response = response if isinstance(response, dict) else {}
+        data = [entry for entry in response.get("data") or [] if isinstance(entry, dict)]
+        failed = [entry for entry in response.get("errors") or [] if isinstance(entry, dict)]
+        if not data and not failed:
+            return Report(Phase.RUNNING)  # known, and without an end yet
+        return read_items(data, failed, items)
+
+    async def upload(
+        self, file: OutgoingFile, on_bytes_sent: Callable[[int], None] | None = None
+    ) -> Upload:
+        """Bring a file into mediaStorage; the UUID that it gets stands for it in a task."""
+        task_uuid = str(uuid.uuid4())
+        answer = await self._task(
+            {
+                "taskType": "mediaStorage",
+                "taskUUID": task_uuid,
+                "operation": "upload",
+                "media": InlineMedia(file.path, file.media_type, file.size_bytes),
+            },
+            timeout_seconds=self._settings.upload_timeout_seconds,
+            on_bytes_sent=on_bytes_sent,
+        )
+        errors = _of_task(_entries(answer, "errors"), task_uuid)
+        if errors or not answer.is_success:
+            raise error_of(errors[0] if errors else {}, answer.status, text=answer.text)
+        for entry in _of_task(_entries(answer, "data"), task_uuid):
+            if isinstance(entry.get("mediaUUID"), str):
+                return Upload(entry["mediaUUID"], can_be_deleted=True)
+        raise UnreadableAnswer("Runware stored a file without giving it a mediaUUID.")
+
+    async def delete_upload(self, reference: str) -> None:
+        """The field's name for a deletion is assumed; the documents do not print it."""
+        answer = await self._task(
+            {
+                "taskType": "mediaStorage",
+                "taskUUID": str(uuid.uuid4()),
+                "operation": "delete",
+                "mediaUUID": reference,
+            }
+        )
+        if not answer.is_success or _entries(answer, "errors"):
+            raise self.error_of(answer)
+
+    async def look_up(self, trace: Trace) -> Finding:
+        """By the task's UUID, in both places that know tasks; absence in both is proof."""
+        report = await self.report({"taskUUID": trace.token}, logs=False, items=1)
+        if report.phase is Phase.MISSING:
+            return Finding((), absence_is_proof=True)
+        return Finding((Acceptance({"taskUUID": trace.token}),))
+
+
+def read_items(
+    data: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]], items: int
+) -> Report:
+    """The state of a task of ``items`` results from what is said of each. Pure.
+
+    It has ended once every result is in or has failed, or some have failed and none is pending;
+    well, where at least one is in: what failed then goes along in the answer's ``errors``.
+    """
+    phases = [PHASES.get(str(entry.get("status", "success")), Phase.RUNNING) for entry in data]
+    done = [e for e, phase in zip(data, phases, strict=True) if phase is Phase.SUCCEEDED]
+    failed = [*errors, *(e for e, p in zip(data, phases, strict=True) if p is Phase.FAILED)]
+    is_pending = any(not phase.is_end for phase in phases)
+    if len(done) + len(failed) >= items or (failed and not is_pending):
+        if done:
+            return Report(Phase.SUCCEEDED, answer={"data": done, "errors": failed})
+        return Report(Phase.FAILED, problem=_job_failure(failed[0]))
+    if phases and all(phase is Phase.QUEUED for phase in phases):
+        return Report(Phase.QUEUED)
+    return Report(Phase.RUNNING)
+
+
+def _job_failure(entry: Mapping[str, Any]) -> VisemeError:
+    problem = error_of(entry, 200)
+    if isinstance(problem, ContentRejected):
+        return problem
+    return JobFailed(
+        problem.message,
+        field=problem.field,
+        code=problem.code,
+        remedy="Run the same command again; a failed job leaves no result and is bought anew.",
+    )
+
+
+def error_of(entry: Mapping[str, Any], status: int, *, text: str = "") -> VisemeError:
+    """The typed error for an entry of ``errors``.
+
+    Runware says that its codes are not stable, so they are matched by what they contain and an
+    unknown one is shown as it is.
+    """
+    code = str(entry.get("code") or "") or None
+    message = str(entry.get("message") or " ".join(text.split())[:200] or "no text")
+    parameter = entry.get("parameter")
+    shown = f"Runware: {message} [{code or f'HTTP {status}'}]"
+    facts: dict[str, Any] = {
+        "code": code,
+        "http_status": status,
+        "field": str(parameter) if parameter else None,
+    }
+    lowered = (code or "").lower()
+    if status == 401 or "apikey" in lowered:
+        facts["field"] = "RUNWARE_API_KEY"
+        return CredentialError(
+            shown, remedy="Set a valid key with `viseme login runware`.", **facts
+        )
+    if status == 402 or any(word in lowered for word in ("credit", "balance", "quota")):
+        return OutOfCredit(shown, remedy="Top up at my.runware.ai.", **facts)
+    if "contentpolicy" in lowered or "nsfw" in lowered:
+        return ContentRejected(shown, remedy="Use other footage or speech.", **facts)
+    if status == 429 or "ratelimit" in lowered:
+        return RateLimited(shown, remedy="Wait a minute and run the same command again.", **facts)
+    if 400 <= status < 500 or lowered.startswith(("invalid", "missing", "unsupported")):
+        return RequestRejected(shown, remedy="Change what it names and run again.", **facts)
+    return VendorError(shown, remedy="Run the same command again later.", **facts)
+
+
+def _entries(answer: Answer, name: str) -> list[Mapping[str, Any]]:
+    """``data`` or ``errors`` of an answer; empty where it is not of the documented form."""
+    try:
+        document = answer.json()
+    except UnreadableAnswer:
+        return []
+    entries = document.get(name) if isinstance(document, dict) else None
+    return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+
+
+def _of_task(entries: Sequence[Mapping[str, Any]], task_uuid: str) -> list[Mapping[str, Any]]:
+    """The entries of one task; an error without a UUID is of the whole request, so of it too."""
+    return [entry for entry in entries if entry.get("taskUUID", task_uuid) == task_uuid]
+
+
+def _is_unknown(errors: Sequence[Mapping[str, Any]]) -> bool:
+    return any(
+        word in str(error.get("code", "")).lower() for error in errors for word in UNKNOWN_TASK
+    )
