@@ -1,0 +1,169 @@
+"""The verbs and their options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from .. import __version__
+from ..endpoints import ENDPOINTS
+from ..errors import InputError
+from ..model import Carry, Vendor
+
+VENDORS = [vendor.value for vendor in Vendor]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are errors like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(
+            f"{message}.", field="command line", remedy=f"See `{self.prog} --help`."
+        )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="viseme",
+        description="Hosted lip-sync, bought once; free in the sandbox.",
+        epilog="Exit codes: 0 done, 1 this machine failed, 2 bad input, 3 credentials, 4 the "
+        "vendor refused or failed, 5 outcome unknown, 6 over budget, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"viseme {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add_buying(verbs)
+    _add_looking(verbs)
+    _add_jobs(verbs)
+    _add_house(verbs)
+    return parser
+
+
+def _add_buying(verbs: argparse._SubParsersAction[Parser]) -> None:
+    run = _verb(verbs, "run", "buy one lip-sync, or come back to it where it was bought already")
+    _add_wish(run)
+    _add_sandbox(run)
+    run.add_argument("--max-usd", metavar="USD", help="refuse what may cost more than this")
+    run.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="how long to wait for the result"
+    )
+    run.add_argument("-o", "--out", type=Path, metavar="OUT", help="where the result is copied to")
+    quote = _verb(verbs, "quote", "what it would cost, at every vendor that sells the model")
+    _add_wish(quote)
+    demo = _verb(verbs, "demo", "one lip-sync in the sandbox, free, on the sample or your files")
+    demo.add_argument("--endpoint", default="fal-sync", choices=list(ENDPOINTS))
+    demo.add_argument("--video", metavar="V", help="a video instead of the sample")
+    demo.add_argument("--audio", metavar="A", help="speech instead of the sample's")
+    demo.add_argument("-o", "--out", type=Path, default=Path("viseme-demo.mp4"), metavar="OUT")
+
+
+def _add_wish(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("endpoint", metavar="ENDPOINT", help=", ".join(ENDPOINTS))
+    verb.add_argument("--video", metavar="V", help="path, https URL or (Runware) UUID")
+    verb.add_argument("--audio", metavar="A", help="speech: path, https URL or (Runware) UUID")
+    verb.add_argument("--text", help="text to be spoken by the vendor's voice")
+    verb.add_argument("--voice", help="the voice that speaks it")
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="any documented argument, dotted where nested; see `viseme endpoints ENDPOINT`",
+    )
+    verb.add_argument(
+        "--edits",
+        type=Path,
+        metavar="EDITS.json",
+        help="edit plan (fal-pipio); the speech is cut as the frames are",
+    )
+    verb.add_argument(
+        "--audio-is-edited",
+        action="store_true",
+        help="with --edits: --audio is the final track, do not cut it",
+    )
+    verb.add_argument("--take", type=int, default=1, metavar="N", help="another number buys another")
+    verb.add_argument(
+        "--carry",
+        default=Carry.AUTO.value,
+        choices=[Carry.AUTO.value, Carry.INLINE.value, Carry.UPLOAD.value],
+        help="how media travel",
+    )
+
+
+def _add_sandbox(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--sandbox",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="use the sandbox: this home's own, or the one with this control address",
+    )
+
+
+def _add_looking(verbs: argparse._SubParsersAction[Parser]) -> None:
+    endpoints = _verb(verbs, "endpoints", "what can be bought; all arguments of one")
+    endpoints.add_argument("endpoint", nargs="?", metavar="ENDPOINT")
+    edits = _verb(verbs, "edits", "edit plans without buying anything", common=False)
+    actions = edits.add_subparsers(dest="action", metavar="ACTION", required=True)
+    apply = _verb(actions, "apply", "the cut as a video, with its sound; free")
+    apply.add_argument("edits", type=Path, metavar="EDITS.json")
+    apply.add_argument("--video", required=True, metavar="V")
+    apply.add_argument("--audio", metavar="A", help="instead of the video's own sound")
+    apply.add_argument("-o", "--out", type=Path, required=True, metavar="OUT")
+
+
+def _add_jobs(verbs: argparse._SubParsersAction[Parser]) -> None:
+    jobs = _verb(verbs, "jobs", "all jobs, newest first")
+    jobs.add_argument("--limit", type=int, default=50, metavar="N")
+    _job_verb(verbs, "show", "the receipt of a job", sandbox=False)
+    _job_verb(verbs, "check", "ask the vendor how a job stands")
+    resume = _job_verb(verbs, "resume", "bring a job to its end; fetch its results again")
+    cancel = _job_verb(verbs, "cancel", "ask the vendor to stop a job")
+    resubmit = _job_verb(verbs, "resubmit", "submit a job in doubt anew; may be a second charge")
+    for verb in (resume, resubmit):
+        verb.add_argument("-o", "--out", type=Path, metavar="OUT")
+    for verb in (resume, resubmit, cancel):
+        verb.add_argument("--time-limit", type=float, metavar="SECONDS")
+    _job_verb(verbs, "discard", "give up a job in doubt", sandbox=False)
+    spend = _verb(verbs, "spend", "what was spent, by vendor and endpoint")
+    spend.add_argument("--since", metavar="DATE", help="YYYY-MM-DD (UTC); everything by default")
+
+
+def _add_house(verbs: argparse._SubParsersAction[Parser]) -> None:
+    for name, text in (("login", "keep a vendor's key"), ("logout", "forget a vendor's key")):
+        verb = _verb(verbs, name, text)
+        verb.add_argument("vendor", choices=VENDORS, metavar="VENDOR", help=", ".join(VENDORS))
+    sandbox = _verb(verbs, "sandbox", "the three vendors, simulated on this machine")
+    sandbox.add_argument("--port", type=int, metavar="N", help="of the control address")
+    sandbox.add_argument("--fault", action="append", default=[], metavar="NAME[:COUNT]")
+    sandbox.add_argument("--time-scale", type=float, default=1.0, metavar="X")
+    sandbox.add_argument("--no-render", action="store_true", help="answer with a canned clip")
+    sandbox.add_argument(
+        "--pixverse-timing",
+        choices=["speech", "clip"],
+        default="speech",
+        help="what PixVerse's result is as long as; no document says it",
+    )
+    sandbox.add_argument("--idle-seconds", type=float, metavar="S", help="end after so long unused")
+    _verb(verbs, "doctor", "versions, codecs, keys set or not, home, settings, database")
+
+
+def _job_verb(
+    verbs: argparse._SubParsersAction[Parser], name: str, text: str, *, sandbox: bool = True
+) -> argparse.ArgumentParser:
+    verb = _verb(verbs, name, text)
+    verb.add_argument("job", metavar="ID", help="or as much of it as is unique")
+    if sandbox:
+        _add_sandbox(verb)
+    return verb
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[Parser], name: str, text: str, *, common: bool = True
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    if common:
+        verb.add_argument("--home", type=Path, metavar="DIR", help="where everything is kept")
+        verb.add_argument("--json", action="store_true", help="print one JSON document")
+    return verb
