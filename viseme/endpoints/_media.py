@@ -137,7 +137,7 @@ def _spoken(
     limit, warnings = rules.refuse_characters, []
     if limit is not None and len(text) > limit:
         raise InputError(
-            f"{field} is {len(text)} characters; {endpoint.vendor.title} speaks at most {limit}.",
+            f"{field} is {len(text)} characters; {endpoint.vendor.label} speaks at most {limit}.",
             field=field,
             value=f"{len(text)} characters",
             limit=f"{limit} characters",
@@ -146,7 +146,7 @@ def _spoken(
     if rules.warn_characters is not None and len(text) > rules.warn_characters:
         warnings.append(
             f"{field} is {len(text)} characters; PixVerse speaks at most {rules.warn_characters} "
-            f"by its own documents, {endpoint.vendor.title} names no limit."
+            f"by its own documents, {endpoint.vendor.label} names no limit."
         )
     by_case = {entry.casefold(): entry for entry in rules.voices}
     spelled = by_case.get((voice or rules.default_voice).casefold())

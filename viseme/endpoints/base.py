@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
 
+from ..edits import EditPlan
 from ..errors import InputError
 from ..model import (
     Carried,
@@ -93,6 +94,15 @@ class Order:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """An edit plan and what it cuts: so many frames at that rate; the sound is cut alike."""
+
+    plan: EditPlan
+    frame_count: int
+    frame_rate: Fraction
+
+
 class Endpoint(ABC):
     """Something that can be bought: one model at one vendor."""
 
@@ -147,6 +157,14 @@ class Endpoint(ABC):
     def item_count(self, order: Order) -> int:
         """How many results the order asks for."""
         return 1
+
+    def result_suffix(self, order: Order) -> str:
+        """The suffix of a result file, as ``.mp4``."""
+        return ".mp4"
+
+    def edited(self, order: Order) -> Edited | None:
+        """The edit plan of an order and the frames that it cuts; None where it has none."""
+        return None
 
     def picture_arguments(self, order: Order) -> Mapping[str, Any]:
         """The arguments that change the result, defaults included, for the fingerprint."""

@@ -30,7 +30,7 @@ from ._media import clip_of, seconds_of, settle_footage, settle_recorded
 from ._pipio_arguments import DEFAULT_PROMPT, NATIVE, STILL_FRAME_RATE, FalPipioArguments
 from ._results import media_text
 from ._timing import frames_in, unknown_timing
-from .base import Assumption, Endpoint, MediaRules, Order
+from .base import Assumption, Edited, Endpoint, MediaRules, Order
 
 # Output height up to which a price per second holds.
 PRICE_CLASSES = ((1080, Decimal("0.09")), (1440, Decimal("0.16")), (2160, Decimal("0.36")))
@@ -172,6 +172,12 @@ class FalPipio(Endpoint):
 
     def read_result(self, body: Mapping[str, Any], *, expected_items: int = 1) -> VendorResult:
         return read_fal_video(self.id, body)
+
+    def edited(self, order: Order) -> Edited | None:
+        shape, plan = _shape(order), _lists_plan(arguments_of(order, FalPipioArguments))
+        if plan.is_empty or shape.taken_frames is None or shape.frame_rate is None:
+            return None
+        return Edited(plan, shape.taken_frames, shape.frame_rate)
 
     def picture_arguments(self, order: Order) -> Mapping[str, Any]:
         picture = dict(super().picture_arguments(order))

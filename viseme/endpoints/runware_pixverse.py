@@ -241,6 +241,9 @@ class RunwarePixverse(Endpoint):
         bare = arguments.model_copy(update={"inputs": kept, "speech": None})
         return Order(bare, settled, spoken, (*warnings, *more))
 
+    def result_suffix(self, order: Order) -> str:
+        return f".{arguments_of(order, RunwarePixverseArguments).outputFormat.lower()}"
+
     def item_count(self, order: Order) -> int:
         return arguments_of(order, RunwarePixverseArguments).numberResults
 
