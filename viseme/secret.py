@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Iterable
 from typing import Any, NoReturn
-from urllib.parse import quote, quote_plus
 
 
 class Secret:
@@ -56,17 +55,17 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
 
+_STARS = "***"
 _DATA_URI = re.compile(
-    r"data:([\w.+-]+/[\w.+-]+)?(;[\w.+-]+=[^;,\s\"']*)*;base64,[A-Za-z0-9+/=_%-]*", re.I
+    r"data:([\w.+-]+/[\w.+-]+)?(;[\w.+-]+=[^;,\s\"']*)*;base64,[A-Za-z0-9+/=_%-]+", re.I
 )
 _URL = re.compile(r"""(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<rest>[^\s"'<>\\`]+)""", re.I)
 # Parameters of the vendors' own paths that help to find a fault. All others may be a signature.
 _HARMLESS_PARAMETERS = frozenset(
     {"generation_id", "logs", "storage_type", "endpoint_id", "start", "end", "expand", "limit"}
-    | {"cursor", "part_number", "part", "uploads"}
+    | {"cursor", "part_number", "part", "uploads", _STARS}
 )
 _AUTHORIZATION = re.compile(r"""\b(Key|Bearer|Basic)\s+(?!\*\*\*)[A-Za-z0-9._~+/:=-]{16,}""")
-_STARS = "***"
 # Shorter ones would tear holes into ordinary words, such as a sandbox's; no vendor has such keys.
 _SHORTEST_SECRET = 8
 _SHORTEST_PART = 12
@@ -79,8 +78,8 @@ def redact(text: str, secrets: Iterable[Secret] = ()) -> str:
     longer text they were encoded); what follows Key, Bearer or Basic; the data of data URIs; users
     and passwords in URLs, and their queries unless every parameter is known to be harmless.
     """
-    for form in _forms_of(secrets):
-        text = text.replace(form, _STARS)
+    for pattern in _patterns_of(secrets):
+        text = pattern.sub(_STARS, text)
     text = _DATA_URI.sub(_shortened_data_uri, text)
     text = _URL.sub(lambda match: _public_url(match["scheme"], match["rest"]), text)
     return _AUTHORIZATION.sub(lambda match: f"{match[1]} {_STARS}", text)
@@ -112,19 +111,26 @@ class RedactingFilter(logging.Filter):
         return True
 
 
-def _forms_of(secrets: Iterable[Secret]) -> list[str]:
-    """Every form of every secret, the longest first: one may be part of another."""
-    forms: set[str] = set()
+def _patterns_of(secrets: Iterable[Secret]) -> list[re.Pattern[str]]:
+    """What finds every form of every secret, the longest first: one may be part of another."""
+    parts: set[str] = set()
     for secret in secrets:
         raw = secret.reveal()
-        if len(raw) < _SHORTEST_SECRET:
-            continue
-        parts = {raw, *(part for part in raw.split(":") if len(part) >= _SHORTEST_PART)}
-        for part in parts:
-            forms |= {part, quote(part), quote(part, safe=""), quote_plus(part)}
-            forms |= {quote(part, safe="").replace("%3A", "%3a"), repr(part)[1:-1]}
-            forms |= _base64_forms(part.encode())
-    return sorted(forms, key=len, reverse=True)
+        if len(raw) >= _SHORTEST_SECRET:
+            parts |= {raw, *(part for part in raw.split(":") if len(part) >= _SHORTEST_PART)}
+    longest_first = sorted(parts, key=len, reverse=True)
+    return [re.compile(pattern) for part in longest_first for pattern in _patterns(part)]
+
+
+def _patterns(part: str) -> list[str]:
+    base64_forms = sorted(_base64_forms(part.encode()), key=len, reverse=True)
+    return ["".join(map(_character_pattern, part)), "|".join(map(re.escape, base64_forms))]
+
+
+def _character_pattern(character: str) -> str:
+    """A character as it is, or escaped as in a URL or in JSON, with small or large digits."""
+    code = "".join(f"[{digit}{digit.upper()}]" for digit in f"{ord(character):02x}")
+    return rf"(?:\\?{re.escape(character)}|%{code}|\\u00{code})"
 
 
 def _base64_forms(raw: bytes) -> set[str]:
@@ -153,4 +159,4 @@ def _public_url(scheme: str, rest: str) -> str:
     if not mark:
         return shown
     names = {parameter.partition("=")[0] for parameter in query.split("&")}
-    return f"{shown}?{query}" if names <= _HARMLESS_PARAMETERS else f"{shown}?[left out]"
+    return f"{shown}?{query}" if names <= _HARMLESS_PARAMETERS else f"{shown}?{_STARS}"
