@@ -174,6 +174,17 @@ class _Concurrency(_Frozen):
     runware: Annotated[int, Field(ge=1, le=1000)] = 4
 
 
+class _ListingVisibility(_Frozen):
+    """Assumed: seconds until a vendor's own list shows a job that it has accepted.
+
+    No document gives them; fal's list may hold ended jobs only.
+    """
+
+    fal: Seconds = 120.0
+    aimlapi: Seconds = 60.0
+    runware: Seconds = 5.0
+
+
 class _MediaLimits(_Frozen):
     """What a media file may have before it is refused unread."""
 
@@ -214,6 +225,9 @@ class Settings(_Frozen):
     poll: _Polls = _Polls()
     deadline_seconds: Annotated[float, Field(gt=0, le=30 * _DAY_SECONDS)] = 3600.0
     poll_outage_seconds: Seconds = 120.0
+    submit_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    upload_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    listing_visibility: _ListingVisibility = _ListingVisibility()
     lease_seconds: Annotated[float, Field(ge=5, le=60)] = 30.0
     inline_body_bytes: Annotated[int, Field(ge=0)] = 4 * _MEBIBYTE
     aimlapi_body_bytes: Annotated[int, Field(ge=100_000)] = 10 * _MEGABYTE
@@ -257,6 +271,11 @@ class Settings(_Frozen):
     def poll_intervals(self, vendor: Vendor) -> PollIntervals:
         intervals: PollIntervals = getattr(self.poll, vendor.value)
         return intervals
+
+    def listing_visibility_seconds(self, vendor: Vendor) -> float:
+        """How long a vendor may take to list what it accepted."""
+        seconds: float = getattr(self.listing_visibility, vendor.value)
+        return seconds
 
     def max_usd_per_day(self, vendor: Vendor) -> Decimal | None:
         """The cap on one account of this vendor for one UTC day; ``None`` is no cap."""

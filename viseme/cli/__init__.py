@@ -1,17 +1,86 @@
-"""The ``viseme`` command."""
+"""The ``viseme`` command: arguments in, the core called, documents and exit codes out."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import contextlib
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
 
-from .. import __version__
+from ..errors import Interrupted, LocalError, VisemeError
+from ..home import find_home
+from ..jobs.signals import CancelToken
+from ..secret import redact
+from .output import error_document, note, print_json
+from .parser import build_parser
+from .verbs import VERBS
+
+INTERRUPTED = Interrupted.exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (this process's own unless given); returns the exit code."""
-    parser = argparse.ArgumentParser(prog="viseme", description="Hosted lip-sync, bought once.")
-    parser.add_argument("--version", action="version", version=f"viseme {__version__}")
-    parser.parse_args(arguments)
-    parser.print_help()
-    return 0
+    """Run one command; returns its exit code. Every failure ends as one clear line."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in given
+    try:
+        options = build_parser().parse_args(given)
+        cancel = CancelToken()
+        with _signals(cancel):
+            return VERBS[options.verb](options, cancel)
+    except VisemeError as problem:
+        _show(problem, as_json)
+        return problem.exit_code
+    except KeyboardInterrupt:
+        _show(Interrupted("Stopped by the user."), as_json)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return LocalError.exit_code
+    except OSError as problem:
+        name = f"{problem.filename}: " if problem.filename else ""
+        _show(LocalError(f"{name}{problem.strerror or problem}.", field=problem.filename), as_json)
+        return LocalError.exit_code
+    except Exception as problem:  # noqa: BLE001  # the last word to the user is never a traceback
+        _show(_unexpected(problem), as_json)
+        return LocalError.exit_code
+
+
+def _show(problem: VisemeError, as_json: bool) -> None:
+    if as_json:
+        print_json(error_document(problem))
+    note(f"viseme: {redact(str(problem))}")
+
+
+def _unexpected(problem: Exception) -> LocalError:
+    """A mistake of ours: the traceback goes to a file, for a report."""
+    text = redact("".join(traceback.format_exception(problem)))
+    where = "nowhere: the home folder cannot be written"
+    with contextlib.suppress(OSError, VisemeError):
+        path = find_home().create().root / "errors.log"
+        with path.open("a", encoding="utf-8") as log:
+            log.write(text + "\n")
+        where = str(path)
+    return LocalError(
+        f"A mistake in Viseme itself: {type(problem).__name__}: {problem}.",
+        remedy=f"Please report it with what was written to {where}.",
+    )
+
+
+@contextlib.contextmanager
+def _signals(cancel: CancelToken) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the job at its vendor; a second one stops at once."""
+
+    def stop(_number: int, _frame: object) -> None:
+        if cancel.is_cancelled:
+            raise KeyboardInterrupt
+        cancel.cancel()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

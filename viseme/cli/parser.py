@@ -18,12 +18,10 @@ class Parser(argparse.ArgumentParser):
     """argparse whose complaints are errors like all others."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(
-            f"{message}.", field="command line", remedy=f"See `{self.prog} --help`."
-        )
+        raise InputError(f"{message}.", field="command line", remedy=f"See `{self.prog} --help`.")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     parser = Parser(
         prog="viseme",
         description="Hosted lip-sync, bought once; free in the sandbox.",
@@ -82,7 +80,7 @@ def _add_wish(verb: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --edits: --audio is the final track, do not cut it",
     )
-    verb.add_argument("--take", type=int, default=1, metavar="N", help="another number buys another")
+    verb.add_argument("--take", type=int, default=1, metavar="N", help="another one buys another")
     verb.add_argument(
         "--carry",
         default=Carry.AUTO.value,
@@ -105,7 +103,9 @@ def _add_looking(verbs: argparse._SubParsersAction[Parser]) -> None:
     endpoints = _verb(verbs, "endpoints", "what can be bought; all arguments of one")
     endpoints.add_argument("endpoint", nargs="?", metavar="ENDPOINT")
     edits = _verb(verbs, "edits", "edit plans without buying anything", common=False)
-    actions = edits.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = edits.add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
     apply = _verb(actions, "apply", "the cut as a video, with its sound; free")
     apply.add_argument("edits", type=Path, metavar="EDITS.json")
     apply.add_argument("--video", required=True, metavar="V")
@@ -151,7 +151,7 @@ def _add_house(verbs: argparse._SubParsersAction[Parser]) -> None:
 
 def _job_verb(
     verbs: argparse._SubParsersAction[Parser], name: str, text: str, *, sandbox: bool = True
-) -> argparse.ArgumentParser:
+) -> Parser:
     verb = _verb(verbs, name, text)
     verb.add_argument("job", metavar="ID", help="or as much of it as is unique")
     if sandbox:
@@ -161,7 +161,7 @@ def _job_verb(
 
 def _verb(
     verbs: argparse._SubParsersAction[Parser], name: str, text: str, *, common: bool = True
-) -> argparse.ArgumentParser:
+) -> Parser:
     verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     if common:
         verb.add_argument("--home", type=Path, metavar="DIR", help="where everything is kept")

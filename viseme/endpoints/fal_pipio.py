@@ -17,6 +17,7 @@ from ..model import (
     Footage,
     InlineMedia,
     Quote,
+    Recording,
     Speech,
     Timing,
     Vendor,
@@ -105,10 +106,17 @@ class FalPipio(Endpoint):
         lists = edits.to_pipio(plan)
         arguments = arguments.model_copy(update={name: lists[name] or None for name in lists})
         order = Order(arguments, settled, spoken, ())
-        taken = self._checked_shape(order).taken_frames
-        if not plan.is_empty:
-            edits.validate(plan, _known_frames(arguments, taken))
-        return Order(arguments, settled, spoken, (*warnings, *more, *_notes(arguments, clip)))
+        shape = self._checked_shape(order)
+        frame_count = _known_frames(arguments, shape.taken_frames)
+        if not plan.is_empty and frame_count is not None:
+            edits.validate(plan, frame_count)
+        if not plan.is_empty and shape.frame_rate is None and isinstance(spoken, Recording):
+            more.append(
+                "The speech is sent as it is: edits count frames at a rate not known here. Give "
+                "frame_rate to have it cut alike."
+            )
+        notes = _notes(arguments, clip)
+        return Order(arguments, settled, spoken, (*warnings, *more, *notes))
 
     def _checked_shape(self, order: Order) -> _Shape:
         shape = _shape(order)
@@ -123,6 +131,15 @@ class FalPipio(Endpoint):
                 remedy="Give num_frames, or a file.",
             )
         return shape
+
+    def edited(self, order: Order) -> Edited | None:
+        """As ``Endpoint.edited``; also None where frames are counted at a rate not known here."""
+        arguments = arguments_of(order, FalPipioArguments)
+        plan, shape = _lists_plan(arguments), _shape(order)
+        frame_count = _known_frames(arguments, shape.taken_frames)
+        if plan.is_empty or shape.frame_rate is None or frame_count is None:
+            return None
+        return Edited(plan, frame_count, shape.frame_rate)
 
     def predict(self, order: Order, assumed: Mapping[str, str]) -> Timing:
         shape, plan = _shape(order), _lists_plan(arguments_of(order, FalPipioArguments))
@@ -218,9 +235,10 @@ def _scaled(field: str, asked: int, native: int) -> int:
 
 def _shape(order: Order) -> _Shape:
     arguments, clip = arguments_of(order, FalPipioArguments), clip_of(order.footage)
-    if clip is None:
-        return _Shape(None, None, None, None)
     asked = arguments.num_frames
+    if clip is None:
+        is_native = arguments.frame_rate == NATIVE
+        return _Shape(None if is_native else Fraction(arguments.frame_rate), None, None, None)
     rate = clip.frame_rate if arguments.frame_rate == NATIVE else Fraction(arguments.frame_rate)
     taken: int | None
     if clip.is_still:
@@ -238,10 +256,10 @@ def _shape(order: Order) -> _Shape:
     )
 
 
-def _known_frames(arguments: FalPipioArguments, taken: int | None) -> int:
+def _known_frames(arguments: FalPipioArguments, taken: int | None) -> int | None:
     """The frames that edits must lie in: those taken, or as many as are asked for at most."""
     if taken is not None or arguments.num_frames == "all":
-        return taken or 0
+        return taken
     return arguments.num_frames
 
 
