@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from viseme import edits
 from viseme.edits import Addition, EditPlan, Removal
 from viseme.errors import InputError
+from viseme.sandbox.models.pipio_edits import Edits, Kept
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "vectors" / "edits.json").read_text(encoding="utf-8")
@@ -180,6 +181,39 @@ def test_every_kept_frame_keeps_its_own_sound_within_rounding(
         else:
             assert sample is not None
             assert abs(sample - source_frame * sample_rate / frame_rate) <= Fraction(3, 2)
+
+
+@given(plans())
+def test_the_sandbox_which_counts_for_itself_counts_the_same(
+    drawn: tuple[EditPlan, int],
+) -> None:
+    plan, frame_count = drawn
+    theirs = Edits(*edits.to_pipio(plan).values())
+    assert theirs.problems(frame_count) == []
+    shown = [
+        picture.index if isinstance(picture, Kept) else None
+        for picture in theirs.timeline(frame_count)
+    ]
+    assert shown == edits.frame_map(plan, frame_count)
+
+
+@given(
+    st.lists(st.integers(-1, 12), max_size=3),
+    st.lists(st.integers(0, 3), max_size=3),
+    st.lists(st.integers(-1, 12), max_size=6),
+    st.lists(st.integers(-1, 3), max_size=3),
+)
+def test_the_sandbox_which_checks_for_itself_refuses_the_same(
+    starts: list[int], durations: list[int], ranges: list[int], bridges: list[int]
+) -> None:
+    lists = dict(zip(edits.PIPIO_LISTS, (starts, durations, ranges, bridges), strict=True))
+    theirs = Edits(*lists.values()).problems(10)
+    try:
+        edits.validate(edits.from_pipio(lists), 10)
+    except InputError:
+        assert theirs
+    else:
+        assert theirs == []
 
 
 @given(plans(), st.sampled_from(RATES))

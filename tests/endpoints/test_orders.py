@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from viseme.edits import Addition, EditPlan, Removal
-from viseme.endpoints import ENDPOINTS, endpoint, endpoints_of_model, translate
+from viseme.endpoints import ENDPOINTS, Edited, endpoint, endpoints_of_model, translate
 from viseme.endpoints._media import limit_warnings
 from viseme.endpoints.base import MediaRules
 from viseme.errors import InputError, MediaTooLarge
@@ -477,6 +477,30 @@ def test_edits_must_lie_in_the_frames_that_are_taken(clip: Clip, speech: Recordi
     assert refused("fal-pipio", given, clip, speech).field == "removals[0]"
     remote = {"edits": plan, "num_frames": 50, "video": URL}
     assert refused("fal-pipio", remote, None, speech).field == "removals[0]"
+
+
+def test_the_sound_is_cut_by_the_frames_that_are_taken(clip: Clip, speech: Recording) -> None:
+    pipio, plan = ENDPOINTS["fal-pipio"], EditPlan(removals=(Removal(40, 49),))
+    cases: list[tuple[dict[str, Any], Edited | None]] = [
+        ({}, None),
+        ({"edits": plan}, Edited(plan, 100, Fraction(25))),
+        ({"edits": plan, "num_frames": 60}, Edited(plan, 60, Fraction(25))),
+        ({"edits": plan, "frame_rate": 50}, Edited(plan, 200, Fraction(50))),
+    ]
+    for given, expected in cases:
+        assert pipio.edited(pipio.order(given, clip, speech)) == expected
+    assert ENDPOINTS["fal-sync"].edited(ENDPOINTS["fal-sync"].order({}, clip, speech)) is None
+
+
+def test_sound_that_cannot_be_cut_for_a_url_is_said_so(speech: Recording) -> None:
+    pipio, plan = ENDPOINTS["fal-pipio"], EditPlan(removals=(Removal(40, 49),))
+    given = {"edits": plan, "num_frames": 60, "video": URL}
+    order = pipio.order(given, None, speech)
+    assert pipio.edited(order) is None
+    assert ["sent as it is" in warning for warning in order.warnings] == [True]
+    rated = pipio.order({**given, "frame_rate": 30}, None, speech)
+    assert pipio.edited(rated) == Edited(plan, 60, Fraction(30))
+    assert rated.warnings == ()
 
 
 def test_a_still_has_no_native_rate_and_25_by_default(still: Clip, speech: Recording) -> None:

@@ -131,9 +131,8 @@ def test_a_file_in_the_body_stands_where_its_url_would(
     image = InlineMedia(Path("face.png"), "image/png", 1000)
     body = written("fal-pipio", still, speech, video=image).body
     assert body["video"] == {"url": image, "content_type": "image/png"}
-    assert (
-        written("aimlapi-pixverse", *_plain(still, speech), video=image).body["video_url"] is image
-    )
+    video = InlineMedia(Path("clip.mp4"), "video/mp4", 1000)
+    assert written("aimlapi-pixverse", clip, speech, video=video).body["video_url"] is video
 
 
 def test_aimlapi_takes_model_and_fields(clip: Clip, speech: Recording) -> None:

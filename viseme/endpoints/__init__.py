@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from ..errors import InputError
 from .aimlapi_pixverse import AimlapiPixverse
-from .base import Arguments, Assumption, Endpoint, MediaRules, Order
+from .base import Arguments, Assumption, Edited, Endpoint, MediaRules, Order
 from .fal_pipio import FalPipio
 from .fal_pixverse import FalPixverse
 from .fal_sync import FalSync
@@ -18,6 +18,7 @@ __all__ = [
     "ENDPOINTS",
     "Arguments",
     "Assumption",
+    "Edited",
     "Endpoint",
     "MediaRules",
     "Order",

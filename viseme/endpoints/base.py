@@ -103,15 +103,6 @@ class Edited:
     frame_rate: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class Edited:
-    """An edit plan with the frames that it counts: so many, at that rate, before any edit."""
-
-    plan: EditPlan
-    frame_count: int
-    frame_rate: Fraction
-
-
 class Endpoint(ABC):
     """Something that can be bought: one model at one vendor."""
 
@@ -173,10 +164,6 @@ class Endpoint(ABC):
 
     def edited(self, order: Order) -> Edited | None:
         """The edit plan of an order and the frames that it cuts; None where it has none."""
-        return None
-
-    def edited(self, order: Order) -> Edited | None:
-        """The order's edit plan, by which its sound is to be cut; None where nothing is edited."""
         return None
 
     def picture_arguments(self, order: Order) -> Mapping[str, Any]:

@@ -190,12 +190,6 @@ class FalPipio(Endpoint):
     def read_result(self, body: Mapping[str, Any], *, expected_items: int = 1) -> VendorResult:
         return read_fal_video(self.id, body)
 
-    def edited(self, order: Order) -> Edited | None:
-        shape, plan = _shape(order), _lists_plan(arguments_of(order, FalPipioArguments))
-        if plan.is_empty or shape.taken_frames is None or shape.frame_rate is None:
-            return None
-        return Edited(plan, shape.taken_frames, shape.frame_rate)
-
     def picture_arguments(self, order: Order) -> Mapping[str, Any]:
         picture = dict(super().picture_arguments(order))
         if not arguments_of(order, FalPipioArguments).use_custom_prompt:
