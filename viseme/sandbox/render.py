@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -51,20 +52,22 @@ def render(footage: Footage, speech: Speech, result: Result, cancelled: Callable
 
     Raises ``Interrupted`` once ``cancelled()`` is true; the file is there only when whole.
     """
-    pictures = PictureReader(footage)
     sound = SoundReader(speech)
     overlay = Overlay(result.width, result.height, note=result.note, colour=result.colour)
     samples_per_picture = speech.sample_rate / result.frame_rate
     written = 0
-    with media.ClipWriter(
-        result.path,
-        width=result.width,
-        height=result.height,
-        frame_rate=result.frame_rate,
-        container=_CONTAINERS[result.path.suffix],
-        sound=(speech.sample_rate, speech.channels),
-        settings=media.EncodeSettings(crf=result.crf),
-    ) as writer:
+    with (
+        closing(PictureReader(footage)) as pictures,
+        media.ClipWriter(
+            result.path,
+            width=result.width,
+            height=result.height,
+            frame_rate=result.frame_rate,
+            container=_CONTAINERS[result.path.suffix],
+            sound=(speech.sample_rate, speech.channels),
+            settings=media.EncodeSettings(crf=result.crf),
+        ) as writer,
+    ):
         for number, slot in enumerate(result.slots, start=1):
             if cancelled():
                 raise Interrupted("The job was cancelled.")

@@ -5,6 +5,7 @@ Neither ever holds a whole clip or a whole recording.
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from .. import media
 from .voice import SAMPLE_RATE, sample_count, speak
 
-_REVERSE_BYTES = 96 * 2**20
+_REVERSE_BYTES = 64 * 2**20
 _FARTHEST_SKIP = 250
 _KEPT_PICTURES = 3
 
@@ -130,7 +131,7 @@ class PictureReader:
     """A clip's pictures by number, cheap in the orders that results ask for.
 
     Forward is decoded once; the start again starts anew; backward is decoded in runs that fit
-    about 96 MiB. The last few pictures stay at hand, since blends go to and fro between two.
+    64 MiB. The last few pictures stay at hand, since blends go to and fro between two.
     """
 
     def __init__(self, footage: Footage) -> None:
@@ -159,15 +160,25 @@ class PictureReader:
             return self._run[index]
         if index == self._last - 1:
             start = max(0, index - self._run_length + 1)
+            self.close()
             pictures = self._footage.pictures(start, index + 1)
             self._run = dict(enumerate(pictures, start))
             return self._run[index]
         if self._forward is None or not 0 <= index - self._next <= _FARTHEST_SKIP:
+            self.close()
             self._forward = self._footage.pictures(index)
             self._next = index
-        self._run = {}
         while self._next < index:
             next(self._forward)
             self._next += 1
         self._next += 1
         return next(self._forward)
+
+    def close(self) -> None:
+        """Free the decoder at once: PyAV's lie in reference cycles, megabytes in few objects.
+
+        What is asked for later is decoded anew.
+        """
+        self._run = {}
+        self._forward = None
+        gc.collect(1)

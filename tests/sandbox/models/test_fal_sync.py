@@ -107,3 +107,4 @@ def test_a_file_that_is_no_media_is_the_requests_fault(
         SYNC.render(body("loop"), make_clip(), text, tmp_path, DEFAULT_OPTIONS, lambda: False)
     assert refused.value.problem.loc == ("audio_url",)
     assert refused.value.problem.type == "unsupported_media"
+    assert str(tmp_path) not in refused.value.problem.message

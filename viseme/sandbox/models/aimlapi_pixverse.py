@@ -95,5 +95,5 @@ class AimlapiPixverse(Model):
             if audio is None
             else open_speech(audio, ("audio_url",), request.audio_url)
         )
-        with refusing(("video_url",), request.video_url):
+        with refusing(video, ("video_url",), request.video_url):
             return [lip_sync(footage, speech, path, options, cancelled)]

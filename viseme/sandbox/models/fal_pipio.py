@@ -218,7 +218,7 @@ class FalPipio(Model):
             height=output.height,
             sample_count=sample_count(output.seconds, speech.sample_rate),
         )
-        with refusing(("video",), request.video.url):
+        with refusing(video, ("video",), request.video.url):
             return [render(footage, speech, result, cancelled)]
 
 

@@ -112,7 +112,7 @@ class FalSync(Model):
             height=footage.height,
             sample_count=sample_count(seconds, speech.sample_rate),
         )
-        with refusing(("video_url",), request.video_url):
+        with refusing(video, ("video_url",), request.video_url):
             return [render(footage, speech, result, cancelled)]
 
 

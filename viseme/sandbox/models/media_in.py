@@ -15,17 +15,18 @@ Loc = tuple[str | int, ...]
 
 
 @contextmanager
-def refusing(loc: Loc, sent: Any) -> Iterator[None]:
-    """Media that cannot be used inside is the request's fault, at ``loc``."""
+def refusing(path: Path, loc: Loc, sent: Any) -> Iterator[None]:
+    """A file that cannot be used is the request's fault, at ``loc``; ours is where it lies."""
     try:
         yield
     except InputError as error:
-        raise ContentProblem(Problem(loc, str(error), "unsupported_media", sent)) from error
+        message = error.message.replace(str(path), "the file")
+        raise ContentProblem(Problem(loc, message, "unsupported_media", sent)) from error
 
 
 def open_footage(path: Path, loc: Loc, sent: Any, *, still_allowed: bool = False) -> Footage:
     """Raises ``ContentProblem`` for a file without pictures, or a still where none is taken."""
-    with refusing(loc, sent):
+    with refusing(path, loc, sent):
         footage = Footage(path)
     if footage.is_still and not still_allowed:
         message = "The file is a still image; this model needs a video."
@@ -35,7 +36,7 @@ def open_footage(path: Path, loc: Loc, sent: Any, *, still_allowed: bool = False
 
 def open_speech(path: Path, loc: Loc, sent: Any) -> RecordedSpeech:
     """Raises ``ContentProblem`` for a file without sound."""
-    with refusing(loc, sent):
+    with refusing(path, loc, sent):
         speech = RecordedSpeech.open(path)
     if speech.sample_count == 0:
         raise ContentProblem(Problem(loc, "The sound is empty.", "unsupported_media", sent))

@@ -142,7 +142,7 @@ class RunwarePixverse(Model):
         first_video = request.inputs.reference_videos[0]
         footage = open_footage(video, _FIRST_VIDEO, first_video)
         speech = _speech(request, audio)
-        with refusing(_FIRST_VIDEO, first_video):
+        with refusing(video, _FIRST_VIDEO, first_video):
             for n in range(count):
                 lip_sync(
                     footage,
