@@ -21,6 +21,7 @@ from viseme.model import (
     SpokenText,
     WireRequest,
 )
+from viseme.sandbox.models import MODELS
 
 VIDEO, AUDIO = "https://v3.fal.media/files/v.mp4", "https://v3.fal.media/files/a.mp3"
 WEEK = {"X-Fal-Object-Lifecycle-Preference": '{"expiration_duration_seconds": 604800}'}
@@ -182,6 +183,14 @@ def test_runwares_optional_parameters_are_sent_where_given(clip: Clip, speech: R
     assert {name: body[name] for name in given} == {**given, "outputFormat": "WEBM"}
 
 
+def test_a_results_suffix_follows_from_its_format(clip: Clip, speech: Recording) -> None:
+    runware = ENDPOINTS["runware-pixverse"]
+    for given, suffix in (({}, ".mp4"), ({"outputFormat": "WEBM"}, ".webm")):
+        assert runware.result_suffix(runware.order(given, clip, speech)) == suffix
+    sync = ENDPOINTS["fal-sync"]
+    assert sync.result_suffix(sync.order({}, clip, speech)) == ".mp4"
+
+
 @pytest.mark.parametrize(
     ("given", "safety"),
     [
@@ -197,6 +206,30 @@ def test_runwares_safety_is_sent_as_it_is_meant(
 ) -> None:
     body = written("runware-pixverse", clip, speech, {"safety": given}).body
     assert body.get("safety") == safety
+
+
+@pytest.mark.parametrize(
+    ("endpoint_id", "given"),
+    [
+        *((endpoint_id, {}) for endpoint_id in ENDPOINTS),
+        ("fal-sync", {"sync_mode": "remap"}),
+        ("fal-pipio", {"edits": EditPlan((Addition(100, 8),), (Removal(10, 19, 4),))}),
+        ("fal-pipio", {"height": -2, "width": 512, "frame_rate": 30, "vae_chunk_size": 9}),
+        ("runware-pixverse", {"safety": {"checkContent": True}, "ttl": 60, "numberResults": 4}),
+        ("runware-pixverse", {"safety": {"mode": "full"}, "webhookURL": "https://example.com"}),
+    ],
+)
+def test_the_sandbox_which_reads_the_pages_for_itself_takes_every_request(
+    endpoint_id: str, given: dict[str, Any], clip: Clip, speech: Recording
+) -> None:
+    entry = ENDPOINTS[endpoint_id]
+    simulated = MODELS[(entry.vendor.value, entry.vendor_model)]
+    spoken: list[Speech] = [speech, SpokenText("Hello")] if entry.takes_text else [speech]
+    for said in spoken:
+        body = dict(written(endpoint_id, clip, said, given).body)
+        if endpoint_id == "runware-pixverse":
+            body["taskUUID"] = "0f8fad5b-d9cb-469f-a165-70867728950e"
+        assert simulated.check(body) == []
 
 
 # ---------------------------------------------------------------------------------- answers
