@@ -1,0 +1,35 @@
+# The two commands of the README. Each sets up what it needs in .venv, once:
+#
+#   make demo    one lip-sync in the sandbox; writes viseme-demo.mp4
+#   make test    all tests
+#
+# PYTHON is the interpreter that .venv is made with (3.10 or later): make demo PYTHON=python3.12
+# To change it afterwards, remove .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	--constraint constraints.txt
+
+.PHONY: demo test
+
+demo: $(VENV)/.ready-for-demo
+	@$(VENV)/bin/viseme demo
+
+test: $(VENV)/.ready-for-test
+	@$(VENV)/bin/python -m pytest
+
+$(VENV)/.ready-for-demo: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing what Viseme needs in $(VENV) ..."
+	@$(PIP_INSTALL) --editable '.[cli]'
+	@touch $@
+
+$(VENV)/.ready-for-test: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing what Viseme and its tests need in $(VENV), torch among it ..."
+	@$(PIP_INSTALL) --editable '.[cli,test]'
+	@touch $(VENV)/.ready-for-demo $@
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Viseme needs Python 3.10 or later, this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
