@@ -57,6 +57,13 @@ LENGTH = Assumption(
     "clip. No document says.",
     ("speech", "clip"),
 )
+LIMITS = Assumption(
+    "pixverse_limits",
+    "warn",
+    "PixVerse's own limits (30 s, 50 MB, 1920 pixels at the longest side, 200 characters) are "
+    "warned of: the vendor names none of them. What it does name is refused.",
+    ("warn",),
+)
 PACE_LEAST = Assumption(
     "voice_characters_per_second_least",
     "4",

@@ -30,6 +30,7 @@ from ._arguments import MediaUrl, option, read_arguments
 from ._media import TextRules, settle_footage, settle_speech
 from ._pixverse import (
     LENGTH,
+    LIMITS,
     MODEL,
     MOST_CHARACTERS,
     NAMES,
@@ -94,7 +95,7 @@ class AimlapiPixverse(Endpoint):
     text_field = "lip_sync_tts_content"
     voice_field = "lip_sync_tts_speaker"
     text_rules = TextRules(_VOICES, "Auto", warn_characters=MOST_CHARACTERS)
-    assumptions = (LENGTH,)
+    assumptions = (LENGTH, LIMITS)
 
     def order(
         self, given: Mapping[str, Any], footage: Footage | None, speech: Speech | None

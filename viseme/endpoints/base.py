@@ -52,7 +52,9 @@ SPEECH: JsonDict = {"viseme": "speech"}
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A vendor value that no document gives: a named setting, shown by ``viseme endpoints``."""
+    """A vendor value that its own page does not give: a named setting, shown by
+    ``viseme endpoints``. With a single option it only says what is taken for granted.
+    """
 
     name: str
     default: str

@@ -72,6 +72,19 @@ class FalPipio(Endpoint):
     audio_field = "audio"
     assumptions = (
         Assumption(
+            "pipio_edit_frames",
+            "before_edits",
+            "All edits count frames of the clip as it was before any of them, at the result's "
+            "rate, and the result has num_frames + additions - removals + bridges of them.",
+            ("before_edits",),
+        ),
+        Assumption(
+            "pipio_size_rounding",
+            "down",
+            "A height or width of -k is the native one divided by k, rounded down.",
+            ("down",),
+        ),
+        Assumption(
             "pipio_price_class",
             "range",
             "Which side is meant by 1080p, 1440p and 2160p: the height, or the shorter side. They "

@@ -27,6 +27,7 @@ from ._fal import FalArguments, fal_request, read_fal_video
 from ._media import TextRules, settle_footage, settle_speech
 from ._pixverse import (
     LENGTH,
+    LIMITS,
     MODEL,
     MOST_CHARACTERS,
     NAMES,
@@ -95,6 +96,7 @@ class FalPixverse(Endpoint):
     text_rules = TextRules(_VOICES, "Auto", warn_characters=MOST_CHARACTERS, sound_wins=True)
     assumptions = (
         LENGTH,
+        LIMITS,
         Assumption(
             "fal_pixverse_text_price",
             "range",

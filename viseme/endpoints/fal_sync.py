@@ -90,6 +90,13 @@ class FalSync(Endpoint):
     )
     assumptions = (
         Assumption(
+            "fal_sync_modes",
+            "sync.so",
+            "What the sync modes do to the length is taken from sync.so's documents; fal's page "
+            "only names them. Lengths are rounded up to whole frames at the clip's rate.",
+            ("sync.so",),
+        ),
+        Assumption(
             "fal_sync_least_usd_per_second",
             "0.067",
             "Lower end of the price per second of output. fal's page prints no price; sync.so "

@@ -26,6 +26,7 @@ from ._arguments import arguments_of, read_arguments
 from ._media import TextRules, settle_footage, settle_speech
 from ._pixverse import (
     LENGTH,
+    LIMITS,
     MODEL,
     MOST_CHARACTERS,
     PACE_LEAST,
@@ -37,7 +38,7 @@ from ._pixverse import (
 )
 from ._results import documented, media_text, unreadable
 from ._runware_arguments import VOICES, RunwareInputs, RunwarePixverseArguments, RunwareSpeech
-from .base import Endpoint, Order
+from .base import Assumption, Endpoint, Order
 
 PRICE_USD_PER_SECOND = Decimal("0.0136")
 _RESULT_FIELDS = (
@@ -71,7 +72,18 @@ class RunwarePixverse(Endpoint):
     text_field = "speech.text"
     voice_field = "speech.voice"
     text_rules = TextRules(VOICES, "auto", refuse_characters=MOST_CHARACTERS)
-    assumptions = (LENGTH, PACE_LEAST, PACE_MOST)
+    assumptions = (
+        LENGTH,
+        LIMITS,
+        Assumption(
+            "runware_results_price",
+            "multiplied",
+            "Several results (numberResults) are billed as so many; the page does not say.",
+            ("multiplied",),
+        ),
+        PACE_LEAST,
+        PACE_MOST,
+    )
 
     def order(
         self, given: Mapping[str, Any], footage: Footage | None, speech: Speech | None
