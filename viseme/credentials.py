@@ -58,7 +58,7 @@ def load(vendor: Vendor, home: Home, *, environment: Mapping[str, str] | None = 
     found = _find(vendor, home, environment)
     if found is None:
         raise CredentialError(
-            f"No key for {vendor.title} is set.",
+            f"No key for {vendor.label} is set.",
             field=ENVIRONMENT_VARIABLES[vendor],
             remedy=f"Give `{home.command('login', vendor.value)}`, or set the environment variable "
             f"{ENVIRONMENT_VARIABLES[vendor]}.",
@@ -85,7 +85,7 @@ def store(vendor: Vendor, secret: Secret, home: Home) -> str:
     text = secret.reveal().strip()
     if not text or any(character.isspace() or not character.isprintable() for character in text):
         raise CredentialError(
-            f"That is not a key of {vendor.title}: it is empty, or has spaces or line ends in it.",
+            f"That is not a key of {vendor.label}: it is empty, or has spaces or line ends in it.",
             field="key",
             remedy=f"Copy the key alone, then give `{home.command('login', vendor.value)}`.",
         )
@@ -97,7 +97,7 @@ def store(vendor: Vendor, secret: Secret, home: Home) -> str:
         )
     if not text.isascii():
         raise CredentialError(
-            f"That is not a key of {vendor.title}: it has a character that no key has.",
+            f"That is not a key of {vendor.label}: it has a character that no key has.",
             field="key",
             remedy=f"Copy the key alone, then give `{home.command('login', vendor.value)}`.",
         )
@@ -243,7 +243,7 @@ def _delete_from_keyring(vendor: Vendor, home: Home) -> bool:
         keyring.delete_password(_KEYRING_SERVICE, _keyring_name(vendor, home))
     except Exception as error:
         raise LocalError(
-            f"The key of {vendor.title} could not be removed from the keyring "
+            f"The key of {vendor.label} could not be removed from the keyring "
             f"({type(error).__name__}).",
             field="keyring",
             remedy=f"Remove the entry {_keyring_name(vendor, home)!r} of {_KEYRING_SERVICE!r} "

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from sqlalchemy import Table
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.url import URL
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from viseme.ledger import EventRecord, ItemRecord, JobRecord, SubmissionRecord, UploadRecord
+from viseme.ledger.schema import events, items, jobs, metadata, submissions, uploads
+
+
+def dialect(name: str) -> Dialect:
+    return URL.create(name).get_dialect()()
+
+
+RECORDS = [
+    (jobs, JobRecord),
+    (items, ItemRecord),
+    (submissions, SubmissionRecord),
+    (events, EventRecord),
+    (uploads, UploadRecord),
+]
+
+
+@pytest.mark.parametrize(("table", "record"), RECORDS, ids=lambda value: value.__class__.__name__)
+def test_a_record_has_every_column_of_its_table(table: Table, record: type) -> None:
+    assert [column.name for column in table.columns] == [
+        field.name for field in dataclasses.fields(record)
+    ]
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+def test_a_server_database_could_hold_every_table(table: Table) -> None:
+    text = str(CreateTable(table).compile(dialect=dialect("postgresql")))
+    assert "CREATE TABLE" in text
+    times = [column for column in table.columns if column.name.endswith(("_at", "_until"))]
+    assert all(str(column.type) == "BIGINT" for column in times)
+
+
+@pytest.mark.parametrize("name", ["postgresql", "sqlite"])
+def test_one_live_job_for_a_fingerprint_is_the_databases_own_rule(
+    name: str,
+) -> None:
+    (index,) = [index for index in jobs.indexes if index.unique]
+    text = str(
+        CreateIndex(index).compile(dialect=dialect(name), compile_kwargs={"literal_binds": True})
+    )
+    assert "UNIQUE" in text
+    condition = text.partition("WHERE")[2]
+    assert "NOT IN" in condition
+    assert all(state in condition for state in ("FAILED", "CANCELLED", "DISCARDED"))
