@@ -151,3 +151,11 @@ def test_runware_speaks_exactly_two_hundred_characters() -> None:
 )
 def test_runware_refuses_what_its_page_does_not_allow(fields: Any, expected: Any) -> None:
     assert found(RUNWARE, runware(**fields)) == expected
+
+
+def test_a_problem_of_a_data_uri_repeats_only_its_beginning() -> None:
+    uri = "data:video/mp4;base64," + "A" * 100_000
+    inputs = {"referenceVideos": [uri], "audio": UUID}
+    (problem,) = RUNWARE.check(runware(inputs=inputs))
+    assert problem.input.startswith("data:video/mp4;base64,AAAA")
+    assert len(problem.input) < 1_100

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ..source import Footage, RecordedSpeech
 from .base import ContentProblem, Problem
+from .schema import shown
 
 Loc = tuple[str | int, ...]
 
@@ -21,7 +22,7 @@ def refusing(path: Path, loc: Loc, sent: Any) -> Iterator[None]:
         yield
     except InputError as error:
         message = error.message.replace(str(path), "the file")
-        raise ContentProblem(Problem(loc, message, "unsupported_media", sent)) from error
+        raise ContentProblem(Problem(loc, message, "unsupported_media", shown(sent))) from error
 
 
 def open_footage(path: Path, loc: Loc, sent: Any, *, still_allowed: bool = False) -> Footage:
@@ -30,7 +31,7 @@ def open_footage(path: Path, loc: Loc, sent: Any, *, still_allowed: bool = False
         footage = Footage(path)
     if footage.is_still and not still_allowed:
         message = "The file is a still image; this model needs a video."
-        raise ContentProblem(Problem(loc, message, "unsupported_media", sent))
+        raise ContentProblem(Problem(loc, message, "unsupported_media", shown(sent)))
     return footage
 
 
@@ -39,5 +40,5 @@ def open_speech(path: Path, loc: Loc, sent: Any) -> RecordedSpeech:
     with refusing(path, loc, sent):
         speech = RecordedSpeech.open(path)
     if speech.sample_count == 0:
-        raise ContentProblem(Problem(loc, "The sound is empty.", "unsupported_media", sent))
+        raise ContentProblem(Problem(loc, "The sound is empty.", "unsupported_media", shown(sent)))
     return speech

@@ -16,6 +16,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UUID_V4 = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_LONGEST_SHOWN = 1_000
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -54,10 +55,17 @@ def parse(kind: type[BodyT], body: Mapping[str, Any]) -> tuple[BodyT | None, lis
                 loc=tuple(entry["loc"]),
                 message=entry["msg"],
                 type=entry["type"],
-                input=entry.get("input") if entry["loc"] else None,
+                input=shown(entry.get("input")) if entry["loc"] else None,
             )
             for entry in error.errors(include_url=False, include_context=False)
         ]
+
+
+def shown(sent: Any) -> Any:
+    """What was sent, as a problem repeats it: a data URI is cut down to its beginning."""
+    if isinstance(sent, str) and len(sent) > _LONGEST_SHOWN:
+        return f"{sent[:_LONGEST_SHOWN]}... ({len(sent)} characters)"
+    return sent
 
 
 def parsed(kind: type[BodyT], body: Mapping[str, Any]) -> BodyT:
