@@ -90,6 +90,7 @@ def _paced(
             at += 1
         else:
             at = frame_at(stamp * picture.time_base - clip.start_seconds, clip.frame_rate)
+            at = max(at, 0) if not counted else at
         if clip.is_constant_rate and at > previous + 1 and (counted or not start):
             raise damaged(clip.path, f"frame {previous + 1} cannot be decoded")
         counted, previous = counted + 1, at

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av.error
@@ -30,6 +30,13 @@ def part_file(path: Path) -> Iterator[Path]:
             yield part
             commit_part(part, path)
     finally:
+        remove_part(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove what is left of an unfinished file, where anything is."""
+    # Where even this fails, the reason is already on its way up.
+    with suppress(OSError):
         part.unlink(missing_ok=True)
 
 

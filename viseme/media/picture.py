@@ -87,12 +87,20 @@ def matrix_of(picture: VideoFrame) -> int | None:
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
 
 
+def one_thread() -> dict[str, int]:
+    """Options for a reformatter. swscale on several threads spoils pixels at widths that are no
+    multiple of 16, now and then; older PyAV has no such option and only one thread.
+    """
+    return {"threads": 1} if "threads" in (VideoReformatter.reformat.__doc__ or "") else {}
+
+
 class PictureReader:
     """Turns pictures upright and into RGB; every picture gets the size of the first."""
 
     def __init__(self, layout: Literal["rgb24", "gbrpf32le"]) -> None:
         self._layout = layout
         self._reformatter = VideoReformatter()
+        self._options: dict[str, Any] = {**one_thread()}
         self._size: tuple[int, int] | None = None
 
     def _convert(self, picture: VideoFrame) -> VideoFrame:
@@ -106,6 +114,7 @@ class PictureReader:
             format=self._layout,
             src_colorspace=matrix_of(picture),
             interpolation=_EXACT if is_bytes else None,
+            **self._options,
         )
 
     def read_bytes(self, picture: VideoFrame) -> NDArray[np.uint8]:

@@ -110,10 +110,9 @@ def probe_clip(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Canc
         if stream is None:
             if container.streams.audio:
                 raise _only_sound(path)
+            what = "picture track that can be decoded" if container.streams else "frames at all"
             raise MediaDamaged(
-                f"{path} has no picture track that can be decoded.",
-                value=path,
-                remedy="Export it as H.264 in mp4.",
+                f"{path} has no {what}.", value=path, remedy="Export it again, as H.264 in mp4."
             )
         scan = _PictureScan(path, stream, limits)
         track = _track_of(path, container_name, container)
@@ -205,7 +204,7 @@ def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTr
         scan.last_duration,
         (stream.average_rate, stream.guessed_rate, stream.base_rate),
     )
-    first_seconds = Fraction(0) if is_still else int(stamps[0]) * stream.time_base
+    first_seconds = Fraction(0) if is_still else pace.first_seconds
     orientation = orientation_of(picture)
     width, height = picture.width, picture.height
     if orientation.is_transposed:

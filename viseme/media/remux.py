@@ -223,7 +223,7 @@ def _pictures(source: InputContainer, stream: VideoStream) -> Iterator[Packet[Vi
 def _frame_of(clip: Clip, packet: Packet[VideoStream]) -> int:
     if packet.pts is None:
         raise damaged(clip.path, "a picture has no time")
-    return frame_at(packet.pts * packet.time_base - clip.start_seconds, clip.frame_rate)
+    return max(frame_at(packet.pts * packet.time_base - clip.start_seconds, clip.frame_rate), 0)
 
 
 def _reorder_delay(clip: Clip, source: InputContainer) -> int:

@@ -11,7 +11,7 @@ import av
 import av.error
 
 from ..errors import InputError
-from .partfile import commit_part, part_path, translated_writes
+from .partfile import commit_part, part_path, remove_part, translated_writes
 from .pixels import to_array
 from .sound_stream import SoundStream
 
@@ -113,7 +113,7 @@ class SoundWriter:
             # The reason is already on its way up; this file is thrown away.
             with suppress(OSError, av.error.FFmpegError, ValueError):
                 container.close()
-        self._part.unlink(missing_ok=True)
+        remove_part(self._part)
 
 
 def write_sound(

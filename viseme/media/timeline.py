@@ -30,6 +30,7 @@ class Pace:
     rate: Fraction
     is_constant: bool
     frame_count: int
+    first_seconds: Fraction  # when frame 0 begins, on the clock of the stamps
 
 
 def round_half_up(value: Fraction) -> int:
@@ -52,18 +53,25 @@ def find_pace(
     ``last_duration`` is how long the last picture is shown, 0 where unknown; ``hints`` are the
     rates that the header claims, tried against the times before a rate is worked out from them.
     """
+    first = int(stamps[0]) * time_base
     claimed = [snap_rate(rate) for rate in hints if rate is not None and 0 < rate <= 1000]
     if len(stamps) == 1:
         shown = Fraction(1) / (last_duration * time_base) if last_duration > 0 else _DEFAULT_RATE
-        return Pace(claimed[0] if claimed else snap_rate(shown), True, 1)
+        return Pace(claimed[0] if claimed else snap_rate(shown), True, 1, first)
     deltas = np.diff(stamps)
     for rate in _candidates(stamps, deltas, time_base, claimed):
         if _is_constant_at(stamps, time_base, rate):
-            return Pace(rate, True, len(stamps))
+            return Pace(rate, True, len(stamps), first)
+    # Fragmented mp4 without an edit list holds the first picture longer, by the sound's priming:
+    # the second one tells when the first should have begun.
+    gap = int(deltas[0]) * time_base
+    for rate in _candidates(stamps[1:], deltas[1:], time_base, claimed) if len(stamps) > 3 else ():
+        if gap * rate < 2 and _is_constant_at(stamps[1:], time_base, rate):
+            return Pace(rate, True, len(stamps), first + gap - 1 / rate)
     rate = _typical_rate(deltas, time_base)
     last = (int(stamps[-1]) - int(stamps[0])) * time_base
     end = last + (last_duration * time_base if last_duration > 0 else 1 / rate)
-    return Pace(rate, False, max(frame_at(last, rate) + 1, frame_at(end, rate)))
+    return Pace(rate, False, max(frame_at(last, rate) + 1, frame_at(end, rate)), first)
 
 
 def snap_rate(rate: Fraction, tolerance: Fraction = Fraction(1, 5000)) -> Fraction:
@@ -112,4 +120,8 @@ def _typical_rate(deltas: NDArray[np.int64], time_base: Fraction) -> Fraction:
         return _DEFAULT_RATE
     rate = 1 / (int(np.median(shown)) * time_base)
     rate = min(max(rate, _LEAST_RATE), _MOST_RATE)
-    return snap_rate(rate, Fraction(3, 100)).limit_denominator(1001)
+    exact = snap_rate(rate)
+    # Milliseconds cannot tell 29.97 from 30: the whole number is as good.
+    nearest = min(_WHOLE, key=lambda standard: abs(standard - rate))
+    is_near = exact == rate and abs(nearest - rate) <= rate * Fraction(3, 100)
+    return nearest if is_near else exact.limit_denominator(1001)

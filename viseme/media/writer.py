@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .digest import stop_if
-from .partfile import commit_part, part_path, translated_writes
-from .picture import matrix_of
+from .partfile import commit_part, part_path, remove_part, translated_writes
+from .picture import matrix_of, one_thread
 from .pixels import FrameBytes, to_array
 from .sound_stream import SOUND_CODECS, SoundStream
 
@@ -94,6 +94,7 @@ class ClipWriter:
         self._settings = settings
         self._cancel = cancel
         self._reformatter = VideoReformatter()
+        self._options: dict[str, Any] = {**one_thread()}
         self._part = part_path(self.path)
         self._sound_format = sound
         self._container: OutputContainer | None = None
@@ -151,6 +152,7 @@ class ClipWriter:
             src_colorspace=matrix_of(picture),
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=_LIMITED,
+            **self._options,
         )
         self._encode(converted)
 
@@ -234,6 +236,7 @@ class ClipWriter:
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=_LIMITED,
+            **self._options,
         )
         self._encode(converted)
 
@@ -268,7 +271,7 @@ class ClipWriter:
             # The reason is already on its way up; this file is thrown away.
             with suppress(OSError, av.error.FFmpegError, ValueError):
                 container.close()
-        self._part.unlink(missing_ok=True)
+        remove_part(self._part)
 
 
 def encode_clip(

@@ -1,0 +1,211 @@
+"""Real media files, made with PyAV: every shape of clip and sound that people bring."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+CODECS = {".mp4": "libx264", ".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
+SOUND_CODECS = {
+    ".mp4": "aac",
+    ".mov": "aac",
+    ".mkv": "aac",
+    ".webm": "libopus",
+    ".avi": "libmp3lame",
+    ".wav": "pcm_s16le",
+    ".flac": "flac",
+    ".mp3": "libmp3lame",
+    ".m4a": "aac",
+    ".ogg": "libopus",
+}
+# The display matrix's (a, b, c, d) for a clockwise turn, as phones write it.
+TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+
+
+def level(index: int) -> int:
+    """The grey of frame ``index``: far enough apart to survive coding."""
+    return 20 + index * 17 % 216
+
+
+def grey_frame(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), level(index), np.uint8)
+
+
+def quadrants(width: int, height: int) -> NDArray[np.uint8]:
+    """Red, green, blue, white: top left, top right, bottom left, bottom right."""
+    frame = np.zeros((height, width, 3), np.uint8)
+    y, x = height // 2, width // 2
+    frame[:y, :x], frame[:y, x:] = (200, 20, 20), (20, 200, 20)
+    frame[y:, :x], frame[y:, x:] = (20, 20, 200), (235, 235, 235)
+    return frame
+
+
+def tone(sample_rate: int, channels: int, seconds: float) -> NDArray[np.float32]:
+    """A sine that differs from channel to channel, with a click at 0.25 s."""
+    time = np.arange(round(seconds * sample_rate), dtype=np.float64) / sample_rate
+    rows = [0.2 * np.sin(2 * np.pi * 220 * (c + 1) * time) for c in range(channels)]
+    samples = np.stack(rows).astype(np.float32)
+    samples[:, sample_rate // 4 : sample_rate // 4 + 1] = 0.9
+    return samples
+
+
+class MediaMaker:
+    """Writes files into one folder; every method returns the path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def clip(
+        self,
+        name: str = "clip.mp4",
+        *,
+        size: tuple[int, int] = (64, 48),
+        rate: Fraction = Fraction(25),
+        frame_count: int = 10,
+        codec: str | None = None,
+        pixel_format: str = "yuv420p",
+        stamps_ms: Sequence[int] | None = None,
+        b_frames: int = 0,
+        sound: tuple[int, int, float] | None = None,
+        sound_delay_ms: int = 0,
+        video_delay_ms: int = 0,
+        frames: Sequence[NDArray[np.uint8]] | None = None,
+        container_options: dict[str, str] | None = None,
+        alpha: bool = False,
+    ) -> Path:
+        """``sound`` is (sample_rate, channels, seconds); ``stamps_ms`` make the rate variable."""
+        path = self.folder / name
+        codec = codec or CODECS.get(path.suffix, "mpeg4")
+        with av.open(str(path), "w", options=container_options or {}) as out:
+            options = {"crf": "10", "preset": "ultrafast"} if codec == "libx264" else {}
+            if codec == "libvpx-vp9":
+                options = {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "0"}
+            video = out.add_stream(codec, rate=rate, options=options)
+            video.width, video.height = size
+            video.pix_fmt = pixel_format
+            if b_frames:
+                video.codec_context.max_b_frames = b_frames
+            time_base = Fraction(1, 1000) if stamps_ms is not None else 1 / rate
+            video.codec_context.time_base = time_base
+            audio = None
+            if sound is not None:
+                layout = {1: "mono", 2: "stereo", 6: "5.1"}[sound[1]]
+                audio = out.add_stream(SOUND_CODECS[path.suffix], rate=sound[0], layout=layout)
+                self._write_sound(out, audio, tone(*sound), sound[0], sound_delay_ms)
+            count = len(stamps_ms) if stamps_ms is not None else frame_count
+            for index in range(count):
+                pixels = frames[index] if frames is not None else grey_frame(index, *size)
+                if alpha:
+                    pixels = np.dstack([pixels, np.full(pixels.shape[:2], 128, np.uint8)])
+                frame = av.VideoFrame.from_ndarray(pixels, "rgba" if alpha else "rgb24")
+                frame = frame.reformat(format=pixel_format)
+                delay = round(Fraction(video_delay_ms, 1000) / time_base)
+                frame.pts = delay + (stamps_ms[index] if stamps_ms is not None else index)
+                frame.time_base = time_base
+                out.mux(video.encode(frame))
+            out.mux(video.encode(None))
+            if audio is not None:
+                out.mux(audio.encode(None))
+        return path
+
+    def sound(
+        self,
+        name: str = "speech.wav",
+        *,
+        sample_rate: int = 48000,
+        channels: int = 1,
+        seconds: float = 1.0,
+        codec: str | None = None,
+    ) -> Path:
+        path = self.folder / name
+        with av.open(str(path), "w", format="mp4" if path.suffix == ".m4a" else None) as out:
+            layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+            codec = codec or SOUND_CODECS[path.suffix]
+            stream = out.add_stream(codec, rate=sample_rate, layout=layout)
+            self._write_sound(out, stream, tone(sample_rate, channels, seconds), sample_rate, 0)
+            out.mux(stream.encode(None))
+        return path
+
+    def still(
+        self,
+        name: str = "still.png",
+        *,
+        size: tuple[int, int] = (64, 48),
+        alpha: bool = False,
+    ) -> Path:
+        path = self.folder / name
+        codec, pixel_format = {
+            ".png": ("png", "rgba" if alpha else "rgb24"),
+            ".jpg": ("mjpeg", "yuvj420p"),
+            ".webp": ("libwebp", "yuv420p"),
+        }[path.suffix]
+        context = av.CodecContext.create(codec, "w")
+        context.width, context.height = size
+        context.pix_fmt = pixel_format
+        context.time_base = Fraction(1)
+        frame = av.VideoFrame.from_ndarray(quadrants(*size), "rgb24").reformat(format=pixel_format)
+        frame.pts, frame.time_base = 0, Fraction(1)
+        packets = [*context.encode(frame), *context.encode(None)]
+        path.write_bytes(b"".join(bytes(packet) for packet in packets))
+        return path
+
+    def turned(self, degrees: int, name: str = "turned.mp4", **options: object) -> Path:
+        """A clip of quadrants that is to be shown turned clockwise by ``degrees``."""
+        width, height = 64, 48
+        path = self.clip(
+            name, size=(width, height), frames=[quadrants(width, height)] * 5, frame_count=5,
+            **options,  # type: ignore[arg-type]
+        )  # fmt: skip
+        data = bytearray(path.read_bytes())
+        at = data.index(b"tkhd") + 4 + 40
+        a, b, c, d = TURNS[degrees]
+        data[at : at + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
+        path.write_bytes(data)
+        return path
+
+    def without_frames(self, name: str = "hollow.mkv") -> Path:
+        """A picture track of which not a single frame was written, and one second of sound."""
+        path = self.folder / name
+        with av.open(str(path), "w") as out:
+            video = out.add_stream("libx264", rate=25)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            audio = out.add_stream("aac", rate=48000, layout="mono")
+            self._write_sound(out, audio, tone(48000, 1, 1.0), 48000, 0)
+            out.mux(audio.encode(None))
+        return path
+
+    def cut_off(self, path: Path, share: float = 0.6) -> Path:
+        """The first part of a file, as a broken copy leaves it."""
+        data = path.read_bytes()
+        shorter = path.with_stem(path.stem + "-cut")
+        shorter.write_bytes(data[: int(len(data) * share)])
+        return shorter
+
+    @staticmethod
+    def _write_sound(
+        out: av.container.OutputContainer,
+        stream: av.AudioStream,
+        samples: NDArray[np.float32],
+        sample_rate: int,
+        delay_ms: int,
+    ) -> None:
+        layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[0]]
+        for at in range(0, samples.shape[1], 4096):
+            piece = np.ascontiguousarray(samples[:, at : at + 4096])
+            frame = av.AudioFrame.from_ndarray(piece, "fltp", layout)
+            frame.sample_rate = sample_rate
+            frame.time_base = Fraction(1, sample_rate)
+            frame.pts = at + sample_rate * delay_ms // 1000
+            out.mux(stream.encode(frame))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> MediaMaker:
+    return MediaMaker(tmp_path)

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from collections.abc import Collection
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from viseme.errors import InputError, Interrupted, MediaTooLarge
+from viseme.media import (
+    Conformed,
+    conform_clip,
+    conform_speech,
+    decode_frames,
+    decode_sound,
+    iterate_frames,
+    probe_clip,
+    probe_speech,
+    replace_sound,
+    trim_clip,
+)
+
+
+def conformed(
+    path: Path,
+    containers: Collection[str] = ("mp4", "mov"),
+    codecs: Collection[str] = ("h264",),
+    max_bytes: int | None = None,
+) -> Conformed:
+    return conform_clip(
+        probe_clip(path),
+        path.parent / "work",
+        containers=containers,
+        codecs=codecs,
+        max_bytes=max_bytes,
+    )
+
+
+def spoken(
+    path: Path,
+    containers: Collection[str] = ("mp3", "wav"),
+    codecs: Collection[str] = ("mp3", "pcm_s16le"),
+    max_bytes: int | None = None,
+) -> Conformed:
+    return conform_speech(
+        probe_speech(path),
+        path.parent / "work",
+        containers=containers,
+        codecs=codecs,
+        max_bytes=max_bytes,
+    )
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_what_is_taken_passes_untouched(make: Any, name: str) -> None:
+    path = make.clip(name, sound=(48000, 1, 0.4))
+    result = conformed(path)
+    assert result.path == path
+    assert result.steps == ("passed through untouched",)
+    assert result.size_bytes == path.stat().st_size
+    assert not (make.folder / "work").exists()
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25)], ids=str)
+def test_mkv_is_remuxed_without_touching_a_picture(
+    make: Any, b_frames: int, rate: Fraction
+) -> None:
+    path = make.clip("a.mkv", frame_count=24, rate=rate, b_frames=b_frames, sound=(48000, 2, 1.0))
+    result = conformed(path)
+    assert result.steps == ("remuxed mkv to mp4",)
+    assert result.media_type == "video/mp4"
+    before, after = probe_clip(path), probe_clip(result.path)
+    assert (after.container, after.frame_count, after.frame_rate) == ("mp4", 24, rate)
+    assert (after.is_constant_rate, after.start_seconds) == (True, 0)
+    assert after.sound is not None and after.sound.codec == "aac"
+    assert np.array_equal(decode_frames(before), decode_frames(after))
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        ("padded 65x49 to 66x50", {"size": (65, 49), "pixel_format": "yuv444p"}),
+        ("made constant at 25 fps", {"stamps_ms": [0, 40, 80, 200, 240, 280]}),
+        ("encoded yuv444p as 8-bit 4:2:0", {"pixel_format": "yuv444p"}),
+        ("encoded vp9 as h264", {"name": "a.webm"}),
+        ("dropped alpha", {"name": "a.mkv", "codec": "ffv1", "pixel_format": "yuva420p",
+                           "alpha": True}),
+    ],
+)  # fmt: skip
+def test_only_what_must_be_is_encoded(make: Any, step: str, options: dict[str, Any]) -> None:
+    path = make.clip(**options)
+    result = conformed(path)
+    assert step in result.steps
+    before, after = probe_clip(path), probe_clip(result.path)
+    assert (after.codec, after.pixel_format, after.container) == ("h264", "yuv420p", "mp4")
+    assert (after.frame_count, after.frame_rate) == (before.frame_count, before.frame_rate)
+    assert (after.is_constant_rate, after.has_alpha) == (True, False)
+    assert (after.width, after.height) == (
+        before.width + before.width % 2, before.height + before.height % 2
+    )  # fmt: skip
+    pairs = zip(
+        iterate_frames(before),
+        iterate_frames(after, crop_to=(before.width, before.height)),
+        strict=True,
+    )
+    for a, b in pairs:
+        assert np.abs(a.astype(int) - b).mean() < 4
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_turned_clips_become_upright(make: Any, degrees: int) -> None:
+    path = make.turned(degrees)
+    result = conformed(path)
+    assert result.steps == (f"turned upright by {degrees} degrees",)
+    before, after = probe_clip(path), probe_clip(result.path)
+    assert (after.width, after.height) == (before.width, before.height)
+    assert after.rotation_degrees == 0
+    a, b = next(iter(iterate_frames(before))), next(iter(iterate_frames(after)))
+    assert np.abs(a.astype(int) - b).mean() < 6
+
+
+@pytest.mark.parametrize(("sound_delay_ms", "video_delay_ms"), [(480, 0), (0, 480)])
+def test_a_delay_is_worked_into_the_sound(
+    make: Any, sound_delay_ms: int, video_delay_ms: int
+) -> None:
+    path = make.clip(
+        frame_count=30,
+        sound=(48000, 1, 1.0),
+        sound_delay_ms=sound_delay_ms,
+        video_delay_ms=video_delay_ms,
+    )
+    result = conformed(path)
+    assert "aligned the sound" in result.steps[0]
+    before, after = probe_clip(path), probe_clip(result.path)
+    assert (after.frame_count, after.start_seconds) == (30, 0)
+    assert after.sound is not None and after.sound.start_seconds == 0
+    one, two = decode_sound(before)[0], decode_sound(after)[0]
+    assert one.shape == two.shape
+    assert np.abs(one - two).mean() < 0.01
+    assert np.array_equal(decode_frames(before), decode_frames(after))
+
+
+def test_a_still_passes_where_stills_are_taken(make: Any) -> None:
+    path = make.still()
+    assert conformed(path, containers={"mp4", "png"}).path == path
+    with pytest.raises(MediaTooLarge):
+        conformed(path, containers={"mp4", "png"}, max_bytes=10)
+
+
+def test_a_clip_is_made_to_fit(make: Any) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 288, 352, 3), np.uint8)
+    path = make.clip(size=(352, 288), frames=list(noise), frame_count=50, sound=(48000, 2, 2.0))
+    limit = 80_000
+    assert path.stat().st_size > 10 * limit
+    result = conformed(path, max_bytes=limit)
+    assert result.size_bytes == result.path.stat().st_size <= limit
+    assert any("to fit 0.1 MB" in step for step in result.steps)
+    clip = probe_clip(result.path)
+    assert (clip.frame_count, clip.frame_rate) == (50, 25)
+    assert clip.sound is not None and clip.sound.sample_count == 96000
+    for impossible in (3_000, 0):
+        with pytest.raises(MediaTooLarge, match="decently") as caught:
+            conformed(path, max_bytes=impossible)
+        assert caught.value.remedy
+    assert sorted(p.name for p in (make.folder / "work").iterdir()) in ([], [result.path.name])
+
+
+def test_an_endpoint_that_takes_nothing_that_is_written_here_is_refused(make: Any) -> None:
+    with pytest.raises(InputError, match="takes gif"):
+        conformed(make.clip(), containers={"gif"}, codecs={"gif"})
+    with pytest.raises(InputError, match="takes gif"):
+        spoken(make.sound(), containers={"gif"}, codecs={"gif"})
+
+
+def test_conforming_can_be_stopped(make: Any) -> None:
+    clip = probe_clip(make.clip("a.webm"))
+    with pytest.raises(Interrupted):
+        conform_clip(
+            clip, make.folder / "w", containers=["mp4"], codecs=["h264"], cancel=lambda: True
+        )
+    assert not any((make.folder / "w").iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3"])
+def test_speech_that_is_taken_passes_untouched(make: Any, name: str) -> None:
+    path = make.sound(name)
+    assert spoken(path) == Conformed(
+        path, {"a.wav": "audio/wav", "a.mp3": "audio/mpeg"}[name], path.stat().st_size,
+        ("passed through untouched",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "sample_rate", "channels"),
+    [("a.flac", 96000, 2), ("a.m4a", 8000, 1), ("a.ogg", 48000, 2), ("a.mp4", 48000, 2)],
+)
+def test_other_speech_keeps_every_sample(
+    make: Any, name: str, sample_rate: int, channels: int
+) -> None:
+    if name == "a.mp4":
+        path = make.clip(name, sound=(sample_rate, channels, 0.8))
+    else:
+        path = make.sound(name, sample_rate=sample_rate, channels=channels, seconds=0.8)
+    before = decode_sound(path)[0]
+    for containers, codecs in ((("mp3", "wav"), ("mp3", "pcm_s16le")), (("flac",), ("opus",))):
+        result = spoken(path, containers, codecs)
+        after, rate = decode_sound(result.path)
+        assert (rate, after.shape) == (sample_rate, before.shape)
+        assert np.abs(after - before).max() < 1e-4
+
+
+def test_speech_of_24_bits_becomes_wav_of_16(make: Any) -> None:
+    result = spoken(make.sound("a.wav", codec="pcm_s24le"))
+    assert probe_speech(result.path).sound.codec == "pcm_s16le"
+    assert result.path.name != "a.wav"
+
+
+def test_speech_is_made_to_fit(make: Any) -> None:
+    path = make.sound(seconds=4.0, channels=2)
+    for limit in (40_000, 14_000):
+        result = spoken(path, max_bytes=limit)
+        assert result.size_bytes <= limit
+        assert result.media_type == "audio/mpeg"
+        assert "kbit/s" in result.steps[0]
+        assert abs(float(probe_speech(result.path).seconds) - 4) < 0.001
+    for containers in (("mp3", "wav"), ("wav",)):
+        with pytest.raises(MediaTooLarge):
+            spoken(path, containers=containers, max_bytes=1000)
+
+
+def test_sound_is_replaced_without_touching_a_picture(make: Any) -> None:
+    path = make.clip(frame_count=25, b_frames=2, sound=(48000, 2, 1.0))
+    clip = probe_clip(path)
+    samples = np.zeros((1, 1, 44100), np.float32)
+    samples[0, 0, 22050] = 0.9
+    out = make.folder / "out.mp4"
+    replace_sound(clip, (samples, 44100), out)
+    result = probe_clip(out)
+    assert np.array_equal(decode_frames(clip), decode_frames(result))
+    back, rate = decode_sound(result)
+    assert (rate, back.shape) == (44100, samples.shape)
+    assert abs(int(back[0, 0].argmax()) - 22050) <= 1
+    replace_sound(clip, probe_speech(make.sound(seconds=0.5)), out)
+    sound = probe_clip(out).sound
+    assert sound is not None and sound.sample_count == 24000
+    replace_sound(clip, None, out)
+    assert probe_clip(out).sound is None
+
+
+def test_a_trimmed_clip_has_its_frames_and_their_sound(make: Any) -> None:
+    clip = probe_clip(make.clip(frame_count=25, sound=(48000, 1, 1.0)))
+    out = make.folder / "out.mp4"
+    trim_clip(clip, out, 5, 15)
+    result = probe_clip(out)
+    assert (result.frame_count, result.frame_rate) == (10, 25)
+    assert np.abs(decode_frames(result) - decode_frames(clip, start=5, stop=15)).mean() < 0.02
+    sound, rate = decode_sound(result)
+    assert sound.shape[2] == rate * 10 // 25
+    window, _ = decode_sound(clip, start_seconds=Fraction(1, 5), stop_seconds=Fraction(3, 5))
+    inner, around = sound[0, 0, 500:-500], window[0, 0]
+    alike = [float(inner @ around[500 + lag : len(around) - 500 + lag]) for lag in range(-99, 100)]
+    assert int(np.argmax(alike)) - 99 == 0
+    with pytest.raises(InputError):
+        trim_clip(clip, out, 5, 5)
+    with pytest.raises(InputError):
+        trim_clip(clip, out, 5, 26)

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from viseme.errors import InputError, Interrupted
+from viseme.media import (
+    ClipWriter,
+    EncodeSettings,
+    decode_frames,
+    decode_sound,
+    encode_clip,
+    probe_clip,
+)
+from viseme.media.pixels import FrameBytes
+
+RATE = Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "sound_codec"),
+    [("mp4", "h264", "aac"), ("mov", "h264", "aac"), ("webm", "vp9", "opus")],
+)
+def test_what_is_written_is_what_is_read(
+    tmp_path: Path, container: str, codec: str, sound_codec: str
+) -> None:
+    path = tmp_path / f"out.{container}"
+    rng = np.random.default_rng(3)
+    blocks = rng.random((9, 6, 8, 3), np.float32).repeat(8, 1).repeat(8, 2)
+    waveform = np.zeros((1, 2, 14414), np.float32)
+    encode_clip(path, blocks, RATE, (waveform, 48000), container=container)
+    clip = probe_clip(path)
+    assert (clip.container, clip.codec, clip.frame_count) == (container, codec, 9)
+    assert (clip.frame_rate, clip.is_constant_rate) == (RATE, True)
+    assert clip.sound is not None
+    assert (clip.sound.codec, clip.sound.channels) == (sound_codec, 2)
+    assert (clip.sound.sample_count, clip.sound.start_seconds) == (14414, 0)
+    assert np.abs(decode_frames(clip) - blocks).mean() < 0.05
+
+
+@pytest.mark.parametrize("size", [(65, 49), (64, 49), (65, 48), (1, 1)])
+def test_odd_sizes_are_padded_by_repeating_the_edge(tmp_path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    ramp = np.linspace(0, 1, width, dtype=np.float32)[None, None, :, None]
+    frames = np.broadcast_to(ramp, (2, height, width, 3))
+    encode_clip(tmp_path / "odd.mp4", frames, Fraction(25), settings=EncodeSettings(crf=4))
+    clip = probe_clip(tmp_path / "odd.mp4")
+    assert (clip.width, clip.height) == (width + width % 2, height + height % 2)
+    whole = decode_frames(clip)
+    if width % 2:
+        assert np.abs(whole[:, :, -1] - whole[:, :, -2]).max() < 0.05
+    cropped = decode_frames(clip, crop_to=size)
+    assert cropped.shape == frames.shape
+    assert np.abs(cropped - frames).max() < 0.06
+
+
+def test_bytes_are_rounded_half_up_and_wild_values_clamped() -> None:
+    values = np.array([np.nan, np.inf, -np.inf, -0.1, 1.5, 0.5, 127.5 / 255, 127.49 / 255])
+    frame = np.repeat(values.astype(np.float32)[None, :, None], 3, axis=2)
+    pixels = FrameBytes(8, 1).from_floats(frame)
+    assert pixels[0, :, 0].tolist() == [0, 255, 0, 0, 255, 128, 128, 127]
+    exact = np.arange(256, dtype=np.float32)[None, :, None].repeat(3, 2) / 255
+    assert FrameBytes(256, 1).from_floats(exact)[0, :, 0].tolist() == list(range(256))
+
+
+def test_float_to_byte_has_no_bias() -> None:
+    frame = np.random.default_rng(5).random((500, 500, 3), np.float32)
+    pixels = FrameBytes(500, 500).from_floats(frame)
+    assert abs(float((pixels - frame * 255.0).mean())) < 0.01
+
+
+def test_alpha_is_dropped_and_chunks_of_tensors_are_taken(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    chunks = [torch.full((3, 48, 64, 4), 0.5), torch.full((2, 48, 64, 4), 0.5).half()]
+    sound = (torch.zeros(1, 1, 8000), 8000)
+    encode_clip(tmp_path / "t.mp4", iter(chunks), Fraction(5), sound)
+    clip = probe_clip(tmp_path / "t.mp4")
+    assert (clip.frame_count, clip.has_alpha) == (5, False)
+    assert abs(float(decode_frames(clip).mean()) - 0.5) < 0.01
+
+
+def test_the_file_is_tagged(tmp_path: Path) -> None:
+    for container in ("mp4", "webm"):
+        path = tmp_path / f"a.{container}"
+        encode_clip(path, np.zeros((3, 48, 64, 3), np.float32), RATE, container=container)
+        with av.open(str(path)) as file:
+            picture = next(file.decode(video=0))
+            assert picture.colorspace == 1 and picture.color_range == 1
+            assert picture.color_primaries == 1 and picture.color_trc == 1
+            assert picture.format.name == "yuv420p"
+
+
+def test_sound_keeps_its_place_and_length(tmp_path: Path) -> None:
+    for sample_rate in (8000, 44100, 48000, 96000):
+        samples = np.zeros((1, sample_rate + 77), np.float32)
+        samples[0, sample_rate // 2] = 0.9
+        path = tmp_path / f"{sample_rate}.mp4"
+        frames = np.zeros((25, 48, 64, 3), np.float32)
+        encode_clip(path, frames, Fraction(25), (samples, sample_rate))
+        back, rate = decode_sound(probe_clip(path))
+        assert rate == sample_rate
+        assert back.shape[2] == sample_rate + 77
+        assert abs(int(np.abs(back[0, 0]).argmax()) - sample_rate // 2) <= 1
+
+
+def test_nothing_appears_before_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"before")
+    frame = np.zeros((48, 64, 3), np.uint8)
+    with pytest.raises(KeyError), ClipWriter(path, width=64, height=48, frame_rate=RATE) as writer:
+        writer.write_frame(frame)
+        assert path.read_bytes() == b"before"
+        raise KeyError
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+    assert path.read_bytes() == b"before"
+
+
+def test_wrong_use_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with (
+        pytest.raises(InputError, match="no frames"),
+        ClipWriter(path, width=64, height=48, frame_rate=RATE),
+    ):
+        pass
+    with (
+        pytest.raises(InputError, match="shape"),
+        ClipWriter(path, width=64, height=48, frame_rate=RATE) as writer,
+    ):
+        writer.write_frame(np.zeros((48, 63, 3), np.uint8))
+    with (
+        pytest.raises(InputError, match="without sound"),
+        ClipWriter(path, width=64, height=48, frame_rate=RATE) as writer,
+    ):
+        writer.write_sound(np.zeros((1, 5), np.float32))
+    with pytest.raises(InputError, match="not written here"):
+        ClipWriter(path, width=64, height=48, frame_rate=RATE, container="gif")
+    with pytest.raises(InputError, match="no frames"):
+        encode_clip(path, iter([]), RATE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_can_be_stopped(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        encode_clip(
+            tmp_path / "a.mp4", np.zeros((3, 48, 64, 3), np.float32), RATE, cancel=lambda: True
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import resource, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from viseme.errors import LocalError
+from viseme.media import ClipWriter, conform_clip, conform_speech, probe_clip, probe_speech
+from viseme.media import write_sound
+way, folder, source = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+noise = np.random.default_rng(0).integers(0, 256, (144, 176, 3), np.uint8)
+clip = probe_clip(source)
+recording = probe_speech(source)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    if way in ("mp4", "webm"):
+        with ClipWriter(folder / "a", width=176, height=144, frame_rate=Fraction(25),
+                        container=way) as writer:
+            for index in range(40):
+                writer.write_frame(np.roll(noise, index * 7, 1))
+    elif way == "sound":
+        write_sound(folder / "a", np.zeros((1, 90_000), np.float32), 48000, "wav")
+    elif way == "remux":
+        conform_clip(clip, folder, containers={"mp4"}, codecs={"h264"})
+    else:
+        conform_speech(recording, folder, containers={"wav"}, codecs={"pcm_s16le"})
+except LocalError as error:
+    assert "disk is full" in str(error) and str(folder) in str(error), error
+    assert list(folder.iterdir()) == [], list(folder.iterdir())
+else:
+    raise SystemExit("no error")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize("way", ["mp4", "webm", "sound", "remux", "speech"])
+def test_a_full_disk_is_said_and_leaves_nothing(make: Any, way: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 144, 176, 3), np.uint8)
+    source = make.clip(
+        "source.mkv", size=(176, 144), frames=list(noise), frame_count=20, sound=(48000, 1, 0.8)
+    )
+    folder = make.folder / "full"
+    folder.mkdir()
+    command = [sys.executable, "-c", FULL_DISK, way, str(folder), str(source)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
+    from viseme.errors import LocalError
+
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LocalError, match="could not be written"):
+        encode_clip(tmp_path / "file" / "a.mp4", np.zeros((1, 2, 2, 3), np.float32), RATE)
