@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -146,7 +147,7 @@ class MediaMaker:
             ".jpg": ("mjpeg", "yuvj420p"),
             ".webp": ("libwebp", "yuv420p"),
         }[path.suffix]
-        context = av.CodecContext.create(codec, "w")
+        context = cast(av.VideoCodecContext, av.CodecContext.create(codec, "w"))
         context.width, context.height = size
         context.pix_fmt = pixel_format
         context.time_base = Fraction(1)

@@ -23,7 +23,7 @@ def test_rate_and_frames_are_exact_in_every_container(
 ) -> None:
     clip = probe_clip(make.clip("clip" + suffix, rate=rate, frame_count=23))
     assert (clip.frame_rate, clip.frame_count, clip.is_constant_rate) == (rate, 23, True)
-    assert (clip.width, clip.height, clip.start_seconds, clip.sound) == (64, 48, 0, None)
+    assert (clip.width, clip.height, clip.start_seconds, clip.sound) == (64, 48, Fraction(0), None)
 
 
 def test_avi_is_counted(make: Any) -> None:
@@ -33,14 +33,14 @@ def test_avi_is_counted(make: Any) -> None:
 
 def test_reordered_pictures_are_in_order(make: Any) -> None:
     clip = probe_clip(make.clip(b_frames=3, frame_count=40))
-    assert (clip.frame_count, clip.is_constant_rate, clip.start_seconds) == (40, True, 0)
+    assert (clip.frame_count, clip.is_constant_rate, clip.start_seconds) == (40, True, Fraction(0))
 
 
 def test_fragmented_mp4_is_counted_though_its_header_counts_nothing(make: Any) -> None:
     options = {"movflags": "frag_keyframe+empty_moov"}
     path = make.clip(container_options=options, frame_count=30, sound=(48000, 1, 1.2))
     clip = probe_clip(path)
-    assert (clip.frame_count, clip.frame_rate, clip.is_constant_rate) == (30, 25, True)
+    assert (clip.frame_count, clip.frame_rate, clip.is_constant_rate) == (30, Fraction(25), True)
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
@@ -134,7 +134,7 @@ def test_a_recording_may_be_the_sound_track_of_a_video(make: Any) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_a_still_is_a_clip_of_one_frame(make: Any, suffix: str) -> None:
     clip = probe_clip(make.still("still" + suffix))
-    assert (clip.is_still, clip.frame_count, clip.frame_rate) == (True, 1, 1)
+    assert (clip.is_still, clip.frame_count, clip.frame_rate) == (True, 1, Fraction(1))
     assert (clip.width, clip.height) == (64, 48)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viseme.media.fit import fit_video
+from viseme.media.fit import Fit, fit_video
 from viseme.media.timeline import STANDARD_RATES, find_pace, frame_at
 
 MILLISECOND = Fraction(1, 1000)
@@ -57,7 +57,7 @@ def test_a_last_picture_that_is_held_counts_for_as_long_as_it_is_shown() -> None
 def test_a_longer_first_picture_alone_does_not_make_the_rate_variable() -> None:
     stamps = np.array([0, *(786 + 512 * k for k in range(9))], np.int64)
     pace = find_pace(stamps, Fraction(1, 12800), 512, [])
-    assert (pace.rate, pace.is_constant, pace.frame_count) == (25, True, 10)
+    assert (pace.rate, pace.is_constant, pace.frame_count) == (Fraction(25), True, 10)
     assert pace.first_seconds == Fraction(786 - 512, 12800)
 
 
@@ -75,10 +75,20 @@ def test_nothing_moves_by_more_than_half_a_frame(gaps: list[int], time_base: Fra
         assert frame_at(seconds, pace.rate) < pace.frame_count
 
 
+def fitted(seconds: int, max_bytes: int) -> Fit | None:
+    return fit_video(
+        width=1280,
+        height=720,
+        frame_rate=Fraction(25),
+        seconds=Fraction(seconds),
+        has_sound=True,
+        max_bytes=max_bytes,
+    )
+
+
 def test_a_fit_lowers_the_rate_first_and_the_size_only_then() -> None:
-    common = {"width": 1280, "height": 720, "frame_rate": Fraction(25), "has_sound": True}
-    roomy = fit_video(**common, seconds=Fraction(10), max_bytes=7_000_000)
-    tight = fit_video(**common, seconds=Fraction(120), max_bytes=7_000_000)
+    roomy = fitted(10, 7_000_000)
+    tight = fitted(120, 7_000_000)
     assert roomy is not None and tight is not None
     assert (roomy.width, roomy.height) == (1280, 720)
     assert tight.width < 1280 and tight.width % 2 == 0 and tight.height % 2 == 0
@@ -87,6 +97,5 @@ def test_a_fit_lowers_the_rate_first_and_the_size_only_then() -> None:
 
 
 def test_what_cannot_be_decent_is_not_fitted() -> None:
-    common = {"width": 1280, "height": 720, "frame_rate": Fraction(25), "has_sound": False}
-    assert fit_video(**common, seconds=Fraction(600), max_bytes=500_000) is None
-    assert fit_video(**common, seconds=Fraction(10), max_bytes=0) is None
+    assert fitted(600, 500_000) is None
+    assert fitted(10, 0) is None

@@ -41,7 +41,7 @@ def test_what_is_written_is_what_is_read(
     assert (clip.frame_rate, clip.is_constant_rate) == (RATE, True)
     assert clip.sound is not None
     assert (clip.sound.codec, clip.sound.channels) == (sound_codec, 2)
-    assert (clip.sound.sample_count, clip.sound.start_seconds) == (14414, 0)
+    assert (clip.sound.sample_count, clip.sound.start_seconds) == (14414, Fraction(0))
     assert np.abs(decode_frames(clip) - blocks).mean() < 0.05
 
 

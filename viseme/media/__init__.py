@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .conform import Conformed, conform_clip
 from .conform_sound import conform_speech
+from .encode import encode_clip
 from .frames import decode_frames, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import open_media
@@ -15,7 +16,7 @@ from .remux import replace_sound, trim_clip
 from .sniff import MEDIA_TYPES, SOUND_CONTAINERS, STILLS, VIDEO_CONTAINERS, sniff
 from .sound import decode_sound, iterate_sound
 from .sound_writer import SoundWriter, write_sound
-from .writer import ClipWriter, EncodeSettings, encode_clip
+from .writer import ClipWriter, EncodeSettings
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -6,16 +6,20 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InputError, MediaTooLarge
 from ..model import Clip
 from .fit import Fit, fit_video
-from .frames import iterate_frames, iterate_pictures
+from .frames import iterate_pictures
 from .limits import DEFAULT_LIMITS, MediaLimits
+from .picture import PictureReader, orientation_of
 from .remux import ClipSound, can_copy, copy_pictures, write_interleaved
 from .sniff import MEDIA_TYPES
 from .writer import ClipWriter, EncodeSettings
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
@@ -232,7 +236,8 @@ def _transcode(
     track = ClipSound.of_clip(clip, cancel)
     is_padded = fit is None and (width % 2 or height % 2)
     # Turned or padded pictures go through RGB; all others stay in the colours they are coded in.
-    is_direct = not clip.rotation_degrees and not is_padded and not clip.has_alpha
+    is_direct = not is_padded and not clip.has_alpha
+    reader = PictureReader("rgb24")
     with ClipWriter(
         path,
         width=width,
@@ -243,12 +248,15 @@ def _transcode(
         settings=settings,
         cancel=cancel,
     ) as writer:
-        if is_direct:
-            pictures = iterate_pictures(clip, limits=limits, cancel=cancel)
-            write_interleaved(writer, pictures, track, clip.frame_rate, writer.write_picture)
-        else:
-            frames = iterate_frames(clip, limits=limits, cancel=cancel)
-            write_interleaved(writer, frames, track, clip.frame_rate, writer.write_scaled)
+
+        def write(picture: VideoFrame) -> None:
+            if is_direct and orientation_of(picture).is_upright:
+                writer.write_picture(picture)
+            else:
+                writer.write_scaled(reader.read_bytes(picture))
+
+        pictures = iterate_pictures(clip, limits=limits, cancel=cancel)
+        write_interleaved(writer, pictures, track, clip.frame_rate, write)
 
 
 def _short(container: str) -> str:

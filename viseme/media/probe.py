@@ -115,7 +115,7 @@ def probe_clip(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Canc
                 f"{path} has no {what}.", value=path, remedy="Export it again, as H.264 in mp4."
             )
         scan = _PictureScan(path, stream, limits)
-        track = _track_of(path, container_name, container)
+        track = _track_of(path, container_name, container, limits)
         _scan(container, scan, track, cancel)
         clip = _clip_of(path, container_name, scan, track)
     _check_length(path, clip.seconds, limits)
@@ -137,7 +137,7 @@ def probe_speech(
         raise _without_sound(path)
     check_whole(path, container_name)
     with open_media(path, limits=limits) as container:
-        track = _track_of(path, container_name, container)
+        track = _track_of(path, container_name, container, limits)
         if track is None:
             raise _without_sound(path)
         has_video = pick_video(container) is not None
@@ -154,10 +154,12 @@ def probe_speech(
     return Recording(path, digest, path.stat().st_size, container_name, sound, has_video)
 
 
-def _track_of(path: Path, container_name: str, container: InputContainer) -> SoundTrack | None:
+def _track_of(
+    path: Path, container_name: str, container: InputContainer, limits: MediaLimits
+) -> SoundTrack | None:
     for stream in container.streams.audio:
         if has_decoder(stream):
-            return SoundTrack(path, container_name, stream)
+            return SoundTrack(path, container_name, stream, limits)
     return None
 
 

@@ -56,7 +56,7 @@ class SoundReader:
             stream = container.streams.audio[0] if container.streams.audio else None
             if stream is None or not has_decoder(stream):
                 raise no_sound(self.path)
-            track = SoundTrack(self.path, sniff(self.path) or "", stream)
+            track = SoundTrack(self.path, sniff(self.path) or "", stream, self._limits)
             skip: int | None = None
             for packet in container.demux(stream):
                 stop_if(self._cancel)

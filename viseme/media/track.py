@@ -12,6 +12,8 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MediaTooLarge
+from .limits import MediaLimits
 from .opening import damaged
 from .sniff import SOUND_CONTAINERS
 from .timeline import round_half_up
@@ -44,7 +46,9 @@ class Piece:
 class SoundTrack:
     """Decodes one stream. ``sample_count`` grows; rate and channels are known after a piece."""
 
-    def __init__(self, path: Path, container: str, stream: AudioStream) -> None:
+    def __init__(
+        self, path: Path, container: str, stream: AudioStream, limits: MediaLimits
+    ) -> None:
         self.path = path
         self.codec = codec_name(stream)
         self.sample_rate = 0
@@ -52,6 +56,7 @@ class SoundTrack:
         self.sample_count = 0
         self.start_seconds = Fraction(0)
         self.stream = stream
+        self._most_seconds = limits.max_seconds
         # A bare sound file begins with its first sample; times there only tell of priming.
         self._is_placed = container not in SOUND_CONTAINERS
         self._has_exact_durations = container in ("mp4", "mov")
@@ -91,7 +96,20 @@ class SoundTrack:
             raise damaged(self.path, "its sound changes sample rate or channels on the way")
         silence = self._gap_before(start)
         self.sample_count += silence + count
+        self._check_length()
         return Piece(frame, silence, count)
+
+    def _check_length(self) -> None:
+        # A damaged time may lie years away; silence up to it would never end.
+        seconds = abs(self.start_seconds) + Fraction(self.sample_count, self.sample_rate)
+        if seconds > self._most_seconds:
+            raise MediaTooLarge(
+                f"The sound of {self.path} ends after {float(seconds):.0f} s; at most "
+                f"{self._most_seconds} s are read.",
+                value=f"{float(seconds):.0f}",
+                limit=self._most_seconds,
+                remedy="Cut it first.",
+            )
 
     def _start_of(self, frame: AudioFrame) -> Fraction | None:
         if not self._is_placed or frame.pts is None or frame.time_base is None:
