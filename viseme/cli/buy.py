@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,7 @@ def deliver(finished: Finished, out: Path | None, place: Workplace) -> tuple[Pat
     return copy_results(
         finished.files,
         out,
-        f"The result is kept; make room and copy it with `{command} -o {out}`.",
+        f"The result is kept; make room and copy it with `{command} -o {shlex.quote(str(out))}`.",
     )
 
 

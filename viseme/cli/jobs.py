@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 
 from ..errors import InputError, VendorError
 from ..jobs import verbs
+from ..jobs.commands import job_command
 from ..jobs.receipt import job_line, receipt, time_text, usd_or_none
 from ..jobs.run import Finished
 from ..jobs.signals import CancelToken
 from ..jobs.workplace import Watch, Workplace
 from ..ledger import JobRecord
 from ..money import usd_text
-from ..services.base import CancelAnswer
 from .buy import deliver, print_finished
 from .output import ProgressLine, print_json, say, table
 from .session import check_out, sandbox_url, workplace
@@ -123,11 +123,11 @@ def cancel_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
         job, said = asyncio.run(
             verbs.cancel(options.job, place, watch, sandbox_url(options, place))
         )
-        if said is CancelAnswer.UNSUPPORTED:
+        if said is verbs.CancelAnswer.UNSUPPORTED:
             raise VendorError(
                 f"{job.vendor.label} cannot cancel; the job goes on.",
                 job_id=job.id,
-                remedy=f"Fetch its result with `viseme resume {job.id}`.",
+                remedy=f"Fetch its result with `{job_command('resume', job.id, place.home)}`.",
             )
         if options.json:
             _show(job, place, as_json=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-
 from ..home import Home
 
 
 def job_command(verb: str, job_id: str, home: Home) -> str:
-    """``viseme VERB ID --home DIR``: works from any folder and in any shell of this user."""
-    return f"viseme {verb} {job_id} --home {shlex.quote(str(home.root))}"
+    """The complete command line for a verb on a job: it works from any folder."""
+    return home.command(verb, job_id)
 
 
 def choices(job_id: str, home: Home) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edits import EditPlan, FrameRun, segments, sound_segments
+from ..edits import EditPlan, FrameRun, sample_at, segments, sound_segments
 from ..media import (
     ClipWriter,
     decode_sound,
@@ -94,7 +94,7 @@ def cut_clip(
         for written, frame in enumerate(_cut_frames(clip, runs, cancel), 1):
             writer.write_frame(frame)
             if sound is not None:
-                end = min(sound.shape[1], round(written * sample_rate / clip.frame_rate))
+                end = min(sound.shape[1], sample_at(written, clip.frame_rate, sample_rate))
                 writer.write_sound(sound[:, sounded:end])
                 sounded = end
             if on_frame is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from ..ledger import ItemRecord, ItemState, JobRecord
 from ..model import Clip, Quote, Timing
 from ..money import usd_json
+from ..secret import redact
 
 
 def receipt(
@@ -31,7 +32,7 @@ def receipt(
         "cost_usd": usd_or_none(job.cost_usd),
         "timing": job.timing,
         "media": job.media,
-        "arguments": job.arguments,
+        "arguments": _shown_arguments(job.arguments),
         "warnings": list(job.warnings),
         "vendor_output": job.vendor_output,
         "items": [_item_json(item, results_folder) for item in items],
@@ -39,6 +40,15 @@ def receipt(
         "created": time_text(job.created_at),
         "finished": time_text(job.finished_at),
     }
+
+
+def _shown_arguments(value: Any) -> Any:
+    """Arguments without the queries of their URLs: a webhook's or an upload's may be a signature."""
+    if isinstance(value, Mapping):
+        return {name: _shown_arguments(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown_arguments(inner) for inner in value]
+    return redact(value) if isinstance(value, str) and "://" in value else value
 
 
 def job_line(job: JobRecord) -> dict[str, Any]:

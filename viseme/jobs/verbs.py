@@ -21,6 +21,8 @@ from .workplace import Watch, Workplace, owner_is_gone
 
 CANCEL_FOLLOW_SECONDS = 30.0
 
+__all__ = ["CancelAnswer", "cancel", "check", "destination_of", "discard", "resubmit", "resume"]
+
 
 async def destination_of(job: JobRecord, place: Workplace, sandbox_url: str | None) -> Destination:
     """Where a job of the ledger went. Raises InputError where its sandbox cannot be found."""

@@ -9,7 +9,7 @@ from typing import Any
 from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint, Order
 from ..errors import InputError
-from ..model import Carry, Footage, Plan, Purchase, Speech
+from ..model import Carry, Footage, Plan, Purchase, RemoteMedia, Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,24 @@ def make_plan(wish: Wish, assumed: Mapping[str, str]) -> Planned:
         timing=timing,
         quote=endpoint.quote(order, timing, assumed),
         item_count=endpoint.item_count(order),
-        warnings=order.warnings,
+        warnings=(*order.warnings, *_unseen(order)),
     )
     return Planned(wish, endpoint, order, Plan((purchase,)))
+
+
+def _unseen(order: Order) -> list[str]:
+    """What cannot be said of media that only the vendor sees."""
+    unseen = [
+        what
+        for what, medium in (("clip", order.footage), ("speech", order.speech))
+        if isinstance(medium, RemoteMedia)
+    ]
+    if not unseen:
+        return []
+    return [
+        f"The {' and the '.join(unseen)} will be fetched by the vendor itself: limits are not "
+        "checked here, and length and price are not fully known."
+    ]
 
 
 def check_carry(endpoint: Endpoint, carry: Carry) -> None:
