@@ -11,14 +11,24 @@ Any well-formed key is good, except one with ``wrong`` or ``invalid`` in it; fal
 
 from __future__ import annotations
 
-from .lock import LockInfo, read_lock
+import asyncio
+
+from .faults import Faults
+from .lock import HomeLock, LockInfo, read_lock
 from .options import SandboxOptions
 
 __all__ = ["LockInfo", "SandboxOptions", "read_lock", "run_sandbox"]
 
 
 def run_sandbox(options: SandboxOptions) -> int:
-    """Run a sandbox until it is stopped; see ``server.run_sandbox``."""
-    from .server import run_sandbox as run
+    """Run until SIGINT, SIGTERM or the idle time; returns the exit code 0.
 
-    return run(options)
+    Raises ``InputError`` for a fault that is none, ``LocalError`` when another sandbox holds the
+    home or the port is taken.
+    """
+    faults = Faults(options.faults)
+    with HomeLock(options.home) as lock:
+        from .server import serve  # everything heavy; a refusal needs none of it
+
+        asyncio.run(serve(options, faults, lock))
+    return 0

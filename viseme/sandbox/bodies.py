@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import binascii
 import contextlib
+import io
 import json
-import mmap
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +98,7 @@ async def read_json(
             spool.close()
     if disk is None:
         raw = bytes(kept)
-        return _parse(raw, JsonBody(None, raw, None), folder)
+        return _parse(io.BytesIO(raw), JsonBody(None, raw, None), folder)
     return await asyncio.to_thread(_parse_file, disk, folder)
 
 
@@ -132,26 +133,69 @@ async def drain(request: web.Request) -> None:
         pass
 
 
+class _Window:
+    """Bytes of a file, seen through a buffer of a few MiB."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self._start = 0
+        self._block = b""
+
+    def find_quote(self, position: int) -> int:
+        """Where the next quotation mark is; -1 without one."""
+        while True:
+            block = self._block_at(position)
+            found = block.find(b'"', position - self._start)
+            if found >= 0:
+                return self._start + found
+            if not block:
+                return -1
+            position = self._start + len(block)
+
+    def read(self, start: int, stop: int) -> bytes:
+        parts = []
+        while start < stop:
+            block = self._block_at(start)
+            part = block[start - self._start : stop - self._start]
+            if not part:
+                break
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
+
+    def _block_at(self, position: int) -> bytes:
+        """A block that holds the position; empty at the end of the file."""
+        if not self._start <= position < self._start + len(self._block):
+            self._start = position - position % STEP_BYTES
+            self._handle.seek(self._start)
+            self._block = self._handle.read(STEP_BYTES)
+            if position >= self._start + len(self._block):
+                self._start, self._block = position, b""
+        return self._block
+
+
 def _parse_file(disk: Path, folder: Path) -> JsonBody:
-    with disk.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-        return _parse(raw, JsonBody(None, None, disk), folder)
+    with disk.open("rb") as handle:
+        return _parse(handle, JsonBody(None, None, disk), folder)
 
 
-def _parse(raw: bytes | mmap.mmap, body: JsonBody, folder: Path) -> JsonBody:
+def _parse(handle: IO[bytes], body: JsonBody, folder: Path) -> JsonBody:
+    raw = _Window(handle)
     text = bytearray()
     position = 0
     try:
         while True:
-            start = raw.find(b'"', position)
+            start = raw.find_quote(position)
             if start < 0:
-                text += raw[position:]
+                handle.seek(position)
+                text += handle.read()
                 break
             end = _closing_quote(raw, start)
-            text += raw[position:start]
+            text += raw.read(position, start)
             mark = None
             if end - start > LONG_STRING_BYTES:
                 mark = _spill(raw, start + 1, end, body, folder)
-            text += raw[start : end + 1] if mark is None else json.dumps(mark).encode()
+            text += raw.read(start, end + 1) if mark is None else json.dumps(mark).encode()
             position = end + 1
         body.value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -160,35 +204,35 @@ def _parse(raw: bytes | mmap.mmap, body: JsonBody, folder: Path) -> JsonBody:
     return body
 
 
-def _closing_quote(raw: bytes | mmap.mmap, start: int) -> int:
+def _closing_quote(raw: _Window, start: int) -> int:
     position = start + 1
     while True:
-        end = raw.find(b'"', position)
+        end = raw.find_quote(position)
         if end < 0:
             raise ValueError(f"the string that starts at byte {start} does not end")
+        # An odd number of backslashes before it makes it a part of the string.
         slashes = 0
-        while raw[end - 1 - slashes] == 0x5C:
+        while raw.read(end - 1 - slashes, end - slashes) == b"\\":
             slashes += 1
         if slashes % 2 == 0:
             return end
         position = end + 1
 
 
-def _spill(
-    raw: bytes | mmap.mmap, start: int, end: int, body: JsonBody, folder: Path
-) -> str | None:
-    """Decode ``raw[start:end]`` into a file; the mark that stands for it, ``None`` for a text."""
-    head = bytes(raw[start : start + 512])
+def _spill(raw: _Window, start: int, end: int, body: JsonBody, folder: Path) -> str | None:
+    """Decode a string's bytes into a file; the mark that stands for it, ``None`` for a text."""
+    head = raw.read(start, start + 512)
     header = DATA_HEADER.match(head)
     if header is None and BASE64_TEXT.match(head) is None:
         return None
-    prefix = header.group().decode("utf-8", "replace") if header else ""
+    written = header.group() if header else b""
+    prefix = written.decode("utf-8", "replace").replace("\\/", "/")
     if header is not None and not prefix.endswith(";base64,"):
         return None
     target = folder / "media" / secrets.token_hex(16)
     try:
         with target.open("xb") as handle:
-            for chunk in _base64_chunks(raw, start + len(prefix.encode()), end):
+            for chunk in _base64_chunks(raw, start + len(written), end):
                 handle.write(pybase64.b64decode(chunk, validate=True))
     except (binascii.Error, ValueError):
         target.unlink(missing_ok=True)
@@ -197,10 +241,10 @@ def _spill(
     return prefix + MARK + target.name
 
 
-def _base64_chunks(raw: bytes | mmap.mmap, start: int, end: int) -> Iterator[bytes]:
+def _base64_chunks(raw: _Window, start: int, end: int) -> Iterator[bytes]:
     carry = b""
     for position in range(start, end, STEP_BYTES):
-        chunk = carry + bytes(raw[position : min(position + STEP_BYTES, end)])
+        chunk = carry + raw.read(position, min(position + STEP_BYTES, end))
         # JSON may write a slash as \/; the two may be torn apart at the end of a step.
         torn = b"\\" if chunk.endswith(b"\\") else b""
         chunk = chunk[: len(chunk) - len(torn)].replace(b"\\/", b"/")
@@ -221,9 +265,17 @@ def marked_file(text: str, folder: Path) -> Path | None:
 
 
 def make_folders(folder: Path) -> None:
-    """The folders that the sandbox keeps files in, below its state folder."""
+    """The folders that the sandbox keeps files in, without what a killed one had half done."""
     for name in ("incoming", "media", "bodies", "results", "work"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for leftover in (folder / "incoming").iterdir():
+    for name in ("incoming", "work"):
+        for leftover in (folder / name).iterdir():
+            _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         with contextlib.suppress(OSError):
-            leftover.unlink()
+            path.unlink()

@@ -58,19 +58,8 @@ LISTENERS: dict[str, tuple[Vendor, Routes]] = {
 PATHS = {"runware": "/v1"}  # what belongs to a base URL beside host and port
 
 
-def run_sandbox(options: SandboxOptions) -> int:
-    """Run until SIGINT, SIGTERM or the idle time; returns the exit code 0.
-
-    Raises ``InputError`` for a fault that is none, ``LocalError`` when another sandbox holds the
-    home or the port is taken.
-    """
-    faults = Faults(options.faults)
-    with HomeLock(options.home) as lock:
-        asyncio.run(_serve(options, faults, lock))
-    return 0
-
-
-async def _serve(options: SandboxOptions, faults: Faults, lock: HomeLock) -> None:
+async def serve(options: SandboxOptions, faults: Faults, lock: HomeLock) -> None:
+    """Run until SIGINT, SIGTERM or the idle time; ``LocalError`` when the port is taken."""
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
     folder = state_folder(options.home)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import zlib
 from collections.abc import Iterator
@@ -29,7 +30,12 @@ PNG_IMAGE = (
 
 
 class Hangup(web.Response):
-    """Closes the connection instead of answering."""
+    """Closes the connection instead of answering.
+
+    ``body_bytes`` is what had been sent past aiohttp before.
+    """
+
+    body_bytes = 0
 
     async def prepare(self, request: web.BaseRequest) -> None:
         close_connection(request)
@@ -48,7 +54,7 @@ class Counted(web.StreamResponse):
 
 def sent_bytes(response: web.StreamResponse | None) -> int:
     """How many bytes of body an answer had."""
-    if isinstance(response, Counted):
+    if isinstance(response, (Counted, Hangup)):
         return response.body_bytes
     if isinstance(response, web.Response) and response.prepared:
         return len(response.body) if isinstance(response.body, bytes) else 0
@@ -102,10 +108,11 @@ async def send_file(request: web.Request, source: Source) -> web.StreamResponse:
     response = Counted(status=status, headers=headers)
     response.content_length = stop - start
     await response.prepare(request)
-    if request.method != "HEAD":
-        for chunk in source.chunks(start, stop):
-            await response.write(chunk)
-    await response.write_eof()
+    with contextlib.suppress(ConnectionError):  # the reader has had enough
+        if request.method != "HEAD":
+            for chunk in source.chunks(start, stop):
+                await response.write(chunk)
+        await response.write_eof()
     return response
 
 
@@ -127,16 +134,17 @@ async def send_garbled(
     else:
         response.enable_chunked_encoding()
     await response.prepare(request)
-    whole = fault_name != "truncate"
-    for chunk in source.chunks(0, source.size_bytes if whole else source.size_bytes // 2):
-        await response.write(chunk)
-    if not whole:
-        close_connection(request)
-        return response
-    nothing = bytes(CHUNK_BYTES)
-    while True:  # until the reader has enough: its end raises ConnectionError here
-        await response.write(nothing)
-        await asyncio.sleep(0)
+    endless = fault_name != "truncate"
+    with contextlib.suppress(ConnectionError):  # the reader has had enough
+        stop = source.size_bytes if endless else source.size_bytes // 2
+        for chunk in source.chunks(0, stop):
+            await response.write(chunk)
+        nothing = bytes(CHUNK_BYTES)
+        while endless:
+            await response.write(nothing)
+            await asyncio.sleep(0)
+    close_connection(request)
+    return response
 
 
 async def _flushed(transport: asyncio.WriteTransport) -> None:
@@ -155,8 +163,10 @@ async def _send_lie(request: web.Request, source: Source, status: int) -> web.St
         f"Content-Length: {source.size_bytes // 2}\r\nConnection: close\r\n\r\n"
     )
     transport.write(head.encode("ascii"))
+    response = Hangup(status=status)
     for chunk in source.chunks(0, source.size_bytes):
         transport.write(chunk)
+        response.body_bytes += len(chunk)
         await _flushed(transport)
     close_connection(request)
-    return Hangup(status=status)
+    return response

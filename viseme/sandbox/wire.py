@@ -105,13 +105,14 @@ async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamRes
         touch(box)
         if call.body is not None:
             call.body.discard(with_media=not call.keeps_body)
-        hung_up = response is None or isinstance(response, transfers.Hangup)
+        sent = transfers.sent_bytes(response)
+        hung_up = isinstance(response, transfers.Hangup) and not sent
         box.state.close_request(
             row_id,
             call.operation,
             status=None if hung_up or response is None else response.status,
             bytes_in=getattr(request.content, "total_bytes", 0),
-            bytes_out=transfers.sent_bytes(response),
+            bytes_out=sent,
             has_key=route.vendor.has_key(call),
         )
     return response
