@@ -43,7 +43,7 @@ def receipt(
 
 
 def _shown_arguments(value: Any) -> Any:
-    """Arguments without the queries of their URLs: a webhook's or an upload's may be a signature."""
+    """Arguments without the queries of their URLs, which may be signatures."""
     if isinstance(value, Mapping):
         return {name: _shown_arguments(inner) for name, inner in value.items()}
     if isinstance(value, list):
