@@ -197,14 +197,14 @@ def box(_shared: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def _shared_slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     home = tmp_path_factory.mktemp("slow-sandbox")
-    box = Sandbox(home, "--time-scale", "0.1", "--no-render")
+    box = Sandbox(home, "--time-scale", "0.05", "--no-render")
     yield box
     box.close()
 
 
 @pytest.fixture
 def slow_box(_shared_slow: Sandbox) -> Sandbox:
-    """The same with a tenth of the vendors' waits: fal 0.2 s in the queue, 0.8 s running."""
+    """The same with a twentieth of the vendors' waits: fal 0.1 s in the queue, 0.4 s running."""
     _shared_slow.reset()
     return _shared_slow
 

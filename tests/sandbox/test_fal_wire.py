@@ -109,7 +109,7 @@ def test_a_start_deadline_ends_a_job_that_waits_longer(box: Box) -> None:
 
 
 def test_a_results_lifetime_ends(box: Box) -> None:
-    lifecycle = {"X-Fal-Object-Lifecycle-Preference": '{"expiration_duration_seconds": 1}'}
+    lifecycle = {"X-Fal-Object-Lifecycle-Preference": '{"expiration_duration_seconds": 0.3}'}
     url = box.fal_finish(box.fal_submit(headers=lifecycle).json()).json()["video"]["url"]
     assert box.http.get(url).status_code == 200
     box.wait_for(lambda: box.http.get(url).status_code == 404, 3)

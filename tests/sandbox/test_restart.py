@@ -9,7 +9,7 @@ Box = Any
 
 
 def test_jobs_charges_uploads_and_results_go_on_after_kill_9(start: Any) -> None:
-    box = start("--time-scale", "0.1", "--no-render")  # fal: 0.2 s queued, 0.8 s running
+    box = start("--time-scale", "0.05", "--no-render")  # fal: 0.1 s queued, 0.4 s running
     done = box.fal_result_url()
     content = box.http.get(done).content
     queued = box.fal_submit().json()

@@ -75,6 +75,7 @@ KINDS: dict[str, FaultKind] = {
     "no-credit": FaultKind(
         "fal 403 (also for /storage/upload/initiate), AI/ML API 403, Runware 402",
         SUBMIT | {"upload-token"},
+        SUBMIT | {"upload-token"},
     ),
     "bad-key": FaultKind("401, as for a key that the vendor does not know", CALLS, CALLS),
     "cancel-ignored": FaultKind(

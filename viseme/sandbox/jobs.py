@@ -10,32 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
-import shutil
 import sys
 import threading
 import time
 import traceback
-import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..errors import Interrupted, VisemeError
-from .models import MODELS
-from .models.base import ContentProblem, Problem, RenderOptions
+from ..errors import VisemeError
+from .models.base import ContentProblem, Problem
 from .options import SandboxOptions
-from .state import Failure, Job, ResultFile, State, StoredFile, now
+from .rendering import Renderer, media_failure
+from .state import Failure, Job, State, StoredFile, now
 from .vendor import Vendor
 from .webhooks import Couriers
 
-RENDER_THREADS = 2
 STOP_SECONDS = 0.5  # a running model's time to stop after a cancel
-MEDIA_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".mov": "video/quicktime"}
-SMALLEST_USD = Decimal("0.0001")
 
 
 class _Live:
@@ -66,7 +58,7 @@ class Jobs:
         self._vendors = vendors
         self._addresses = addresses
         self._live: dict[tuple[str, str], _Live] = {}
-        self._workers = ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render")
+        self._renderer = Renderer(state, options)
 
     # What the vendors call
 
@@ -84,22 +76,7 @@ class Jobs:
 
     async def price(self, job: Job) -> None:
         """Set what the job costs, or the failure that its media will end it with."""
-        if job.failure is not None:
-            return
-        model = MODELS[job.vendor, job.model]
-        audio = job.media.get("audio")
-        try:
-            usd = await asyncio.to_thread(
-                model.price_usd,
-                job.body,
-                Path(job.media["video"]),
-                None if audio is None else Path(audio),
-                self._render_options(job),
-            )
-        except (ContentProblem, VisemeError) as error:
-            job.failure = media_failure(error)
-            return
-        job.price_usd = str(usd)
+        await self._renderer.price(job)
 
     def accept(self, job: Job) -> None:
         """Book the job and set it going; ``sqlite3.IntegrityError`` where its id is known."""
@@ -149,7 +126,7 @@ class Jobs:
 
     async def close(self) -> None:
         await self.stop()
-        await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
+        await self._renderer.close()
 
     # A job's life
 
@@ -159,6 +136,15 @@ class Jobs:
         live.task = asyncio.get_running_loop().create_task(self._run(live))
 
     async def _run(self, live: _Live) -> None:
+        try:
+            await self._live_through(live)
+        except (ContentProblem, VisemeError) as error:
+            self._end(live, media_failure(error))
+        except Exception as error:  # noqa: BLE001 - a fault in a model ends its job, not the sandbox
+            sys.stderr.write("".join(traceback.format_exception(error)))
+            self._end(live, Failure("failed", f"The simulated model failed: {error}"))
+
+    async def _live_through(self, live: _Live) -> None:
         job = live.job
         if job.cancel_requested:
             live.cancel.set()
@@ -169,28 +155,18 @@ class Jobs:
         if job.failure is not None:
             self._end(live, job.failure)
             return
-        until = (job.started_at or now()) + job.run_seconds
-        rendering = self._render_in_thread(live)
-        try:
-            await _sleep_until(until, live.cancel)
-            files = await self._finish_rendering(live, rendering)
-        except (ContentProblem, VisemeError) as error:
-            if live.cancel.is_set():
-                await asyncio.sleep(STOP_SECONDS * self._options.time_scale)
-                self._end(live, Failure("cancelled", "The request was cancelled."))
-            else:
-                self._end(live, media_failure(error))
-            return
-        except Exception as error:  # noqa: BLE001 - a fault in a model ends its job, not the sandbox
-            sys.stderr.write("".join(traceback.format_exception(error)))
-            self._end(live, Failure("failed", f"The simulated model failed: {error}"))
-            return
-        if job.fate == "job-fails":
+        rendering = self._renderer.start(job, live.stop_rendering)
+        await _sleep_until((job.started_at or now()) + job.run_seconds, live.cancel)
+        files = await self._finish_rendering(live, rendering)
+        if files is None:
+            await asyncio.sleep(STOP_SECONDS * self._options.time_scale)
+            self._end(live, Failure("cancelled", "The request was cancelled."))
+        elif job.fate == "job-fails":
             self._end(live, Failure("failed", "The model could not process the request."))
         elif job.fate == "reject-content":
             self._end(live, Failure("rejected", "The content was flagged by a content policy."))
         else:
-            self._succeed(live, files)
+            self._end(live, None, self._renderer.keep(job, files, self._vendors[job.vendor]))
 
     async def _queue(self, live: _Live) -> None:
         job = live.job
@@ -207,82 +183,22 @@ class Jobs:
         job.started_at = now()
         self._state.save_job(job)
 
-    def _render_in_thread(self, live: _Live) -> asyncio.Future[list[Path]]:
-        job = live.job
-        work = self._state.folder / "work" / f"{job.vendor}-{secrets.token_hex(8)}"
-
-        def render() -> list[Path]:
-            if job.fate in ("job-fails", "reject-content"):
-                return []
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir(parents=True)
-            audio = job.media.get("audio")
-            return MODELS[job.vendor, job.model].render(
-                job.body,
-                Path(job.media["video"]),
-                None if audio is None else Path(audio),
-                work,
-                self._render_options(job),
-                live.stop_rendering.is_set,
-            )
-
-        return asyncio.get_running_loop().run_in_executor(self._workers, render)
-
     async def _finish_rendering(
         self, live: _Live, rendering: asyncio.Future[list[Path]]
-    ) -> list[Path]:
+    ) -> list[Path] | None:
+        """The videos; ``None`` when the job was cancelled before they were made."""
         cancelled = asyncio.ensure_future(live.cancel.wait())
         either: set[asyncio.Future[Any]] = {rendering, cancelled}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             cancelled.cancel()
-        if live.cancel.is_set():
-            live.stop_rendering.set()
-            with contextlib.suppress(ContentProblem, VisemeError):
-                await rendering
-            raise Interrupted("The request was cancelled.")
-        return await rendering
-
-    def _render_options(self, job: Job) -> RenderOptions:
-        return RenderOptions(
-            pixverse_timing=self._options.pixverse_timing,
-            canned=not self._options.render,
-            seed=job.seed,
-        )
-
-    def _succeed(self, live: _Live, files: list[Path]) -> None:
-        job = live.job
-        usd = Decimal(job.price_usd)
-        if job.fate == "partial-results" and len(files) > 1:
-            usd = (usd * (len(files) - 1) / len(files)).quantize(SMALLEST_USD)
-            files = files[:-1]
-        vendor = self._vendors[job.vendor]
-        expires_at = None if job.lifetime_seconds is None else now() + job.lifetime_seconds
-        stored: list[StoredFile] = []
-        for number, file in enumerate(files):
-            token = secrets.token_hex(16)
-            disk = f"results/{token}{file.suffix}"
-            file.replace(self._state.folder / disk)
-            media_type = MEDIA_TYPES[file.suffix]
-            path = vendor.result_path(token, file.suffix)
-            size_bytes = (self._state.folder / disk).stat().st_size
-            job.results.append(
-                ResultFile(
-                    path,
-                    f"output{file.suffix}",
-                    size_bytes,
-                    media_type,
-                    job.seed + number,
-                    str(uuid.uuid4()),
-                )
-            )
-            host = f"{job.vendor}.results"
-            stored.append(StoredFile(host, path, disk, media_type, None, None, expires_at, job.id))
-        for parent in {file.parent for file in files}:
-            shutil.rmtree(parent, ignore_errors=True)
-        job.price_usd = str(usd)
-        self._end(live, None, stored)
+        if not live.cancel.is_set():
+            return await rendering
+        live.stop_rendering.set()
+        with contextlib.suppress(ContentProblem, VisemeError):
+            await rendering
+        return None
 
     def _end(
         self, live: _Live, failure: Failure | None, files: list[StoredFile] | None = None
@@ -303,14 +219,6 @@ class Jobs:
 
 def new_seed() -> int:
     return random.randrange(2**31 - 8)  # noqa: S311 - variety, not secrecy
-
-
-def media_failure(error: ContentProblem | VisemeError) -> Failure:
-    """How media that cannot be used ends a job."""
-    if isinstance(error, ContentProblem):
-        return Failure("media", error.problem.message, [asdict(error.problem)])
-    problem = Problem((), error.message, "unsupported_media")
-    return Failure("media", error.message, [asdict(problem)])
 
 
 def invalid(problems: list[Problem]) -> Failure:

@@ -156,7 +156,8 @@ async def _until_stopped(box: Box, stopping: asyncio.Event) -> None:
             await stopping.wait()
             return
         idle = time.monotonic() - box.last_call
-        if idle >= limit and box.jobs.unfinished_count == 0:
+        busy = box.jobs.unfinished_count + box.calls_under_way
+        if idle >= limit and not busy:
             return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopping.wait(), max(limit - idle, 0.2))

@@ -34,6 +34,7 @@ class Box:
     jobs: Jobs
     addresses: dict[str, str] = field(default_factory=dict)
     last_call: float = field(default_factory=time.monotonic)
+    calls_under_way: int = 0
 
 
 @dataclass
@@ -88,6 +89,7 @@ def touch(box: Box) -> None:
 
 async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamResponse:
     touch(box)
+    box.calls_under_way += 1
     call = Call(box, route.vendor, request, route.operation)
     row_id = box.state.open_request(
         route.vendor.name,
@@ -103,6 +105,7 @@ async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamRes
         response = response or transfers.Hangup()
     finally:
         touch(box)
+        box.calls_under_way -= 1
         if call.body is not None:
             call.body.discard(with_media=not call.keeps_body)
         sent = transfers.sent_bytes(response)
@@ -132,7 +135,7 @@ async def _answer(call: Call, route: Route) -> Answer:
     try:
         if route.has_json:
             await _read_body(call, route)
-        before = await _strike_before(call, route)
+        before = await _strike_before(call)
         if before is not None:
             return before
         if route.keyed:
@@ -162,7 +165,7 @@ def _strikes(call: Call, name: str) -> faults.Fault | None:
     return call.box.faults.take(name, call.operation, call.vendor.name)
 
 
-async def _strike_before(call: Call, route: Route) -> Answer | None:
+async def _strike_before(call: Call) -> Answer | None:
     """The faults that come before anything is done."""
     stall = _strikes(call, "stall")
     if stall is not None:
@@ -170,7 +173,7 @@ async def _strike_before(call: Call, route: Route) -> Answer | None:
     if _strikes(call, "drop-before-accept"):
         await bodies.drain(call.request)
         return transfers.Hangup()
-    if route.keyed and _strikes(call, "bad-key"):
+    if _strikes(call, "bad-key"):
         return call.vendor.bad_key(missing=False)
     limited = _strikes(call, "429")
     if limited is not None:
