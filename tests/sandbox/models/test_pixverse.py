@@ -216,10 +216,10 @@ def test_fal_charges_for_every_hundred_characters_begun(
     assert FAL.price_usd(body, make_clip(), None) == Decimal(usd)
 
 
-# 0.0136 times 1.5 s, times 3; 0.0136 times 0.55 s is 0.00748, rounded to 0.0075
+# 0.0136 times 1.5 s, times 3; 0.0136 times 0.55 s is 0.00748
 @pytest.mark.parametrize(
     ("speech", "results", "usd"),
-    [("3/2", 1, "0.0204"), ("3/2", 3, "0.0612"), ("11/20", 1, "0.0075")],
+    [("3/2", 1, "0.0204"), ("3/2", 3, "0.0612"), ("11/20", 1, "0.00748")],
 )
 def test_runware_charges_for_every_second_of_speech_and_every_result(
     speech: str,
@@ -235,14 +235,14 @@ def test_runware_charges_for_every_second_of_speech_and_every_result(
 def test_runware_charges_for_the_seconds_that_it_speaks(make_clip: Callable[..., Path]) -> None:
     # 28 letters of 1714 samples and a tail of 2400: 50392 / 24000 = 2.09966 s, at 0.0136
     body = spoken("Twenty-eight letters in all.")
-    assert RUNWARE.price_usd(body, make_clip(), None) == Decimal("0.0286")
+    assert RUNWARE.price_usd(body, make_clip(), None) == Decimal("0.028555")
 
 
 def test_half_a_step_is_rounded_up(
     make_clip: Callable[..., Path], make_speech: Callable[..., Path]
 ) -> None:
     # 0.0136 times 0.9375 s is 0.01275 exactly
-    assert RUNWARE.price_usd(runware(), make_clip(), make_speech("15/16")) == Decimal("0.0128")
+    assert RUNWARE.price_usd(runware(), make_clip(), make_speech("1601/1600")) == Decimal("0.013609")
 
 
 def test_aimlapi_charges_its_set_price(make_clip: Callable[..., Path]) -> None:

@@ -94,7 +94,7 @@ class Model(ABC):
     ) -> Decimal:
         """What the job costs, all its results together; known at acceptance.
 
-        In whole 0.0001 USD, half up. Raises ``ContentProblem`` for media that cannot be read.
+        In whole millionths of a dollar, half up. Raises ``ContentProblem`` for media that cannot be read.
         """
 
     @abstractmethod

@@ -70,7 +70,7 @@ class FalPixverse(Model):
         request = parsed(Body, body)
         if audio is None:
             hundreds = -(-len(request.spoken.text) // 100)
-            return (hundreds * USD_PER_HUNDRED_CHARACTERS).quantize(Decimal("0.0001"))
+            return (hundreds * USD_PER_HUNDRED_CHARACTERS).quantize(Decimal("0.000001"))
         footage = open_footage(video, ("video_url",), request.video_url)
         speech = open_speech(audio, ("audio_url",), request.audio_url)
         return per_second(output_seconds(footage, speech, options), USD_PER_OUTPUT_SECOND)
