@@ -241,7 +241,7 @@ def test_runware_charges_for_the_seconds_that_it_speaks(make_clip: Callable[...,
 def test_half_a_step_is_rounded_up(
     make_clip: Callable[..., Path], make_speech: Callable[..., Path]
 ) -> None:
-    # 0.0136 times 0.9375 s is 0.01275 exactly
+    # 0.0136 times 1.000625 s is 0.0136085 exactly
     assert RUNWARE.price_usd(runware(), make_clip(), make_speech("1601/1600")) == Decimal("0.013609")
 
 
