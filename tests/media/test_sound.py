@@ -85,7 +85,8 @@ def test_a_recording_begins_with_its_first_sample(make: Any) -> None:
     recording = probe_speech(path)
     waveform, rate = decode_sound(recording)
     assert waveform.shape[2] == recording.sound.sample_count
-    assert abs(click_at(waveform) - rate // 4) <= 1
+    # FFmpeg before 8.1 shows AAC priming in Matroska as sound: 1024 samples more.
+    assert min(abs(click_at(waveform) - rate // 4 - priming) for priming in (0, 1024)) <= 1
 
 
 def test_a_hole_in_the_sound_is_silence_of_its_length(make: Any) -> None:

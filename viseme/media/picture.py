@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from .opening import has_decoder
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _RGB = 0  # AVCOL_SPC_RGB
 _HD_LINES = 720
-_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+# SWS_BICUBIC, SWS_ACCURATE_RND and SWS_FULL_CHR_H_INT: older PyAV has no names for the last two.
+_EXACT = 0x4 | 0x40000 | 0x2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,16 @@ def pick_video(container: InputContainer) -> VideoStream | None:
     return None
 
 
+# From version 17 on PyAV tells swscale a frame's own matrix, and lets it use several threads.
+_IS_MODERN = "threads" in (VideoReformatter.reformat.__doc__ or "")
+_MATRICES = {6: int(Colorspace.ITU601)}
+
+
 def matrix_of(picture: VideoFrame) -> int | None:
-    """The colour matrix to assume where the file names none; ``None`` where it does."""
+    """The colour matrix to name to a reformatter; ``None`` where it reads the picture's own."""
     if picture.colorspace != _UNSPECIFIED:
-        return None
+        own = picture.colorspace
+        return None if _IS_MODERN or own == _RGB else _MATRICES.get(own, own)
     # As players do: untagged HD is BT.709, untagged SD is BT.601.
     is_hd = min(picture.width, picture.height) >= _HD_LINES or picture.width >= 1280
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
@@ -89,9 +96,9 @@ def matrix_of(picture: VideoFrame) -> int | None:
 
 def one_thread() -> dict[str, int]:
     """Options for a reformatter. swscale on several threads spoils pixels at widths that are no
-    multiple of 16, now and then; older PyAV has no such option and only one thread.
+    multiple of 16, now and then.
     """
-    return {"threads": 1} if "threads" in (VideoReformatter.reformat.__doc__ or "") else {}
+    return {"threads": 1} if _IS_MODERN else {}
 
 
 class PictureReader:
@@ -101,6 +108,9 @@ class PictureReader:
         self._layout = layout
         self._reformatter = VideoReformatter()
         self._options: dict[str, Any] = {**one_thread()}
+        if not _IS_MODERN:
+            # Without another target the source's matrix would not be looked at.
+            self._options["dst_colorspace"] = int(Colorspace.ITU601)
         self._size: tuple[int, int] | None = None
 
     def _convert(self, picture: VideoFrame) -> VideoFrame:

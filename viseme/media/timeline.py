@@ -68,6 +68,13 @@ def find_pace(
     for rate in _candidates(stamps[1:], deltas[1:], time_base, claimed) if len(stamps) > 3 else ():
         if gap * rate < 2 and _is_constant_at(stamps[1:], time_base, rate):
             return Pace(rate, True, len(stamps), first + gap - 1 / rate)
+    # H.264 in avi gives the last picture the time of a field.
+    gap = int(deltas[-1]) * time_base
+    for rate in (
+        _candidates(stamps[:-1], deltas[:-1], time_base, claimed) if len(stamps) > 3 else ()
+    ):
+        if _HALF <= gap * rate < 3 * _HALF and _is_constant_at(stamps[:-1], time_base, rate):
+            return Pace(rate, True, len(stamps), first)
     rate = _typical_rate(deltas, time_base)
     last = (int(stamps[-1]) - int(stamps[0])) * time_base
     end = last + (last_duration * time_base if last_duration > 0 else 1 / rate)
@@ -121,7 +128,10 @@ def _typical_rate(deltas: NDArray[np.int64], time_base: Fraction) -> Fraction:
     rate = 1 / (int(np.median(shown)) * time_base)
     rate = min(max(rate, _LEAST_RATE), _MOST_RATE)
     exact = snap_rate(rate)
+    if exact in STANDARD_RATES:
+        return exact
     # Milliseconds cannot tell 29.97 from 30: the whole number is as good.
     nearest = min(_WHOLE, key=lambda standard: abs(standard - rate))
-    is_near = exact == rate and abs(nearest - rate) <= rate * Fraction(3, 100)
-    return nearest if is_near else exact.limit_denominator(1001)
+    return (
+        nearest if abs(nearest - rate) <= rate * Fraction(3, 100) else rate.limit_denominator(1001)
+    )

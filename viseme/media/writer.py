@@ -248,7 +248,8 @@ class ClipWriter:
         picture.time_base = 1 / self._frame_rate
         # A decoded picture says which type it was coded as; x264 would obey.
         picture.pict_type = PictureType.NONE
-        picture.color_primaries = picture.color_trc = _BT709
+        if hasattr(picture, "color_primaries"):  # not in PyAV 16, which tags the stream alone
+            picture.color_primaries = picture.color_trc = _BT709
         with translated_writes(self.path):
             self._container.mux(self._video.encode(picture))
         self.frame_count += 1
