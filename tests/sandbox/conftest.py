@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -34,12 +35,14 @@ class Sandbox:
         self.home = home
         self.options = options
         self.http = httpx.Client(timeout=30)
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self.start()
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "viseme.sandbox", "--json", "--home", self.home, *self.options],
             stdout=subprocess.PIPE,
+            stderr=self.errors,
             cwd=ROOT,
         )
         assert self.process.stdout is not None
@@ -68,8 +71,13 @@ class Sandbox:
         return code
 
     def close(self) -> None:
+        """Whatever was done to it, it has written no complaint."""
         self.stop()
         self.http.close()
+        self.errors.seek(0)
+        text = self.errors.read().decode()
+        self.errors.close()
+        assert text == ""
 
     # The control address
 

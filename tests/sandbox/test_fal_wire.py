@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,24 @@ def test_the_stream_tells_every_state_and_ends(slow_box: Box) -> None:
     states = list(dict.fromkeys(event["status"] for event in events))
     assert states == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     assert events[-1]["logs"][-1]["message"] == "SANDBOX: done"
+
+
+def test_readers_and_senders_that_leave_do_no_harm(box: Box) -> None:
+    box.fault("slow-queue", seconds=60)
+    job = box.fal_submit().json()
+    with box.http.stream("GET", job["status_url"] + "/stream", headers=box.FAL) as answer:
+        next(answer.iter_raw())
+    box.wait_for(lambda: box.requests()[-1]["bytes_out"] > 0)
+
+    def half() -> Iterator[bytes]:
+        yield b'{"video_url": "data:video/mp4;base64,' + b"A" * 2_000_000
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            box.fal_submit(None, content=half())
+    box.wait_for(lambda: not list((box.home / "sandbox" / "incoming").iterdir()))
+    assert len(box.charges()) == 1
 
 
 def test_cancel_while_running_stops_the_job_unbilled(slow_box: Box) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any
+
+import httpx
+import pytest
 
 Box = Any
 
@@ -53,10 +57,18 @@ def test_jobs_charges_uploads_and_results_go_on_after_kill_9(start: Any) -> None
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
 
-    # A clean stop leaves a job to go on likewise.
+    # A clean stop leaves a job to go on likewise, and ends whoever reads or waits.
     old = dict(box.urls)
+    box.fault("slow-queue", count=1, seconds=1.5)
     job = box.fal_submit().json()
-    assert box.stop() == 0
+    box.fault("stall", seconds=60, operation="upload-token")
+    with pytest.raises(httpx.ReadTimeout):
+        box.http.post(box.urls["fal.rest"] + "/storage/auth/token", headers=box.FAL, timeout=0.1)
+    with box.http.stream("GET", job["status_url"] + "/stream", headers=box.FAL) as answer:
+        next(answer.iter_raw())
+        begin = time.monotonic()
+        assert box.stop() == 0
+        assert time.monotonic() - begin < 3
     box.start()
     job = {key: moved(str(value), "fal.queue") for key, value in job.items()}
     assert box.fal_finish(job).status_code == 200

@@ -69,6 +69,8 @@ async def read_json(
 ) -> JsonBody:
     """Read and parse a JSON body of any size; ``folder`` is the state folder.
 
+    No body at all counts as ``null``.
+
     Raises ``BodyTooLarge`` as soon as ``max_bytes`` is passed, and ``BodyNotJson``.
     """
     _check_size(request.content_length or 0, max_bytes)
@@ -98,6 +100,8 @@ async def read_json(
             spool.close()
     if disk is None:
         raw = bytes(kept)
+        if not raw:
+            return JsonBody(None, None, None)
         return _parse(io.BytesIO(raw), JsonBody(None, raw, None), folder)
     return await asyncio.to_thread(_parse_file, disk, folder)
 

@@ -6,6 +6,7 @@ Sources: fal.ai/docs/api-reference/inference-api, docs.fal.ai/documentation/mode
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 import uuid
@@ -134,7 +135,7 @@ async def _stream(call: Call) -> web.StreamResponse:
     await response.prepare(call.request)
     sent: dict[str, Any] | None = None
     quiet_since = time.monotonic()
-    while True:
+    while not _is_gone(call.request):
         job = call.box.jobs.find("fal", job.id) or job
         document = _status_document(call, job, logs=_wants_logs(call))
         if document != sent:
@@ -146,8 +147,14 @@ async def _stream(call: Call) -> web.StreamResponse:
         if job.is_over:
             break
         await asyncio.sleep(STREAM_LOOK_SECONDS)
-    await response.write_eof()
+    with contextlib.suppress(ConnectionError):
+        await response.write_eof()
     return response
+
+
+def _is_gone(request: web.Request) -> bool:
+    """Whether the reader has closed the connection."""
+    return request.transport is None or request.transport.is_closing()
 
 
 async def _result(call: Call) -> web.Response:

@@ -35,7 +35,7 @@ from .runware_answers import RUNWARE
 from .state import State
 from .vendor import Vendor
 from .webhooks import Couriers
-from .wire import Box, Call, Route
+from .wire import Box, Call, Route, give_up_calls
 
 HOST = "127.0.0.1"
 LARGEST_BODY_BYTES = 64 * 1024**3
@@ -82,6 +82,7 @@ async def serve(options: SandboxOptions, faults: Faults, lock: HomeLock) -> None
         await _until_stopped(box, stopping)
     finally:
         await asyncio.gather(*(runner.cleanup() for runner in runners))
+        await give_up_calls(box)
         await jobs.close()
         await couriers.stop()
         state.close()
@@ -156,7 +157,7 @@ async def _until_stopped(box: Box, stopping: asyncio.Event) -> None:
             await stopping.wait()
             return
         idle = time.monotonic() - box.last_call
-        busy = box.jobs.unfinished_count + box.calls_under_way
+        busy = box.jobs.unfinished_count + len(box.under_way)
         if idle >= limit and not busy:
             return
         with contextlib.suppress(asyncio.TimeoutError):

@@ -34,7 +34,7 @@ class Box:
     jobs: Jobs
     addresses: dict[str, str] = field(default_factory=dict)
     last_call: float = field(default_factory=time.monotonic)
-    calls_under_way: int = 0
+    under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 @dataclass
@@ -82,6 +82,14 @@ class Route:
         return handle
 
 
+async def give_up_calls(box: Box) -> None:
+    """End the calls that are still under way; each is recorded as unanswered."""
+    tasks = list(box.under_way)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def touch(box: Box) -> None:
     """Somebody called: the idle time starts anew."""
     box.last_call = time.monotonic()
@@ -89,7 +97,9 @@ def touch(box: Box) -> None:
 
 async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamResponse:
     touch(box)
-    box.calls_under_way += 1
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a call is always dealt with in a task")
     call = Call(box, route.vendor, request, route.operation)
     row_id = box.state.open_request(
         route.vendor.name,
@@ -99,13 +109,14 @@ async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamRes
         has_key=route.vendor.has_key(call),
     )
     response: web.StreamResponse | None = None
+    box.under_way.add(task)
     try:
         response = await _send(request, await _answer(call, route))
     except ConnectionError:
         response = response or transfers.Hangup()
     finally:
         touch(box)
-        box.calls_under_way -= 1
+        box.under_way.discard(task)
         if call.body is not None:
             call.body.discard(with_media=not call.keeps_body)
         sent = transfers.sent_bytes(response)
