@@ -1,0 +1,428 @@
+"""What most tests stand on: a running sandbox, tiny media, and the ``viseme`` command.
+
+Fixtures are named for what they are; the classes here are what they give.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from viseme.cli import main
+from viseme.ledger import Ledger
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY_VARIABLES = ("FAL_KEY", "AIML_API_KEY", "RUNWARE_API_KEY")
+START_SECONDS = 20.0
+
+
+def wait_for(happened: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Ask again and again until the answer is true; that answer."""
+    end = time.monotonic() + seconds
+    while not (answer := happened()):
+        assert time.monotonic() < end, f"it did not happen within {seconds} s"
+        time.sleep(0.02)
+    return answer
+
+
+def bare_environment() -> dict[str, str]:
+    """This environment without anything that could lead a command to a real home or key."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("VISEME_") and name not in KEY_VARIABLES
+    }
+    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+
+
+class SandboxProcess:
+    """One sandbox as a process of its own. ``urls`` is what ``/_sandbox/addresses`` says."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        self.home = home
+        self.options = options
+        self._http = httpx.Client(timeout=30, trust_env=False)
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "viseme", "sandbox", "--json"),
+                *("--home", str(self.home), *self.options),
+            ],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=bare_environment(),
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the sandbox ended before it answered"
+        self.urls: dict[str, Any] = json.loads(line)
+        self.control: str = self.urls["control"]
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.process.kill()
+        self._ended()
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self._ended()
+
+    def close(self) -> None:
+        self.stop()
+        self._http.close()
+
+    def _ended(self) -> int:
+        code = self.process.wait(timeout=START_SECONDS)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    @property
+    def base_urls(self) -> dict[str, str]:
+        """What ``base_urls`` of settings.json takes."""
+        return {
+            name: str(url)
+            for name, url in self.urls.items()
+            if str(url).startswith("http://") and name != "control"
+        }
+
+    def ask(self, name: str) -> Any:
+        answer = self._http.get(f"{self.control}/_sandbox/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def fault(self, name: str, **values: Any) -> None:
+        answer = self._http.post(f"{self.control}/_sandbox/faults", json={"name": name, **values})
+        assert answer.status_code == 200, answer.text
+
+    def reset(self) -> None:
+        assert self._http.post(f"{self.control}/_sandbox/reset").status_code == 200
+
+    def charges(self) -> list[dict[str, Any]]:
+        return list(self.ask("charges")["charges"])
+
+    def calls(self, operation: str | None = None) -> list[dict[str, Any]]:
+        """The calls to its vendors, oldest first; those of one operation, where it is named."""
+        found = self.ask("requests")["requests"]
+        return [call for call in found if operation in (None, call["operation"])]
+
+    def await_call(self, operation: str) -> None:
+        wait_for(lambda: self.calls(operation))
+
+
+class Ended:
+    """A command that has ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    def __repr__(self) -> str:
+        return f"<exit {self.code}>\n{self.out}\n{self.err}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document that stdout is."""
+        return dict(json.loads(self.out))
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.document["error"])
+
+    @property
+    def complaint(self) -> str:
+        """The last line of stderr."""
+        return self.err.splitlines()[-1]
+
+
+class Running:
+    """A command that runs in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.process.kill()
+        self.process.communicate()
+
+    def ended(self, timeout: float = 30.0) -> Ended:
+        out, err = self.process.communicate(timeout=timeout)
+        return Ended(self.process.returncode, out, err)
+
+
+class Command:
+    """The ``viseme`` command on one home, each time in a fresh process.
+
+    ``--home`` is added unless it is given. ``environment`` comes on top of a bare one.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment: dict[str, str] = {}
+        self._started: list[subprocess.Popen[str]] = []
+
+    def words(self, arguments: tuple[object, ...]) -> list[str]:
+        given = [str(argument) for argument in arguments]
+        return given if "--home" in given else [*given, "--home", str(self.home)]
+
+    def start(self, *arguments: object, stdin: str | None = None, **options: Any) -> Running:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "viseme", *self.words(arguments)],
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=bare_environment() | {"PYTHONPATH": str(ROOT)} | self.environment,
+            **options,
+        )
+        if stdin is not None and process.stdin is not None:
+            process.stdin.write(stdin)
+            process.stdin.flush()
+        self._started.append(process)
+        return Running(process)
+
+    def __call__(self, *arguments: object, **options: Any) -> Ended:
+        return self.start(*arguments, **options).ended()
+
+    def close(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    # What its home knows
+
+    def settings(self, **values: Any) -> None:
+        """Write settings.json."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "settings.json").write_text(json.dumps(values))
+
+    @contextlib.contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        with Ledger.open(self.home / "ledger.sqlite3") as opened:
+            yield opened
+
+    def states(self) -> list[str]:
+        """The states of all jobs, newest first."""
+        if not (self.home / "ledger.sqlite3").exists():
+            return []
+        with self.ledger() as ledger:
+            return [job.state.value for job in ledger.list()]
+
+    def job_id(self) -> str:
+        """The id of the newest job."""
+        with self.ledger() as ledger:
+            return ledger.list(limit=1)[0].id
+
+
+class QuickCommand(Command):
+    """The same in this process: nothing is left out but the start of Python."""
+
+    def __call__(self, *arguments: object, **options: Any) -> Ended:
+        assert not options, "only a process has these"
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = _main(self.words(arguments), self.environment)
+        return Ended(code, out.getvalue(), err.getvalue())
+
+
+def _main(words: list[str], environment: Mapping[str, str]) -> int:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update({**bare_environment(), **environment})
+    try:
+        return main(words)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class TinyMedia:
+    """Writes small files into one folder; every method returns the path."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def clip(
+        self,
+        name: str = "clip.mp4",
+        *,
+        frames: int = 12,
+        rate: int | Fraction = 25,
+        size: tuple[int, int] = (96, 64),
+        sound_seconds: float | None = None,
+        codec: str = "libx264",
+        noise: bool = False,
+    ) -> Path:
+        """Frame n is a grey of ``20 + 16 * (n % 14)``, or noise, which no codec makes small."""
+        path = self.folder / name
+        random = np.random.default_rng(1)
+        width, height = size
+        with av.open(str(path), "w") as out:
+            options = {"crf": "12", "preset": "ultrafast"} if codec == "libx264" else {}
+            video = out.add_stream(codec, rate=rate, options=options)
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+            sound = cast(Any, out.add_stream("aac", rate=16_000)) if sound_seconds else None
+            for number in range(frames):
+                pixels = (
+                    random.integers(0, 255, (height, width, 3), np.uint8)
+                    if noise
+                    else np.full((height, width, 3), 20 + 16 * (number % 14), np.uint8)
+                )
+                out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            out.mux(video.encode(None))
+            if sound is not None and sound_seconds is not None:
+                sound.layout = "mono"
+                frame = av.AudioFrame.from_ndarray(
+                    tone(sound_seconds, 16_000)[np.newaxis], format="fltp", layout="mono"
+                )
+                frame.sample_rate = 16_000
+                out.mux(sound.encode(frame))
+                out.mux(sound.encode(None))
+        return path
+
+    def speech(self, name: str = "speech.wav", *, seconds: float = 0.4, rate: int = 16_000) -> Path:
+        path = self.folder / name
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes((tone(seconds, rate) * 32767).astype("<i2").tobytes())
+        return path
+
+    def still(self, name: str = "face.png", *, size: tuple[int, int] = (96, 64)) -> Path:
+        path = self.folder / name
+        width, height = size
+        with av.open(str(path), "w", format="image2pipe") as out:
+            video = out.add_stream("png", rate=1)
+            video.width, video.height, video.pix_fmt = width, height, "rgb24"
+            pixels = np.full((height, width, 3), 120, np.uint8)
+            out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            out.mux(video.encode(None))
+        return path
+
+
+def tone(seconds: float, rate: int) -> NDArray[np.float32]:
+    """A sine of 220 Hz that grows from silence to half of full scale, so that any cut shows."""
+    time_axis = np.arange(round(seconds * rate)) / rate
+    swell = np.linspace(0, 0.5, len(time_axis))
+    return (swell * np.sin(2 * np.pi * 220 * time_axis)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    box = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--time-scale", "0")
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def sandbox(_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
+    """The sandbox of this session: no waits, real renders, empty."""
+    _sandbox.reset()
+    yield _sandbox
+    assert _sandbox.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture(scope="session")
+def _slow_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    home = tmp_path_factory.mktemp("slow-sandbox")
+    box = SandboxProcess(home, "--time-scale", "0.2", "--no-render")
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def slow_sandbox(_slow_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
+    """One with a fifth of the vendors' waits: fal 0.4 s in the queue, 1.6 s running; no renders."""
+    _slow_sandbox.reset()
+    yield _slow_sandbox
+    assert _slow_sandbox.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture
+def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., SandboxProcess]]:
+    """Starts further sandboxes, each on a home of its own unless one is named."""
+    started: list[SandboxProcess] = []
+
+    def start(*options: str, home: Path | None = None) -> SandboxProcess:
+        box = SandboxProcess(home or tmp_path / f"box-{len(started)}", *options)
+        started.append(box)
+        return box
+
+    yield start
+    for box in started:
+        box.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def viseme(home: Path) -> Iterator[Command]:
+    """The command as a process."""
+    command = Command(home)
+    yield command
+    command.close()
+
+
+@pytest.fixture
+def quick(home: Path) -> Iterator[QuickCommand]:
+    """The command in this process, on the same home; ``quick.start`` still starts a process."""
+    command = QuickCommand(home)
+    yield command
+    command.close()
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> TinyMedia:
+    """Makes tiny media in this test's own folder."""
+    return TinyMedia(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _media(tmp_path_factory: pytest.TempPathFactory) -> TinyMedia:
+    return TinyMedia(tmp_path_factory.mktemp("media"))
+
+
+@pytest.fixture(scope="session")
+def clip(_media: TinyMedia) -> Path:
+    """12 frames at 25 fps, 96x64, without sound."""
+    return _media.clip()
+
+
+@pytest.fixture(scope="session")
+def speech(_media: TinyMedia) -> Path:
+    """0.4 s, mono, 16 kHz, WAV."""
+    return _media.speech()
