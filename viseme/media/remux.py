@@ -152,9 +152,15 @@ def copy_pictures(
     limits: MediaLimits = DEFAULT_LIMITS,
     cancel: Cancel = None,
 ) -> None:
-    """Copy coded pictures with times that are exact multiples of the frame; encode ``track``."""
+    """Copy coded pictures with times that are exact multiples of the frame; encode ``track``.
+
+    Where an edit list hides pictures that others build on, all are encoded anew.
+    """
     with open_media(clip.path, limits=limits) as source:
         delay = _reorder_delay(clip, source)
+    if delay is None:
+        _encode_with(clip, track, path, container, (0, clip.frame_count), limits, cancel)
+        return
     with open_media(clip.path, limits=limits) as source, part_file(path) as part:
         stream = _video_of(clip, source)
         options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
@@ -226,13 +232,21 @@ def _frame_of(clip: Clip, packet: Packet[VideoStream]) -> int:
     return max(frame_at(packet.pts * packet.time_base - clip.start_seconds, clip.frame_rate), 0)
 
 
-def _reorder_delay(clip: Clip, source: InputContainer) -> int:
-    """By how many frames decoding must precede showing: for every packet, dts <= pts."""
+def _reorder_delay(clip: Clip, source: InputContainer) -> int | None:
+    """By how many frames decoding must precede showing: for every packet, dts <= pts.
+
+    ``None`` where pictures are shown that build on ones that an edit list hides: those cannot be
+    copied alone.
+    """
     stream = _video_of(clip, source)
-    return max(
-        (index - _frame_of(clip, packet) for index, packet in enumerate(_pictures(source, stream))),
-        default=0,
-    )
+    delay, index = 0, 0
+    for packet in source.demux(stream):
+        if packet.size and packet.is_discard:
+            return None
+        if packet.size:
+            delay = max(delay, index - _frame_of(clip, packet))
+            index += 1
+    return delay
 
 
 def _encode_with(
