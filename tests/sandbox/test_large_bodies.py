@@ -68,3 +68,16 @@ def test_a_refused_body_leaves_nothing_behind(box: Box) -> None:
     assert box.aiml_submit(None, content=b'{"video_url": "data:' + bytes(2 * MIB)).is_error
     assert set((folder / "media").iterdir()) == before
     assert not list((folder / "incoming").iterdir())
+
+
+def test_a_reset_takes_inline_media_along(box: Box) -> None:
+    clip = Path(__file__).parents[2] / "viseme" / "samples" / "talking_head.mp4"
+    uri = "data:video/mp4;base64," + base64.b64encode(clip.read_bytes()).decode()
+    folder = Path(box.home) / "sandbox"
+    before = set((folder / "media").iterdir())
+    job = box.fal_submit({"video_url": uri, "text": "Hi"}).json()
+    assert box.fal_finish(job).status_code == 200
+    assert set((folder / "media").iterdir()) > before
+    box.reset()
+    assert set((folder / "media").iterdir()) == before
+    assert not list((folder / "bodies").iterdir()) and not list((folder / "results").iterdir())

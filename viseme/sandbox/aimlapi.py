@@ -21,7 +21,7 @@ from . import orders
 from .models import MODELS
 from .models.base import Problem
 from .orders import Wishes, problems_of
-from .state import Job, now
+from .records import Job, now
 from .vendor import Refusal, Vendor, account_of, is_refused_key
 from .wire import Box, Call, Route
 

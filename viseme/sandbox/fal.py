@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from .orders import iso, problems_of
-from .state import Failure, Job, now
+from .records import Failure, Job, now
 from .vendor import Announcement, Refusal, Vendor, account_of, is_refused_key
 from .wire import Call
 

@@ -1,7 +1,8 @@
 """api.fal.ai: the list of requests.
 
 Source: fal.ai/docs/platform-apis/v1/models/requests/by-endpoint. It shows ended requests; whether
-unfinished ones are listed is not said, and can be set (``fal_lists_unfinished``).
+unfinished ones are listed is not said, and can be set (``fal_lists_unfinished``). Nor is it said
+which of a request's times the window is about; it is taken as the end, by which the list is sorted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from aiohttp import web
 
 from . import orders
 from .fal import FAL, reply, result_of
-from .state import Job, now
+from .records import Job, now
 from .vendor import Refusal
 from .wire import Box, Call, Route
 
@@ -49,8 +50,7 @@ async def _list(call: Call) -> web.Response:
         for job in _visible(call)
         if job.model in endpoints
         and request_id in (None, job.id)
-        and (job.ended_at or now()) >= start
-        and job.accepted_at < end
+        and start <= _ended(job) < end
         and (wanted_status is None or _code(call, job) in STATUS_CODES[wanted_status])
     ]
     by_duration = query.get("sort_by") == "duration"

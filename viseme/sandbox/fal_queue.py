@@ -28,7 +28,7 @@ from .fal import (
 from .models import MODELS
 from .models.base import Model
 from .orders import Wishes
-from .state import Job
+from .records import Job
 from .transfers import Counted
 from .vendor import Refusal
 from .wire import Box, Call, Route

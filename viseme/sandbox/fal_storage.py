@@ -23,7 +23,7 @@ from aiohttp import web
 
 from . import bodies
 from .fal import FAL, FOLDERS, infrastructure, lifetime_seconds, reply
-from .state import StoredFile, now
+from .records import StoredFile, now
 from .transfers import Source
 from .vendor import Refusal
 from .wire import Box, Call, Route

@@ -22,8 +22,9 @@ from typing import Any
 from ..errors import VisemeError
 from .models.base import ContentProblem, Problem
 from .options import SandboxOptions
+from .records import Failure, Job, StoredFile, now
 from .rendering import Renderer, media_failure
-from .state import Failure, Job, State, StoredFile, now
+from .state import State
 from .vendor import Vendor
 from .webhooks import Couriers
 

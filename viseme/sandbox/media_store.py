@@ -19,7 +19,8 @@ import pybase64
 from ..samples import sample_clip_path, sample_speech_path
 from . import bodies
 from .models.base import Problem
-from .state import State, StoredFile
+from .records import StoredFile
+from .state import State
 
 SAMPLE_FILES = {"video": sample_clip_path(), "audio": sample_speech_path()}
 AUDIO_SUFFIXES = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".opus")

@@ -10,7 +10,7 @@ from typing import Any
 from .jobs import invalid, new_seed
 from .media_store import MediaMissing
 from .models.base import Model, Problem
-from .state import Failure, Job, now
+from .records import Failure, Job, now
 from .wire import Call
 
 FATES = ("job-fails", "reject-content")

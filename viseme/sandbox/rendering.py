@@ -16,7 +16,8 @@ from ..errors import VisemeError
 from .models import MODELS
 from .models.base import ContentProblem, Problem, RenderOptions
 from .options import SandboxOptions
-from .state import Failure, Job, ResultFile, State, StoredFile, now
+from .records import Failure, Job, ResultFile, StoredFile, now
+from .state import State
 from .vendor import Vendor
 
 RENDER_THREADS = 2

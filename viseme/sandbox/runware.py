@@ -20,8 +20,8 @@ from . import bodies, orders
 from .media_store import UUID_TEXT, MediaMissing, is_private_host, sniff_media_type
 from .models import MODELS
 from .orders import Wishes
+from .records import Job, StoredFile
 from .runware_answers import RUNWARE, TaskError, ack, details, results_of
-from .state import Job, StoredFile
 from .vendor import Refusal
 from .wire import Box, Call, Route
 

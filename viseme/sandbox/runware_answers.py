@@ -10,7 +10,7 @@ from aiohttp import web
 
 from .models.base import Problem
 from .orders import problems_of
-from .state import Failure, Job, ResultFile
+from .records import Failure, Job, ResultFile
 from .vendor import Announcement, Refusal, Vendor, account_of, is_refused_key
 from .wire import Call
 

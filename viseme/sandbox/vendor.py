@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import web
 
-from .state import Job
+from .records import Job
 
 if TYPE_CHECKING:
     from .wire import Call
