@@ -13,7 +13,7 @@ from ..model import Clip
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .picture import PictureReader, orientation_of
+from .picture import PictureReader
 from .remux import ClipSound, can_copy, copy_pictures, write_interleaved
 from .sniff import MEDIA_TYPES
 from .writer import ClipWriter, EncodeSettings
@@ -250,7 +250,7 @@ def _transcode(
     ) as writer:
 
         def write(picture: VideoFrame) -> None:
-            if is_direct and orientation_of(picture).is_upright:
+            if is_direct and reader.orientation(picture).is_upright:
                 writer.write_picture(picture)
             else:
                 writer.write_scaled(reader.read_bytes(picture))

@@ -112,6 +112,17 @@ class PictureReader:
             # Without another target the source's matrix would not be looked at.
             self._options["dst_colorspace"] = int(Colorspace.ITU601)
         self._size: tuple[int, int] | None = None
+        self._orientation: Orientation | None = None
+
+    def orientation(self, picture: VideoFrame) -> Orientation:
+        """That of the first picture, which holds for all.
+
+        Asking a picture for its side data ties the two into a reference cycle, and the picture
+        then stays in memory until the garbage collector comes by: hundreds of MB in a long clip.
+        """
+        if self._orientation is None:
+            self._orientation = orientation_of(picture)
+        return self._orientation
 
     def _convert(self, picture: VideoFrame) -> VideoFrame:
         if self._size is None:
@@ -130,12 +141,12 @@ class PictureReader:
     def read_bytes(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """uint8 [H, W, 3]."""
         pixels = self._convert(picture).to_ndarray()
-        return np.ascontiguousarray(orientation_of(picture).apply(pixels))
+        return np.ascontiguousarray(self.orientation(picture).apply(pixels))
 
     def read_floats(self, picture: VideoFrame, out: NDArray[np.float32]) -> None:
         """Into float32 [H, W, 3] in 0..1; what is over at the right and bottom is left out."""
         converted = self._convert(picture)
-        orientation = orientation_of(picture)
+        orientation = self.orientation(picture)
         height, width = out.shape[:2]
         for plane, channel in zip(converted.planes, (1, 2, 0), strict=True):
             rows = np.frombuffer(memoryview(plane), np.float32).reshape(-1, plane.line_size // 4)
