@@ -180,7 +180,7 @@ class _ListingVisibility(_Frozen):
     No document gives them; fal's list may hold ended jobs only.
     """
 
-    fal: Seconds = 120.0
+    fal: Seconds = 300.0
     aimlapi: Seconds = 60.0
     runware: Seconds = 5.0
 

@@ -62,8 +62,10 @@ def live(settings: Settings) -> Destination:
     return Destination(LIVE, Addresses(settings.live_base_urls))
 
 
-async def sandbox_at(control_url: str, *, expected_id: str | None = None) -> Destination:
-    """The sandbox that answers at a control address.
+async def sandbox_at(
+    control_url: str, home: Home, *, expected_id: str | None = None
+) -> Destination:
+    """The sandbox that answers at a control address; later, where it is of ``home``, at any.
 
     Raises InputError where none does or, with ``expected_id``, where it is another one.
     """
@@ -85,7 +87,7 @@ async def sandbox_at(control_url: str, *, expected_id: str | None = None) -> Des
             limit=expected_id,
             remedy="Start the sandbox with the home it had then.",
         )
-    return _from_facts(facts, control_url, lambda: _ask_or_keep(control_url, facts))
+    return _from_facts(facts, control_url, lambda: _ask_or_keep(control_url, home, facts))
 
 
 async def own_sandbox(home: Home) -> Destination:
@@ -110,10 +112,10 @@ async def of_job(
     if destination_id == LIVE:
         return live(settings)
     if sandbox_url is not None:
-        return await sandbox_at(sandbox_url, expected_id=destination_id)
+        return await sandbox_at(sandbox_url, home, expected_id=destination_id)
     if last_control_url is not None:
         try:
-            return await sandbox_at(last_control_url, expected_id=destination_id)
+            return await sandbox_at(last_control_url, home, expected_id=destination_id)
         except InputError:
             pass  # it has gone from there; this home's own may be it, on another port
     if any(home.sandbox.glob("*")):
@@ -165,12 +167,21 @@ async def _ask(control_url: str) -> Mapping[str, Any]:
     return facts
 
 
-async def _ask_or_keep(control_url: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The present addresses; the ones known so far while the sandbox is down."""
-    try:
-        return await _ask(control_url)
-    except InputError:
-        return facts
+async def _ask_or_keep(control_url: str, home: Home, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The present addresses; the ones known so far while the sandbox is down.
+
+    One that came back on another port is found by the lock file of ``home``, where it is of that.
+    """
+    for url in (control_url, read_lock(home.sandbox / LOCK_NAME)):
+        if url is None:
+            continue
+        try:
+            fresh = await _ask(url)
+        except InputError:
+            continue
+        if fresh["sandbox_id"] == facts["sandbox_id"]:
+            return fresh
+    return facts
 
 
 def _no_sandbox(control_url: str) -> InputError:

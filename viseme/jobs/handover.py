@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -14,13 +15,14 @@ from ..errors import (
     LocalError,
     OutcomeUnknown,
     RateLimited,
+    TransportError,
     VendorError,
     VisemeError,
 )
 from ..ledger import Outcome, State
 from ..model import Carry, Clip, Recording
 from ..retry import RetryPolicy
-from ..services.base import Acceptance, Submission, Trace
+from ..services.base import Acceptance, Finding, Submission, Trace
 from ..transport import AnswerLost, NotSent, media_string_digest
 from .budget import check_budget
 from .commands import choices
@@ -40,6 +42,7 @@ from .wish import Planned
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
 ANSWER_GRACE_SECONDS = 1.2  # after an interrupt, for an answer that is on its way
 LOOK_UP_INTERVAL_SECONDS = 2.0
+LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
 
 async def hand_over(held: HeldJob, planned: Planned) -> None:
@@ -215,6 +218,7 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     """Wait for the next try; on the last one, or when stopped, the job has failed."""
     if attempt >= SEND_TRIES.attempts:
         _give_up(held, State.FAILED, problem)
+        _check_no_doubt(held, problem.message)
         raise problem
     await held.destination.addresses.refresh()
     await held.watch.cancel.sleep(
@@ -222,7 +226,27 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     )
     if held.watch.cancel.is_cancelled:
         _give_up(held, State.CANCELLED, None)
+        _check_no_doubt(held, "It was stopped between two tries.")
         held.check_cancelled()
+
+
+def never_taken(held: HeldJob) -> VisemeError:
+    """The error of a job that was sent as often as makes sense and is provably not there."""
+    vendor = held.service.vendor.label
+    problem = TransportError(
+        f"{vendor} did not take the job, and does not know it; nothing was bought.",
+        job_id=held.job.id,
+        remedy=f"Run the same command again once {vendor} answers.",
+    )
+    _give_up(held, State.FAILED, problem)
+    _check_no_doubt(held, problem.message)
+    return problem
+
+
+def _check_no_doubt(held: HeldJob, reason: str) -> None:
+    """Raise OutcomeUnknown where an earlier submission of the job is still in doubt."""
+    if held.job.state is State.UNKNOWN:
+        raise in_doubt(held, reason)
 
 
 async def _submit_watched(held: HeldJob, submission: Submission) -> Acceptance:
@@ -246,10 +270,15 @@ async def _submit_watched(held: HeldJob, submission: Submission) -> Acceptance:
 def accepted(held: HeldJob, number: int, acceptance: Acceptance) -> None:
     """The vendor has it: from here on it can be asked for by its own id."""
     ids = dict(acceptance.vendor_ids)
-    named = next((value for key, value in ids.items() if not key.endswith("_path")), None)
     held.end_submission(
-        number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=named, vendor_ids=ids
+        number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=_named_id(ids), vendor_ids=ids
     )
+
+
+def _named_id(vendor_ids: Mapping[str, Any] | None) -> str | None:
+    """The vendor's own name for a job, among the paths that are kept beside it."""
+    ids = vendor_ids or {}
+    return next((str(value) for key, value in ids.items() if not key.endswith("_path")), None)
 
 
 async def settle(held: HeldJob, *, wait: bool = True) -> None:
@@ -261,12 +290,16 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     trace = _trace_of(held)
     if trace is None:
         raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
-    visibility = held.place.settings.listing_visibility_seconds(held.service.vendor) * held.pace
-    number = len(held.ledger.submissions(held.job.id))
+    visibility = max(
+        LEAST_VISIBILITY_SECONDS,
+        held.place.settings.listing_visibility_seconds(held.service.vendor) * held.pace,
+    )
+    submissions = held.ledger.submissions(held.job.id)
     while True:
         held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
         try:
-            finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
+            found = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
+            finding = _without_other_jobs(held, found)
         except Interrupted:
             raise in_doubt(held, "The look-up was stopped.") from None
         except VendorError:
@@ -274,14 +307,26 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
         decision = decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility)
         if decision.verdict is Verdict.FOUND and decision.acceptance is not None:
-            accepted(held, number, decision.acceptance)
+            accepted(held, len(submissions), decision.acceptance)
             return
         if decision.verdict is Verdict.ABSENT:
-            held.end_submission(number, Outcome.NOT_ARRIVED, to=State.INTENT)
+            for earlier in submissions[:-1]:  # the same task, sent before
+                if earlier.token == trace.token:
+                    held.end_submission(earlier.number, Outcome.NOT_ARRIVED)
+            held.end_submission(len(submissions), Outcome.NOT_ARRIVED, to=State.INTENT)
             return
         if decision.verdict is Verdict.UNKNOWN or not wait:
             raise in_doubt(held, f"{held.service.vendor.label}: {decision.reason}.")
-        await held.watch.cancel.sleep(max(0.05, LOOK_UP_INTERVAL_SECONDS * held.pace))
+        await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
+
+
+def _without_other_jobs(held: HeldJob, finding: Finding) -> Finding:
+    """What was found, less what is another job's of ours: the same media may be bought twice."""
+    if not finding.matches:
+        return finding
+    others = {_named_id(job.vendor_ids) for job in held.ledger.list() if job.id != held.job.id}
+    own = tuple(match for match in finding.matches if _named_id(match.vendor_ids) not in others)
+    return Finding(own, finding.absence_is_proof and own == finding.matches)
 
 
 def _trace_of(held: HeldJob) -> Trace | None:
@@ -300,6 +345,18 @@ def _trace_of(held: HeldJob) -> Trace | None:
         media_digests=frozenset((job.media_hashes or {}).values()),
         sent_from=sent_from,
         sent_until=sent_from + timedelta(seconds=held.place.settings.submit_timeout_seconds),
+        known_ids=_ids_of_others(held),
+    )
+
+
+def _ids_of_others(held: HeldJob) -> frozenset[str]:
+    """The vendor's ids of all other jobs in the ledger."""
+    return frozenset(
+        str(value)
+        for job in held.ledger.list()
+        if job.id != held.job.id and job.vendor is held.job.vendor
+        for name, value in (job.vendor_ids or {}).items()
+        if not name.endswith("_path")
     )
 
 

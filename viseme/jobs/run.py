@@ -35,7 +35,7 @@ from .budget import Caps, check_budget
 from .commands import job_command
 from .destination import Destination
 from .follow import fetch_results, follow, item_is_here
-from .handover import hand_over, settle
+from .handover import hand_over, never_taken, settle
 from .held import HeldJob
 from .orders import order_json, planned_from_order
 from .receipt import receipt, timing_json
@@ -173,12 +173,16 @@ async def drive(
 
 async def advance(held: HeldJob, planned: Planned | None) -> None:
     """From wherever the job is to its end."""
+    was_handed_over = False
     while True:
         state = held.job.state
         if state in (State.PLANNED, State.INTENT):
+            if was_handed_over:  # every try of it, and the vendor still has not got it
+                raise never_taken(held)
             if planned is None:
                 planned = await asyncio.to_thread(_planned_again, held)
             await hand_over(held, planned)
+            was_handed_over = True
         elif state in (State.SENT, State.UNKNOWN):
             await settle(held)
         elif state in (State.ACCEPTED, State.RUNNING, State.CANCELLING):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..errors import UnreadableAnswer, VisemeError
+from ..errors import CredentialError, UnreadableAnswer, VisemeError
 from ..model import Vendor, WireRequest
 from ..retry import RetryPolicy, next_wait
 from ..secret import Secret
@@ -19,6 +19,7 @@ from ..settings import Settings
 from ..transport import Answer, AnswerLost, Body, JsonBody, NotSent, Transport
 
 RETRIES = RetryPolicy()
+_SHORTEST_KEY = 8  # a shorter one, such as a sandbox's, is an ordinary word
 
 
 class Phase(Enum):
@@ -101,7 +102,8 @@ class Trace:
     """What is known of a submission whose answer was lost, to find it by.
 
     ``media_digests`` are BLAKE3 digests of the media strings in the body. The submission was sent
-    between ``sent_from`` and ``sent_until`` (UTC).
+    between ``sent_from`` and ``sent_until`` (UTC). ``known_ids`` are the vendor's ids of other
+    jobs: another take has the same media.
     """
 
     token: str
@@ -109,7 +111,7 @@ class Trace:
     media_digests: frozenset[str]
     sent_from: datetime
     sent_until: datetime
-    request: Mapping[str, Any] = field(default_factory=dict)
+    known_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,15 @@ class Service(ABC):
     result_hosts: ClassVar[tuple[str, ...]] = ()  # names, or suffixes that begin with a dot
 
     def __init__(self, transport: Transport, secret: Secret, settings: Settings) -> None:
+        """Raises CredentialError for a key that cannot stand in a header."""
+        key = secret.reveal()
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise CredentialError(
+                f"The key for {self.vendor.label} is empty, or has a character that no key has.",
+                field="key",
+                remedy=f"Set it anew with `viseme login {self.vendor.value}`, or correct the "
+                "environment variable it comes from.",
+            )
         self._transport = transport
         self._secret = secret
         self._settings = settings
@@ -216,7 +227,7 @@ class Service(ABC):
             else:
                 wait = next_wait(RETRIES, attempt, status=answer.status, headers=answer.headers)
                 if wait is None:
-                    return answer
+                    return self._without_key(answer)
             await asyncio.sleep(wait)
         raise UnreadableAnswer("No answer was had.")  # not reached: the last try has no wait
 
@@ -224,7 +235,7 @@ class Service(ABC):
         self, submission: Submission, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """The one exchange of a paid submission. A success that cannot be read is AnswerLost."""
-        return await self._transport.exchange(
+        answer = await self._transport.exchange(
             "POST",
             submission.base,
             submission.path,
@@ -239,6 +250,27 @@ class Service(ABC):
             timeout_seconds=self._settings.submit_timeout_seconds,
             on_new_connection=True,
         )
+        return self._without_key(answer)
+
+    def _without_key(self, answer: Answer) -> Answer:
+        """An answer may repeat the key, and its text may be shown."""
+        key = self._secret.reveal()
+        body = answer.body
+        for part in (key, *key.split(":")):
+            if len(part) >= _SHORTEST_KEY:
+                body = body.replace(part.encode(), b"***")
+        return answer if body == answer.body else replace(answer, body=body)
+
+
+def is_content_refusal(code: str | None) -> bool:
+    """Whether a vendor's code says that the content itself was refused."""
+    lowered = (code or "").lower().replace("_", "")
+    return any(word in lowered for word in ("contentpolicy", "nsfw", "moderation"))
+
+
+def objects(entries: object) -> list[Mapping[str, Any]]:
+    """The objects in a list of an answer; what is no list and what is no object is left out."""
+    return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
 
 
 def answer_lost(vendor: Vendor, status: int) -> AnswerLost:

@@ -45,6 +45,8 @@ from .base import (
     Trace,
     Upload,
     answer_lost,
+    is_content_refusal,
+    objects,
 )
 
 # docs.fal.ai, queue: there is no status for failure; a failed job is COMPLETED with an error.
@@ -61,6 +63,9 @@ CANCEL_ANSWERS = {
 }
 # Answers to a submission that say it was not accepted. 408, 409 and 5xx do not say that.
 REFUSED_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
+
+# Statuses of a result by which the model itself refuses what it was sent.
+MODEL_REFUSALS = frozenset({400, 413, 415, 422})
 
 MULTIPART_PARALLEL_PARTS = 4
 LISTING_MARGIN = timedelta(minutes=2)  # between our clock and fal's
@@ -145,10 +150,13 @@ class FalService(Service):
         self, vendor_ids: Mapping[str, str], status: Mapping[str, Any], lines: tuple[str, ...]
     ) -> Report:
         answer = await self.call("GET", vendor_ids["response_path"])
-        if answer.is_success and not status.get("error"):
-            return Report(Phase.SUCCEEDED, log_lines=lines, answer=answer.json_object())
-        if not status.get("error") and (answer.status >= 500 or answer.status in (401, 403, 429)):
-            raise error_of(answer)  # the job ended well; only its result cannot be had just now
+        if not status.get("error"):
+            if answer.is_success:
+                return Report(Phase.SUCCEEDED, log_lines=lines, answer=answer.json_object())
+            if answer.status == 404:
+                return Report(Phase.MISSING, log_lines=lines, problem=error_of(answer))
+            if answer.status not in MODEL_REFUSALS:
+                raise error_of(answer)  # the job ended well; only its result cannot be had now
         return Report(Phase.FAILED, log_lines=lines, problem=failure_of(status, answer))
 
     async def cancel(self, vendor_ids: Mapping[str, str]) -> CancelAnswer:
@@ -235,11 +243,13 @@ class FalService(Service):
             with_key=False,
         )
         url = self._access_url(answer)
-        upload_id = path_segment(str(answer.json_object().get("uploadId", "")))
+        upload_id = answer.json_object().get("uploadId")
         located = self._transport.addresses.locate(url)
         if located is None or located[0] != "fal.cdn":
             raise UnreadableAnswer("fal wants the parts of a file sent to an unknown address.")
-        parts_path = f"{urlsplit(located[1]).path}/multipart/{upload_id}"
+        if not isinstance(upload_id, str) or not upload_id:
+            raise UnreadableAnswer("fal began an upload in parts without naming it.")
+        parts_path = f"{urlsplit(located[1]).path}/multipart/{path_segment(upload_id)}"
         part_bytes = self._settings.multipart_part_bytes
         sent_by_part: dict[int, int] = {}
         turn = asyncio.Semaphore(MULTIPART_PARALLEL_PARTS)
@@ -261,14 +271,20 @@ class FalService(Service):
                     timeout_seconds=self._settings.upload_timeout_seconds,
                     on_bytes_sent=count,
                 )
-            if not part.is_success or "etag" not in part.headers:
+            if not part.is_success:
                 raise error_of(part)
+            if "etag" not in part.headers:
+                raise UnreadableAnswer("fal stored a part of a file without an etag.")
             return {"partNumber": number, "etag": part.headers["etag"]}
 
         offsets = range(0, file.size_bytes, part_bytes)
-        parts = await asyncio.gather(
-            *(send_part(number, offset) for number, offset in enumerate(offsets, 1))
-        )
+        tasks = [asyncio.ensure_future(send_part(n, offset)) for n, offset in enumerate(offsets, 1)]
+        try:
+            parts = await asyncio.gather(*tasks)
+        finally:  # one part that fails ends the upload, and nobody would look after the others
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         done = await self.call(
             "POST",
             f"{parts_path}/complete",
@@ -282,9 +298,10 @@ class FalService(Service):
         return url
 
     async def look_up(self, trace: Trace) -> Finding:
-        """fal's list of requests, compared by the media strings we sent.
+        """fal's list of requests, compared by the media strings we sent and by when.
 
-        Absence proves nothing: the list may hold ended requests only.
+        Absence proves nothing: the list may hold ended requests only. Its ``end`` is left out,
+        since it may count when a request ended, which can be long after it was sent.
         """
         matches: list[Acceptance] = []
         cursor: str | None = None
@@ -292,7 +309,6 @@ class FalService(Service):
             query = {
                 "endpoint_id": trace.vendor_model,
                 "start": _iso(trace.sent_from - LISTING_MARGIN),
-                "end": _iso(trace.sent_until + LISTING_MARGIN),
                 "expand": "payloads",
                 "limit": "100",
                 **({"cursor": cursor} if cursor else {}),
@@ -303,14 +319,21 @@ class FalService(Service):
             if not answer.is_success:
                 raise error_of(answer)
             page = answer.json_object()
-            for item in page.get("items") or []:
-                if _has_media(item.get("json_input"), trace.media_digests):
-                    request_id = str(item["request_id"])
+            for item in objects(page.get("items")):
+                request_id = item.get("request_id")
+                if not isinstance(request_id, str) or not request_id:
+                    continue
+                if (
+                    request_id not in trace.known_ids
+                    and _is_in_window(item, trace)
+                    and _has_media(item.get("json_input"), trace.media_digests)
+                ):
                     paths = queue_paths(f"/{trace.vendor_model}", request_id)
                     matches.append(Acceptance({"request_id": request_id, **paths}))
-            cursor = page.get("next_cursor")
-            if not page.get("has_more") or not cursor:
+            following = page.get("next_cursor")
+            if not page.get("has_more") or not isinstance(following, str) or following == cursor:
                 break
+            cursor = following
         return Finding(tuple(matches))
 
 
@@ -327,8 +350,8 @@ def queue_paths(submit_path: str, request_id: str) -> dict[str, str]:
 
 def log_lines(status: Mapping[str, Any]) -> Iterator[str]:
     """The messages of a status' logs, oldest first."""
-    for entry in status.get("logs") or []:
-        if isinstance(entry, dict) and isinstance(entry.get("message"), str):
+    for entry in objects(status.get("logs")):
+        if isinstance(entry.get("message"), str):
             yield entry["message"]
 
 
@@ -381,9 +404,9 @@ def error_of(answer: Answer) -> VisemeError:
         return RequestRejected(shown, remedy="Send the media by upload: --carry upload.", **facts)
     if status == 429:
         return RateLimited(shown, remedy="Wait a minute and run the same command again.", **facts)
-    if code is not None and ("content_policy" in code or "nsfw" in code or "moderation" in code):
+    if is_content_refusal(code):
         return ContentRejected(shown, remedy="Use other footage or speech.", **facts)
-    if status in (400, 422):
+    if status in (400, 405, 415, 422):
         return RequestRejected(shown, remedy="Change what fal names and run again.", **facts)
     return VendorError(shown, remedy="fal is in trouble; try again later.", **facts)
 
@@ -399,7 +422,7 @@ def _detail(answer: Answer) -> tuple[str, str | None]:
     detail = document.get("detail", document) if isinstance(document, dict) else document
     code = document.get("error_type") if isinstance(document, dict) else None
     if isinstance(detail, list):
-        entries = [entry for entry in detail if isinstance(entry, dict)]
+        entries = objects(detail)
         text = "; ".join(_entry_text(entry) for entry in entries)
         kinds = [str(entry["type"]) for entry in entries if "type" in entry]
         return text or json.dumps(detail)[:200], kinds[0] if kinds else code
@@ -409,8 +432,20 @@ def _detail(answer: Answer) -> tuple[str, str | None]:
 
 
 def _entry_text(entry: Mapping[str, Any]) -> str:
-    path = ".".join(str(part) for part in entry.get("loc", ()) if part != "body")
+    loc = entry.get("loc")
+    path = ".".join(str(part) for part in loc if part != "body") if isinstance(loc, list) else ""
     return f"{path}: {entry.get('msg', '')}" if path else str(entry.get("msg", ""))
+
+
+def _is_in_window(item: Mapping[str, Any], trace: Trace) -> bool:
+    """Whether a listed request was sent when ours was; one that does not say passes."""
+    try:
+        sent = datetime.fromisoformat(str(item.get("sent_at")).replace("Z", "+00:00"))
+    except ValueError:
+        return True
+    if sent.tzinfo is None:
+        sent = sent.replace(tzinfo=timezone.utc)
+    return trace.sent_from - LISTING_MARGIN <= sent <= trace.sent_until + LISTING_MARGIN
 
 
 def _has_media(payload: object, digests: frozenset[str]) -> bool:

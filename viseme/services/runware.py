@@ -34,6 +34,8 @@ from .base import (
     Trace,
     Upload,
     answer_lost,
+    is_content_refusal,
+    objects,
 )
 
 PHASES = {
@@ -47,6 +49,8 @@ PHASES = {
 }
 CONFLICT = "conflictTaskUUID"
 REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
+TASK_STATUSES = frozenset({400, 404, 422})  # of an answer that may tell how a task ended
+ACKNOWLEDGEMENT = frozenset({"taskType", "taskUUID"})
 UNKNOWN_TASK = ("notfound", "taskfailedornotfound", "unknowntask")
 
 
@@ -81,9 +85,9 @@ class RunwareService(Service):
         errors = _of_task(_entries(answer, "errors"), submission.token)
         if any(error.get("code") == CONFLICT for error in errors):
             return accepted  # the UUID is ours, so the task that has it is ours too
+        if answer.is_success and _of_task(_entries(answer, "data"), submission.token):
+            return accepted  # whatever stands beside it, the task is there to be asked for
         if answer.is_success and not errors:
-            if _of_task(_entries(answer, "data"), submission.token):
-                return accepted
             raise answer_lost(self.vendor, answer.status)
         if answer.is_success or answer.status in REFUSED_STATUSES:
             raise error_of(errors[0] if errors else {}, answer.status, text=answer.text)
@@ -111,13 +115,10 @@ class RunwareService(Service):
         answer = await self._task({"taskType": "getResponse", "taskUUID": task_uuid})
         data = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
-        if not answer.is_success and not (data or errors):
-            raise self.error_of(answer)
         if not data and _is_unknown(errors):
             return await self._details(task_uuid, items)
-        problem = error_of(errors[0], answer.status) if errors else None
-        if isinstance(problem, CredentialError | OutOfCredit | RateLimited) and not data:
-            raise problem  # of this call, not of the task
+        if not data and not _is_verdict(answer, errors, task_uuid):
+            raise self.error_of(answer)
         return read_items(data, errors, items)
 
     async def _details(self, task_uuid: str, items: int) -> Report:
@@ -126,14 +127,14 @@ class RunwareService(Service):
         details = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
         if not details:
-            if not answer.is_success and not _is_unknown(errors):
+            if not _is_unknown(errors) and (errors or not answer.is_success):
                 raise self.error_of(answer)
+            answer.json_object()  # absence is told by an answer, not by a page of HTML
             first = errors[0] if errors else {}
             return Report(Phase.MISSING, problem=error_of(first, answer.status))
         response = details[0].get("response")
         response = response if isinstance(response, dict) else {}
-        data = [entry for entry in response.get("data") or [] if isinstance(entry, dict)]
-        failed = [entry for entry in response.get("errors") or [] if isinstance(entry, dict)]
+        data, failed = objects(response.get("data")), objects(response.get("errors"))
         if not data and not failed:
             return Report(Phase.RUNNING)  # known, and without an end yet
         return read_items(data, failed, items)
@@ -162,13 +163,13 @@ class RunwareService(Service):
         raise UnreadableAnswer("Runware stored a file without giving it a mediaUUID.")
 
     async def delete_upload(self, reference: str) -> None:
-        """The field's name for a deletion is assumed; the documents do not print it."""
+        """The UUID goes where an upload has its data, as runware-sdk 1.8 types it; no page says."""
         answer = await self._task(
             {
                 "taskType": "mediaStorage",
                 "taskUUID": str(uuid.uuid4()),
                 "operation": "delete",
-                "mediaUUID": reference,
+                "media": reference,
             }
         )
         if not answer.is_success or _entries(answer, "errors"):
@@ -190,7 +191,7 @@ def read_items(
     It has ended once every result is in or has failed, or some have failed and none is pending;
     well, where at least one is in: what failed then goes along in the answer's ``errors``.
     """
-    phases = [PHASES.get(str(entry.get("status", "success")), Phase.RUNNING) for entry in data]
+    phases = [_phase(entry) for entry in data]
     done = [e for e, phase in zip(data, phases, strict=True) if phase is Phase.SUCCEEDED]
     failed = [*errors, *(e for e, p in zip(data, phases, strict=True) if p is Phase.FAILED)]
     is_pending = any(not phase.is_end for phase in phases)
@@ -201,6 +202,28 @@ def read_items(
     if phases and all(phase is Phase.QUEUED for phase in phases):
         return Report(Phase.QUEUED)
     return Report(Phase.RUNNING)
+
+
+def _phase(entry: Mapping[str, Any]) -> Phase:
+    """Of one result. Without a status, an entry that names only its task is an acknowledgement."""
+    if "status" in entry:
+        return PHASES.get(str(entry["status"]), Phase.RUNNING)
+    return Phase.SUCCEEDED if entry.keys() - ACKNOWLEDGEMENT else Phase.RUNNING
+
+
+def _is_verdict(answer: Answer, errors: Sequence[Mapping[str, Any]], task_uuid: str) -> bool:
+    """Whether an answer without data speaks of the task, and not of the call that asked for it.
+
+    Both have the same taskUUID, so an outage, a key or a limit is told by status and code.
+    """
+    if not errors:
+        return answer.is_success
+    if not answer.is_success and answer.status not in TASK_STATUSES:
+        return False
+    problem = error_of(errors[0], answer.status)
+    if isinstance(problem, CredentialError | OutOfCredit | RateLimited):
+        return False
+    return any(error.get("taskUUID") == task_uuid for error in errors)
 
 
 def _job_failure(entry: Mapping[str, Any]) -> VisemeError:
@@ -238,11 +261,13 @@ def error_of(entry: Mapping[str, Any], status: int, *, text: str = "") -> Viseme
         )
     if status == 402 or any(word in lowered for word in ("credit", "balance", "quota")):
         return OutOfCredit(shown, remedy="Top up at my.runware.ai.", **facts)
-    if "contentpolicy" in lowered or "nsfw" in lowered:
+    if is_content_refusal(code):
         return ContentRejected(shown, remedy="Use other footage or speech.", **facts)
     if status == 429 or "ratelimit" in lowered:
         return RateLimited(shown, remedy="Wait a minute and run the same command again.", **facts)
-    if 400 <= status < 500 or lowered.startswith(("invalid", "missing", "unsupported")):
+    if (400 <= status < 500 and status != 408) or lowered.startswith(
+        ("invalid", "missing", "unsupported")
+    ):
         return RequestRejected(shown, remedy="Change what it names and run again.", **facts)
     return VendorError(shown, remedy="Run the same command again later.", **facts)
 
@@ -253,8 +278,7 @@ def _entries(answer: Answer, name: str) -> list[Mapping[str, Any]]:
         document = answer.json()
     except UnreadableAnswer:
         return []
-    entries = document.get(name) if isinstance(document, dict) else None
-    return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    return objects(document.get(name)) if isinstance(document, dict) else []
 
 
 def _of_task(entries: Sequence[Mapping[str, Any]], task_uuid: str) -> list[Mapping[str, Any]]:
