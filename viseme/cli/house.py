@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from .. import __version__, credentials
+from ..endpoints import ENDPOINTS
 from ..errors import InputError, VisemeError
 from ..home import Home, find_home
 from ..jobs.signals import CancelToken
@@ -89,6 +90,7 @@ def doctor_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
         "home": {"path": str(home.root), "origin": home.origin, "problems": list(home.problems())},
         "keys": {vendor.value: _key_status(vendor, home) for vendor in Vendor},
         "settings": _settings(home),
+        "assumed": _assumed(home),
         "ledger": _ledger(home),
     }
     if options.json:
@@ -140,6 +142,22 @@ def _settings(home: Home) -> dict[str, Any]:
         name: {"value": origin.value, "origin": origin.origin}
         for name, origin in settings.origins().items()
     }
+
+
+def _assumed(home: Home) -> dict[str, Any]:
+    """Every vendor value that no document gives, as it is in force."""
+    try:
+        assumed = Settings.load(home.settings).assumed
+        return {
+            assumption.name: {
+                "value": endpoint.assumed_value(assumed, assumption.name),
+                "origin": "file" if assumption.name in assumed else "default",
+            }
+            for endpoint in ENDPOINTS.values()
+            for assumption in endpoint.assumptions
+        }
+    except VisemeError as problem:
+        return {"problem": str(problem)}
 
 
 def _ledger(home: Home) -> dict[str, Any]:
