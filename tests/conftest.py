@@ -9,9 +9,14 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
+import socket
+import ssl
+import struct
 import subprocess
 import sys
+import threading
 import time
 import wave
 from collections.abc import Callable, Iterator, Mapping
@@ -129,6 +134,9 @@ class SandboxProcess:
     def await_call(self, operation: str) -> None:
         wait_for(lambda: self.calls(operation))
 
+    def await_charge(self) -> None:
+        wait_for(self.charges)
+
 
 class Ended:
     """A command that has ended."""
@@ -218,6 +226,18 @@ class Command:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
+        running = self.own_sandbox()
+        if running is not None:
+            os.kill(running["pid"], signal.SIGKILL)
+
+    def own_sandbox(self) -> dict[str, Any] | None:
+        """Process id and control address of the sandbox of this home, while one runs."""
+        try:
+            said = json.loads((self.home / "sandbox" / "sandbox.lock").read_text())
+            os.kill(said["pid"], 0)
+        except (OSError, ValueError):
+            return None
+        return dict(said)
 
     # What its home knows
 
@@ -230,6 +250,20 @@ class Command:
     def ledger(self) -> Iterator[Ledger]:
         with Ledger.open(self.home / "ledger.sqlite3") as opened:
             yield opened
+
+    def live(self, box: SandboxProcess, **values: Any) -> None:
+        """Let ``box`` stand for the vendors themselves: settings.json, keys, short waits."""
+        polls = {"first_seconds": 0.05, "most_seconds": 0.1}
+        self.settings(
+            **{
+                "base_urls": box.base_urls,
+                "poll": {"fal": polls, "runware": polls},
+                "listing_visibility": {"fal": 0, "aimlapi": 0, "runware": 0},
+                **values,
+            }
+        )
+        self.environment |= {"FAL_KEY": "live-id:live-secret"}
+        self.environment |= {"AIML_API_KEY": "live-aiml", "RUNWARE_API_KEY": "live-runware"}
 
     def states(self) -> list[str]:
         """The states of all jobs, newest first."""
@@ -356,14 +390,14 @@ def sandbox(_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
 @pytest.fixture(scope="session")
 def _slow_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     home = tmp_path_factory.mktemp("slow-sandbox")
-    box = SandboxProcess(home, "--time-scale", "0.2", "--no-render")
+    box = SandboxProcess(home, "--time-scale", "0.05", "--no-render")
     yield box
     box.close()
 
 
 @pytest.fixture
 def slow_sandbox(_slow_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
-    """One with a fifth of the vendors' waits: fal 0.4 s in the queue, 1.6 s running; no renders."""
+    """One with a 20th of the vendors' waits: fal 0.1 s in the queue, 0.4 s running; no renders."""
     _slow_sandbox.reset()
     yield _slow_sandbox
     assert _slow_sandbox.process.poll() is None, "the sandbox died"
@@ -426,3 +460,142 @@ def clip(_media: TinyMedia) -> Path:
 def speech(_media: TinyMedia) -> Path:
     """0.4 s, mono, 16 kHz, WAV."""
     return _media.speech()
+
+
+class Wire:
+    """One connection that a ``WireServer`` has accepted; ``number`` counts from 1."""
+
+    def __init__(self, server: WireServer, sock: socket.socket, number: int) -> None:
+        self._server = server
+        self.sock = sock
+        self.number = number
+        self._unread = b""
+
+    def read_head(self) -> str:
+        """The next request's line and headers, without reading its body; empty at the end."""
+        while b"\r\n\r\n" not in self._unread:
+            data = self.sock.recv(65_536)
+            if not data:
+                return ""
+            self._unread += data
+        head, _, self._unread = self._unread.partition(b"\r\n\r\n")
+        self._server.heads.append(head.decode("latin-1"))
+        return self._server.heads[-1]
+
+    def read_body(self, head: str) -> bytes:
+        """As much as Content-Length says, or until the other side closes."""
+        found = re.search(r"(?im)^content-length: (\d+)", head)
+        length = int(found[1]) if found else 0
+        body, self._unread = self._unread[:length], self._unread[length:]
+        while len(body) < length and (data := self.sock.recv(65_536)):
+            body += data
+        self._server.bodies.append(body)
+        return body
+
+    def discard_unread(self) -> int:
+        """Forget what was read beyond the head; how many bytes that was."""
+        count = len(self._unread)
+        self._unread = b""
+        return count
+
+    def read_request(self) -> str:
+        """A whole request; its head."""
+        head = self.read_head()
+        self.read_body(head)
+        return head
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def answer(
+        self, status: int = 200, body: bytes | str | dict[str, Any] = b"", **headers: str
+    ) -> None:
+        """A whole answer; ``Retry_After="1"`` is a header."""
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        data = body.encode() if isinstance(body, str) else body
+        lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(data)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.send("\r\n".join([*lines, "", ""]).encode() + data)
+
+    def reset(self) -> None:
+        """Close the connection as a crash does, with RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def stall(self) -> None:
+        """Do nothing until the server ends."""
+        self._server.ended.wait()
+
+
+class WireServer:
+    """A server on loopback of which every byte is written by ``script``; each connection is given
+    to it in a thread of its own and closed after it.
+
+    ``heads`` and ``bodies`` are what was read, ``connection_count`` counts also who said nothing.
+    """
+
+    def __init__(
+        self, script: Callable[[Wire], None], context: ssl.SSLContext | None = None
+    ) -> None:
+        self._script = script
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self.port}"
+        self.heads: list[str] = []
+        self.bodies: list[bytes] = []
+        self.connection_count = 0
+        self.ended = threading.Event()
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connection_count += 1
+            self._open.append(sock)
+            thread = threading.Thread(
+                target=self._serve, args=(sock, self.connection_count), daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):  # the other side may leave whenever it likes
+            if self._context is not None:
+                sock = self._context.wrap_socket(sock, server_side=True)
+                self._open.append(sock)
+            with sock:
+                self._script(Wire(self, sock, number))
+
+    def close(self) -> None:
+        self.ended.set()
+        with contextlib.suppress(OSError):  # wakes the thread that accepts
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in self._open:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        for sock in self._open:
+            sock.close()
+
+
+@pytest.fixture
+def wire_server() -> Iterator[Callable[..., WireServer]]:
+    """Starts servers that do what a script says, down to the byte."""
+    started: list[WireServer] = []
+
+    def start(script: Callable[[Wire], None], context: ssl.SSLContext | None = None) -> WireServer:
+        started.append(WireServer(script, context))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

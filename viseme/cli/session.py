@@ -42,7 +42,7 @@ async def destination(options: argparse.Namespace, place: Workplace) -> Destinat
 async def sandbox(place: Workplace, url: str = "") -> Destination:
     """The sandbox at ``url``, else the one that VISEME_SANDBOX names, else this home's own."""
     named = url or place.settings.sandbox_url
-    return await sandbox_at(named) if named else await own_sandbox(place.home)
+    return await sandbox_at(named, place.home) if named else await own_sandbox(place.home)
 
 
 def sandbox_url(options: argparse.Namespace, place: Workplace) -> str | None:
