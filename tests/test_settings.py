@@ -57,7 +57,7 @@ def test_each_value_tells_where_it_is_from(path: Path) -> None:
             "poll": {"runware": {"growth": 2}},
             "base_urls": {"fal.queue": "http://127.0.0.1:4001/"},
             "trusted_result_hosts": ["*.Example.com"],
-            "assumed": {"pixverse_timing": "clip"},
+            "assumed": {"pixverse_length": "clip"},
             "deadline_seconds": 60,
         },
     )
@@ -77,7 +77,7 @@ def test_each_value_tells_where_it_is_from(path: Path) -> None:
     assert settings.live_base_urls["fal.queue"] == "http://127.0.0.1:4001"
     assert settings.live_base_urls["fal.run"] == "https://fal.run"
     assert settings.trusted_result_hosts == ("*.example.com",)
-    assert settings.assumed == {"pixverse_timing": "clip"}
+    assert settings.assumed == {"pixverse_length": "clip"}
     assert settings.deadline_seconds == 90
     assert settings.allow_unknown_price
     assert settings.sandbox_url == "http://127.0.0.1:4000"
@@ -90,7 +90,7 @@ def test_each_value_tells_where_it_is_from(path: Path) -> None:
         "poll.runware.growth",
         "base_urls.fal.queue",
         "trusted_result_hosts",
-        "assumed.pixverse_timing",
+        "assumed.pixverse_length",
     }
     assert from_environment == {"deadline_seconds", "allow_unknown_price", "sandbox_url"}
     assert settings.origins()["base_urls.fal.queue"].value == "http://127.0.0.1:4001"
@@ -229,3 +229,19 @@ def test_intervals_grow_to_their_most() -> None:
     assert Settings().poll_intervals(Vendor.FAL).after(0) == 0.5
     assert min(Settings().poll_intervals(Vendor.AIMLAPI).after(n) for n in range(50)) >= 10
     assert PollIntervals(first_seconds=2, growth=1, most_seconds=3).after(99) == 2
+
+
+def test_an_assumption_that_nobody_makes_is_refused_with_the_closest_one(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"assumed": {"pixverse_lenght": "clip"}}')
+    with pytest.raises(InputError, match="pixverse_length") as caught:
+        Settings.load(path, {})
+    assert caught.value.field == "assumed.pixverse_lenght"
+
+
+def test_an_assumption_takes_only_its_options(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"assumed": {"pixverse_length": "both"}}')
+    with pytest.raises(InputError) as caught:
+        Settings.load(path, {})
+    assert caught.value.limit == "speech, clip"

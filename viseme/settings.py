@@ -6,6 +6,7 @@ document gives is a setting, here or, by an endpoint's own name for it, under ``
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from .endpoints import ENDPOINTS
+from .errors import InputError
 from .model import Vendor
 from .settings_source import (
     ENVIRONMENT_PREFIX,
@@ -113,6 +116,22 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _MEGABYTE = 1_000_000
 _MEBIBYTE = 1024 * 1024
 _DAY_SECONDS = 24 * 60 * 60
+
+
+def _check_assumed(assumed: Mapping[str, str], path: Path) -> None:
+    """Raise ``InputError`` for an assumption that no endpoint makes, or a value it cannot have."""
+    makers = {entry.name: maker for maker in ENDPOINTS.values() for entry in maker.assumptions}
+    for name in assumed:
+        if name not in makers:
+            close = difflib.get_close_matches(name, makers, n=1)
+            raise InputError(
+                f"{path}: assumed.{name} is no assumption of any endpoint.",
+                field=f"assumed.{name}",
+                value=name,
+                limit=", ".join(makers),
+                remedy=f"Did you mean {close[0]}?" if close else "See `viseme endpoints ENDPOINT`.",
+            )
+        makers[name].assumed_value(assumed, name)
 
 
 class _Frozen(BaseModel):
@@ -256,6 +275,7 @@ class Settings(_Frozen):
         defaults = {name: cls.model_fields[name].default for name in names}
         variables = read_environment(environment, names, defaults, _OTHER_VARIABLES)
         settings: Settings = validate(cls, path, given, variables)
+        _check_assumed(settings.assumed, path)
         settings._origins = _origins_of(settings, given, variables)
         return settings
 

@@ -564,3 +564,11 @@ def test_only_what_changes_the_picture_is_in_the_fingerprint(clip: Clip, speech:
     pipio = ENDPOINTS["fal-pipio"]
     counted, whole = pipio.order({"num_frames": 100}, clip, speech), pipio.order({}, clip, speech)
     assert pipio.picture_arguments(counted) == pipio.picture_arguments(whole)
+
+
+@pytest.mark.parametrize(
+    "given", [{"url": URL, "content_type": "image/png"}, f'{{"url": "{URL}"}}']
+)
+def test_pipio_takes_the_file_object_of_its_page(given: Any, speech: Recording) -> None:
+    order = ENDPOINTS["fal-pipio"].order({"video": given, "num_frames": 50}, None, speech)
+    assert order.footage == RemoteMedia(URL)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ._arguments import NO_TRUTH, Integer, IntegerList, MediaUrl, Refusal, option
+from ._arguments import FROM_TEXT, NO_TRUTH, Integer, IntegerList, MediaUrl, Refusal, option
 from ._fal import FalArguments
 from .base import MEDIA, PICTURE
 
@@ -49,7 +49,7 @@ def _file_url(value: Any) -> Any:
     return value
 
 
-FileUrl = Annotated[MediaUrl, BeforeValidator(_file_url)]
+FileUrl = Annotated[MediaUrl, BeforeValidator(_file_url), FROM_TEXT]
 
 
 class FalPipioArguments(FalArguments):
