@@ -374,17 +374,32 @@ def tone(seconds: float, rate: int) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="session")
 def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    box = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--time-scale", "0")
+    box = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--time-scale", "0", "--no-render")
     yield box
     box.close()
 
 
 @pytest.fixture
 def sandbox(_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
-    """The sandbox of this session: no waits, real renders, empty."""
+    """The sandbox of this session, empty: it waits for nothing and answers with a ready clip."""
     _sandbox.reset()
     yield _sandbox
     assert _sandbox.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture(scope="session")
+def _studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    box = SandboxProcess(tmp_path_factory.mktemp("studio"), "--time-scale", "0")
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def studio(_studio: SandboxProcess) -> Iterator[SandboxProcess]:
+    """One that waits for nothing and really makes the videos."""
+    _studio.reset()
+    yield _studio
+    assert _studio.process.poll() is None, "the sandbox died"
 
 
 @pytest.fixture(scope="session")
@@ -499,9 +514,10 @@ class Wire:
         return count
 
     def read_request(self) -> str:
-        """A whole request; its head."""
+        """A whole request; its head, empty at the end."""
         head = self.read_head()
-        self.read_body(head)
+        if head:
+            self.read_body(head)
         return head
 
     def send(self, data: bytes) -> None:

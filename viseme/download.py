@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -33,6 +34,17 @@ MAX_REDIRECTS = 3
 RETRIES = RetryPolicy()
 GONE_STATUSES = frozenset({401, 403, 404, 410})
 BASE64_CHUNK_CHARACTERS = 1024 * 1024  # a multiple of 4
+SHOWN_CHARACTERS = 200
+
+# What counts as public is narrower than ``ipaddress.is_global``, which lets pass every range that
+# was never given out and differs between versions of Python.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+_NEVER_PUBLIC = (
+    ipaddress.ip_network("192.0.0.0/24"),  # RFC 6890, protocol assignments
+    ipaddress.ip_network("192.88.99.0/24"),  # RFC 7526, the former 6to4 relays
+    ipaddress.ip_network("3fff::/20"),  # RFC 9637, documentation
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,46 +82,67 @@ async def fetch(
     deadline = time.monotonic() + rules.whole_timeout_seconds
     for attempt in range(1, RETRIES.attempts + 1):
         try:
-            return await _fetch_once(url, target, rules, deadline, on_bytes)
+            return await asyncio.wait_for(
+                _fetch_once(url, target, rules, attempt, on_bytes), deadline - time.monotonic()
+            )
+        except asyncio.TimeoutError:
+            raise AnswerLost(
+                f"{shown(url)} did not arrive in {rules.whole_timeout_seconds:.0f} s.",
+                limit=f"{rules.whole_timeout_seconds:.0f} s",
+                remedy="Try again on a faster connection.",
+            ) from None
         except (NotSent, AnswerLost):
             wait = next_wait(RETRIES, attempt, status=None)
-            if wait is None:
+            if wait is None or time.monotonic() + wait >= deadline:
                 raise
-        except FetchRefused as problem:
-            wait = (
-                next_wait(RETRIES, attempt, status=problem.http_status)
-                if problem.http_status is not None
-                else None
-            )
-            if wait is None:
-                raise
+        except _NotNow as answer:
+            wait = next_wait(RETRIES, attempt, status=answer.status, headers=answer.headers)
+            if wait is None or time.monotonic() + wait >= deadline:
+                raise answer.refusal from None
         await asyncio.sleep(wait)
     raise FetchRefused("The result was not fetched.")  # not reached: the last try has no wait
+
+
+class _NotNow(Exception):
+    """An answer that is not the file; by its status and headers the call may be made again."""
+
+    def __init__(self, incoming: Incoming, refusal: FetchRefused) -> None:
+        super().__init__(incoming.status)
+        self.status = incoming.status
+        self.headers = incoming.headers
+        self.refusal = refusal
 
 
 async def _fetch_once(
     url: str,
     target: Path,
     rules: FetchRules,
-    deadline: float,
+    attempt: int,
     on_bytes: Callable[[int, int | None], None] | None,
 ) -> FetchedFile:
     for _ in range(MAX_REDIRECTS + 1):
-        address = await checked_address(url, rules)
+        address = await checked_address(url, rules, attempt)
         async with open_url(
             url, address=address, timeout_seconds=rules.stall_timeout_seconds
         ) as incoming:
             if 300 <= incoming.status < 400 and "location" in incoming.headers:
-                url = urljoin(url, incoming.headers["location"])
+                url = _redirected(url, incoming.headers["location"])
                 continue
             _check_status(incoming, url)
-            return await _write(incoming, url, target, rules, deadline, on_bytes)
+            return await _write(incoming, url, target, rules, on_bytes)
     raise FetchRefused(
         f"The result's address redirects more than {MAX_REDIRECTS} times.",
         value=shown(url),
         limit=f"{MAX_REDIRECTS} redirects",
         remedy="Ask the vendor for the file.",
     )
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as problem:
+        raise _unreadable(location) from problem
 
 
 def _check_status(incoming: Incoming, url: str) -> None:
@@ -121,11 +154,12 @@ def _check_status(incoming: Incoming, url: str) -> None:
             code="gone",
             remedy="Ask the vendor for it again.",
         )
-    raise FetchRefused(
+    refusal = FetchRefused(
         f"{shown(url)} answered HTTP {incoming.status} instead of the result.",
         http_status=incoming.status,
         remedy="Try again later.",
     )
+    raise _NotNow(incoming, refusal)
 
 
 async def _write(
@@ -133,7 +167,6 @@ async def _write(
     url: str,
     target: Path,
     rules: FetchRules,
-    deadline: float,
     on_bytes: Callable[[int, int | None], None] | None,
 ) -> FetchedFile:
     announced = _announced_bytes(incoming)
@@ -146,12 +179,6 @@ async def _write(
             received += len(chunk)
             if received > rules.max_bytes:
                 raise _too_long(url, rules)
-            if time.monotonic() > deadline:
-                raise AnswerLost(
-                    f"{shown(url)} did not arrive in {rules.whole_timeout_seconds:.0f} s.",
-                    limit=f"{rules.whole_timeout_seconds:.0f} s",
-                    remedy="Try again; if it stays so, raise download_timeout_seconds.",
-                )
             if on_bytes is not None:
                 on_bytes(received, announced)
             yield chunk
@@ -169,7 +196,7 @@ async def _write(
 def store_data(data: str, target: Path, max_bytes: int) -> FetchedFile:
     """Write a result that came as base64 text or as a data URI. Raises FetchRefused, LocalError."""
     start = data.index(",") + 1 if data[:5] == "data:" and "," in data[:200] else 0
-    if (len(data) - start) * 3 // 4 > max_bytes:
+    if (len(data) - start) * 3 // 4 - data[-2:].count("=") > max_bytes:
         raise FetchRefused(
             "The result in the vendor's answer is too long.",
             limit=f"{max_bytes} bytes",
@@ -242,13 +269,19 @@ def disk_error(path: Path, problem: OSError) -> LocalError:
     )
 
 
-async def checked_address(url: str, rules: FetchRules) -> str | None:
+async def checked_address(url: str, rules: FetchRules, attempt: int = 1) -> str | None:
     """The address to connect to for ``url``; None where the name itself is trusted.
 
-    Raises FetchRefused for anything that is not allowed, NotSent for a name that does not resolve.
+    Of several addresses each ``attempt`` (from 1) takes the next, IPv4 and IPv6 by turns: a machine
+    may have a way to one of them only. Raises FetchRefused for anything that is not allowed,
+    NotSent for a name that does not resolve.
     """
-    parts = urlsplit(url)
-    if origin_of(url) in rules.trusted_origins and parts.username is None:
+    try:
+        parts = urlsplit(url)
+        origin = origin_of(url)
+    except ValueError as problem:
+        raise _unreadable(url) from problem
+    if origin in rules.trusted_origins and parts.username is None:
         return None
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme != "https" or parts.username is not None or not host:
@@ -260,8 +293,12 @@ async def checked_address(url: str, rules: FetchRules) -> str | None:
     addresses = await _resolve(host)
     for address in addresses:
         if not is_public(address):
-            raise _refused(url, f"its name leads to {address}, which is not a public address")
-    return addresses[0]
+            raise _refused(
+                url,
+                f"its name leads to {address}, which is not a public address",
+                "If you trust this host, name it in trusted_result_hosts in settings.json.",
+            )
+    return addresses[(attempt - 1) % len(addresses)]
 
 
 async def _resolve(host: str) -> list[str]:
@@ -271,7 +308,10 @@ async def _resolve(host: str) -> list[str]:
         raise NotSent(
             f"{host} cannot be found: {problem}.", remedy="Check the network."
         ) from problem
-    return [str(entry[4][0]) for entry in found]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    preferred = [address for address in addresses if (":" in address) == (":" in addresses[0])]
+    others = [address for address in addresses if address not in preferred]
+    return [a for pair in zip_longest(preferred, others) for a in pair if a is not None]
 
 
 def is_vendor_host(host: str, vendor_hosts: tuple[str, ...]) -> bool:
@@ -288,7 +328,15 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address.split("%")[0])
     except ValueError:
         return False
-    return all(part.is_global and not part.is_multicast for part in _with_hidden(ip))
+    return all(_is_routable(part) for part in _with_hidden(ip))
+
+
+def _is_routable(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if any(ip in network for network in _NEVER_PUBLIC if network.version == ip.version):
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _GLOBAL_UNICAST and ip not in _NAT64:
+        return False
+    return ip.is_global and not ip.is_multicast
 
 
 def _with_hidden(
@@ -303,15 +351,18 @@ def _with_hidden(
             yield ip.sixtofour
         if ip.teredo is not None:
             yield from ip.teredo
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
+        if ip in _NAT64:
             yield ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     yield ip
 
 
 def shown(url: str) -> str:
     """A URL for a text: origin and path, since a query may be a signature."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no URL)"
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"[:SHOWN_CHARACTERS]
 
 
 def _announced_bytes(incoming: Incoming) -> int | None:
@@ -319,13 +370,17 @@ def _announced_bytes(incoming: Incoming) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _refused(url: str, reason: str) -> FetchRefused:
+def _refused(url: str, reason: str, remedy: str = "Ask the vendor for the file.") -> FetchRefused:
     return FetchRefused(
         f"The result is not fetched from {shown(url)}: {reason}.",
         value=shown(url),
         limit="https, port 443, a public address",
-        remedy="If you trust this host, name it in trusted_result_hosts in settings.json.",
+        remedy=remedy,
     )
+
+
+def _unreadable(url: str) -> FetchRefused:
+    return _refused(url, "it is no URL")
 
 
 def _too_long(url: str, rules: FetchRules) -> FetchRefused:

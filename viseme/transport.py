@@ -20,7 +20,7 @@ import httpx
 import pybase64
 from blake3 import blake3
 
-from .errors import LocalError, TransportError, UnreadableAnswer
+from .errors import FetchRefused, InputError, LocalError, TransportError, UnreadableAnswer
 from .model import InlineMedia
 
 CHUNK_BYTES = 768 * 1024  # a multiple of 3, so that base64 of each chunk joins without padding
@@ -28,6 +28,7 @@ MAX_ANSWER_BYTES = 64 * 2**20
 CONNECT_TIMEOUT_SECONDS = 15.0
 
 # The system's proxy settings hold for vendors; a sandbox on this machine is never behind one.
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _NO_PROXY_ON_LOOPBACK: dict[str, httpx.AsyncBaseTransport | None] = {
     "all://127.0.0.1": None,
     "all://localhost": None,
@@ -68,6 +69,10 @@ class Addresses:
     def origins(self) -> frozenset[str]:
         return frozenset(origin_of(url) for url in self._base_urls.values())
 
+    @property
+    def are_all_on_this_machine(self) -> bool:
+        return all(_is_on_this_machine(url) for url in self._base_urls.values())
+
     def locate(self, url: str) -> tuple[str, str] | None:
         """The named base that ``url`` lies under, and the rest of it; None when under none."""
         matches = [
@@ -92,6 +97,10 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
+
+
+def _is_on_this_machine(url: str) -> bool:
+    return urlsplit(url).hostname in _LOOPBACK_HOSTS
 
 
 def path_segment(text: str) -> str:
@@ -121,7 +130,14 @@ class JsonBody:
             return marker
 
         text = json.dumps(document, default=place, ensure_ascii=False, separators=(",", ":"))
-        skeleton = [piece.encode() for piece in text.split(marker)]
+        try:
+            skeleton = [piece.encode() for piece in text.split(marker)]
+        except UnicodeEncodeError as problem:  # half a surrogate pair, from a garbled command line
+            raise InputError(
+                "A text in the request has a character that is not Unicode.",
+                value=repr(problem.object[problem.start : problem.end]),
+                remedy="Type the text anew, in UTF-8.",
+            ) from None
         self._parts: list[bytes | InlineMedia] = [skeleton[0]]
         for medium, piece in zip(media, skeleton[1:], strict=True):
             self._parts += [medium, piece]
@@ -161,7 +177,10 @@ class FileBody:
         with _reading(self._path) as file:
             file.seek(self._offset)
             while left:
-                chunk = file.read(min(CHUNK_BYTES, left))
+                try:
+                    chunk = file.read(min(CHUNK_BYTES, left))
+                except OSError as problem:
+                    raise _unreadable(self._path, problem) from problem
                 if not chunk:
                     raise _changed(self._path)
                 left -= len(chunk)
@@ -200,11 +219,15 @@ def _reading(path: Path) -> Any:
     try:
         return path.open("rb")
     except OSError as problem:
-        raise LocalError(
-            f"{path.name} cannot be read any more: {problem.strerror}.",
-            field=str(path),
-            remedy="Run the same command again.",
-        ) from problem
+        raise _unreadable(path, problem) from problem
+
+
+def _unreadable(path: Path, problem: OSError) -> LocalError:
+    return LocalError(
+        f"{path.name} cannot be read any more: {problem.strerror}.",
+        field=str(path),
+        remedy="Run the same command again.",
+    )
 
 
 def _changed(path: Path) -> LocalError:
@@ -235,7 +258,7 @@ class Answer:
         """The body as JSON. Raises UnreadableAnswer."""
         try:
             return json.loads(self.body)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             start = " ".join(self.text.split())[:120]
             raise UnreadableAnswer(
                 f"The vendor answered HTTP {self.status} with what is no JSON: {start!r}.",
@@ -268,12 +291,9 @@ class Transport:
         self._fresh_client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Transport:
-        self._client = httpx.AsyncClient(follow_redirects=False, mounts=_NO_PROXY_ON_LOOPBACK)
-        self._fresh_client = httpx.AsyncClient(
-            follow_redirects=False,
-            mounts=_NO_PROXY_ON_LOOPBACK,
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        uses_system = not self.addresses.are_all_on_this_machine
+        self._client = _new_client(uses_system)
+        self._fresh_client = _new_client(uses_system, idle_connections=0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -299,7 +319,8 @@ class Transport:
         """Send one request and read the whole answer.
 
         ``timeout_seconds`` bounds each wait on the network, not the whole. Raises NotSent or
-        AnswerLost; an HTTP error status is an answer like any other.
+        AnswerLost; an HTTP error status is an answer like any other. What ``body`` raises passes
+        through: a body that was not sent whole was not accepted.
         """
         client = self._fresh_client if on_new_connection else self._client
         if client is None:
@@ -309,15 +330,21 @@ class Transport:
         if body is not None:
             sent_headers["Content-Length"] = str(body.length)
             content = _async_chunks(body, on_bytes_sent)
-        request = client.build_request(
-            method,
-            self.addresses.url(base, path),
-            params=dict(query) if query else None,
-            headers=sent_headers,
-            content=content,
-            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
-        )
-        where = request.url.host
+        url = self.addresses.url(base, path)
+        where = urlsplit(url).hostname or base
+        try:
+            request = client.build_request(
+                method,
+                url,
+                params=dict(query) if query else None,
+                headers=sent_headers,
+                content=content,
+                timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
+            )
+        except httpx.InvalidURL as problem:
+            raise NotSent(
+                f"{where} has no such address: {problem}.", remedy="Ask the vendor."
+            ) from problem
         try:
             response = await client.send(request, stream=True)
             try:
@@ -345,6 +372,30 @@ class Transport:
             {key.lower(): value for key, value in response.headers.items()},
             received,
         )
+
+
+def _new_client(uses_system: bool, *, idle_connections: int = 20) -> httpx.AsyncClient:
+    """A client that follows no redirect; ``uses_system``: with the system's proxies and trust."""
+    try:
+        return httpx.AsyncClient(
+            follow_redirects=False,
+            mounts=_NO_PROXY_ON_LOOPBACK,
+            trust_env=uses_system,
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=idle_connections),
+        )
+    except ImportError as problem:
+        raise LocalError(
+            "The environment names a SOCKS proxy, for which a package is missing.",
+            field="ALL_PROXY",
+            remedy="Install it with `pip install socksio`, or unset ALL_PROXY.",
+        ) from problem
+    except (OSError, ValueError, httpx.InvalidURL) as problem:
+        raise LocalError(
+            "A proxy or a certificate file that the environment names cannot be used: "
+            f"{_reason(problem)}.",
+            field="HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE",
+            remedy="Correct these variables, or unset them.",
+        ) from problem
 
 
 async def _async_chunks(
@@ -394,9 +445,17 @@ async def open_url(
     With ``address`` the connection goes to that IP address, whatever the name resolves to by
     then, and the certificate is checked against the name. Each call has a client of its own:
     connections are pooled by address, and one that was checked for another name must not serve
-    this one. Raises NotSent and AnswerLost, also while the chunks are read.
+    this one. Chunks come as they arrive, at most 64 KiB each. Raises NotSent and AnswerLost, also
+    while the chunks are read, and FetchRefused for what is no URL.
     """
-    target = httpx.URL(url)
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL as problem:
+        raise FetchRefused(
+            f"The result's address cannot be read: {problem}.",
+            remedy="Ask the vendor for the file.",
+        ) from problem
+    where = target.host
     headers = {"Accept-Encoding": "identity"}
     extensions: dict[str, Any] = {}
     if address is not None:
@@ -405,9 +464,7 @@ async def open_url(
         target = target.copy_with(host=address)
     try:
         async with (
-            httpx.AsyncClient(
-                trust_env=address is None, follow_redirects=False, mounts=_NO_PROXY_ON_LOOPBACK
-            ) as client,
+            _new_client(address is None and not _is_on_this_machine(url)) as client,
             client.stream(
                 "GET",
                 target,
@@ -419,7 +476,7 @@ async def open_url(
             yield Incoming(
                 response.status_code,
                 {key.lower(): value for key, value in response.headers.items()},
-                response.aiter_raw(CHUNK_BYTES),
+                response.aiter_raw(),
             )
     except (
         httpx.ConnectError,
@@ -428,11 +485,11 @@ async def open_url(
         httpx.ProxyError,
     ) as problem:
         raise NotSent(
-            f"{httpx.URL(url).host} could not be reached: {_reason(problem)}.",
+            f"{where} could not be reached: {_reason(problem)}.",
             remedy="Check the network.",
         ) from problem
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as problem:
         raise AnswerLost(
-            f"The file from {httpx.URL(url).host} did not arrive whole: {_reason(problem)}.",
+            f"The file from {where} did not arrive whole: {_reason(problem)}.",
             remedy="Try again.",
         ) from problem

@@ -13,6 +13,7 @@ from datetime import timedelta, timezone
 from typing import Any, ClassVar
 
 from ..errors import (
+    ContentRejected,
     CredentialError,
     JobFailed,
     OutOfCredit,
@@ -33,6 +34,8 @@ from .base import (
     Submission,
     Trace,
     answer_lost,
+    is_content_refusal,
+    objects,
 )
 
 # The page lists queued, generating, completed, error; its recorded run ends with `succeeded`.
@@ -130,10 +133,11 @@ class AimlapiService(Service):
             document = answer.json_object()
             matches += [
                 Acceptance({"generation_id": str(row["inference_id"])})
-                for row in document.get("data") or []
+                for row in objects(document.get("data"))
                 if row.get("client_request_id") == trace.token and row.get("inference_id")
             ]
-            if not (document.get("pagination") or {}).get("has_more"):
+            pagination = document.get("pagination")
+            if not isinstance(pagination, dict) or not pagination.get("has_more"):
                 break
         return Finding(tuple(matches))
 
@@ -143,16 +147,19 @@ def failure_of(document: Mapping[str, Any]) -> VisemeError:
     error = document.get("error")
     code: str | None = None
     if isinstance(error, dict) and isinstance(error.get("detail"), list):
-        entries = [entry for entry in error["detail"] if isinstance(entry, dict)]
-        text = "; ".join(str(entry.get("msg", "")) for entry in entries)
+        entries = objects(error["detail"])
+        text = "; ".join(str(entry.get("msg", "")) for entry in entries) or json.dumps(error)[:200]
         code = next((str(entry["type"]) for entry in entries if "type" in entry), None)
     elif isinstance(error, dict):
-        text = str(error.get("message") or json.dumps(error))
+        text = str(error.get("message") or json.dumps(error)[:200])
         code = str(error["name"]) if error.get("name") else None
     else:
         text = str(error or f"the generation ended as {document.get('status')}")
+    shown = f"AI/ML API: {text} [{code or document.get('status')}]"
+    if is_content_refusal(code):
+        return ContentRejected(shown, code=code, remedy="Use other footage or speech.")
     return JobFailed(
-        f"AI/ML API: {text} [{code or document.get('status')}]",
+        shown,
         code=code,
         remedy="A failed generation is not charged. Change what it names, or run again.",
     )
@@ -177,7 +184,7 @@ def error_of(answer: Answer) -> VisemeError:
         return RequestRejected(shown, remedy="Use a shorter clip, or an https URL for it.", **facts)
     if status == 429:
         return RateLimited(shown, remedy="Wait a minute and run the same command again.", **facts)
-    if 400 <= status < 500:
+    if 400 <= status < 500 and status != 408:
         return RequestRejected(shown, remedy="Change what it names and run again.", **facts)
     return VendorError(shown, remedy="AI/ML API is in trouble; try again later.", **facts)
 
