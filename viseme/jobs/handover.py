@@ -22,7 +22,7 @@ from ..errors import (
 from ..ledger import Outcome, State
 from ..model import Carry, Clip, Recording
 from ..retry import RetryPolicy
-from ..services.base import Acceptance, Finding, Submission, Trace
+from ..services.base import Acceptance, Submission, Trace
 from ..transport import AnswerLost, NotSent, media_string_digest
 from .budget import check_budget
 from .commands import choices
@@ -90,6 +90,7 @@ def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
 
 async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     endpoint, order, settings = planned.endpoint, planned.order, held.place.settings
+    _check_budget(held, planned)
     held.report(Step.PREPARE, "preparing the media")
     video, sound = await asyncio.to_thread(
         conform_media,
@@ -136,7 +137,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         held.move(State.INTENT, **columns)
     else:
         held.update(**columns)
-    _check_budget_again(held, planned)
+    _check_budget(held, planned)
     return submission
 
 
@@ -161,14 +162,15 @@ def _record_uploads(held: HeldJob, carried: dict[str, CarriedMedium]) -> None:
             )
 
 
-def _check_budget_again(held: HeldJob, planned: Planned) -> None:
-    """Other processes may have spent since the plan: now that our intent counts, look again."""
-    caps = held.caps
-    if caps.vendor_day_usd is None:
-        return
+def _check_budget(held: HeldJob, planned: Planned) -> None:
+    """Once before anything is uploaded, since a job that is resumed or submitted anew was planned
+    under other caps, and once when our intent counts, since others may have spent meanwhile.
+    """
     vendor = planned.endpoint.vendor
-    spent = held.ledger.spent_today(vendor, held.job.account, without=held.job.id)
-    check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
+    spent = held.ledger.spent_today(
+        vendor, held.job.account, destination=held.destination.id, without=held.job.id
+    )
+    check_budget(planned.purchase.quote, held.caps, vendor, spent.most_usd)
 
 
 def _cut_of(planned: Planned) -> CutSound | None:
@@ -290,16 +292,13 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     trace = _trace_of(held)
     if trace is None:
         raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
-    visibility = max(
-        LEAST_VISIBILITY_SECONDS,
-        held.place.settings.listing_visibility_seconds(held.service.vendor) * held.pace,
-    )
+    live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
+    visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
     submissions = held.ledger.submissions(held.job.id)
     while True:
         held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
         try:
-            found = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
-            finding = _without_other_jobs(held, found)
+            finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
         except Interrupted:
             raise in_doubt(held, "The look-up was stopped.") from None
         except VendorError:
@@ -318,15 +317,6 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         if decision.verdict is Verdict.UNKNOWN or not wait:
             raise in_doubt(held, f"{held.service.vendor.label}: {decision.reason}.")
         await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
-
-
-def _without_other_jobs(held: HeldJob, finding: Finding) -> Finding:
-    """What was found, less what is another job's of ours: the same media may be bought twice."""
-    if not finding.matches:
-        return finding
-    others = {_named_id(job.vendor_ids) for job in held.ledger.list() if job.id != held.job.id}
-    own = tuple(match for match in finding.matches if _named_id(match.vendor_ids) not in others)
-    return Finding(own, finding.absence_is_proof and own == finding.matches)
 
 
 def _trace_of(held: HeldJob) -> Trace | None:

@@ -30,6 +30,7 @@ from ..ledger import (
     State,
     fingerprint,
 )
+from ..model import Vendor
 from ..transport import Transport
 from .budget import Caps, check_budget
 from .commands import job_command
@@ -87,7 +88,7 @@ async def run(
         speech=planned.order.speech,
         take=planned.wish.take,
     )
-    caps = caps_for(planned, place, destination, max_usd)
+    caps = caps_for(vendor, place, destination, max_usd)
     while True:
         job = place.ledger.find(mark)
         is_new = False
@@ -95,9 +96,10 @@ async def run(
             spent = place.ledger.spent_today(vendor, account, destination=destination.id)
             check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
             job, is_new = place.ledger.claim(_new_job(planned, destination, account, mark))
+        was_sent = job.state not in (State.PLANNED, State.INTENT)
         ended = await drive(job.id, place, destination, watch, planned=planned, caps=caps)
         if ended.state is not State.CANCELLED:
-            return finished(ended, place, reused=not is_new)
+            return finished(ended, place, reused=was_sent)
         if is_new:
             raise JobFailed("The vendor cancelled the job.", job_id=ended.id)
         # An earlier run's cancelling has ended only now: this run buys its own.
@@ -112,7 +114,7 @@ def fingerprint_arguments(planned: Planned) -> dict[str, Any]:
 
 
 def caps_for(
-    planned: Planned, place: Workplace, destination: Destination, max_usd: Decimal | None
+    vendor: Vendor, place: Workplace, destination: Destination, max_usd: Decimal | None = None
 ) -> Caps:
     """The caps in force: those of settings only where real money is spent."""
     settings = place.settings
@@ -121,7 +123,7 @@ def caps_for(
         caps = replace(
             caps,
             job_usd=settings.max_usd_per_job,
-            vendor_day_usd=settings.max_usd_per_day(planned.endpoint.vendor),
+            vendor_day_usd=settings.max_usd_per_day(vendor),
         )
     if max_usd is not None and (caps.job_usd is None or max_usd <= caps.job_usd):
         caps = replace(caps, job_usd=max_usd, job_cap_name="--max-usd")
@@ -159,9 +161,12 @@ async def drive(
 ) -> JobRecord:
     """Work a job forward until it is FETCHED or CANCELLED; another process' lease is waited for.
 
+    ``caps`` are those of settings unless given; they hold for whatever is still to be sent.
     ``step`` does one thing to it instead. Raises the error the job ended with.
     """
-    async with holding(job_id, place, destination, watch, caps or Caps()) as held:
+    if caps is None:
+        caps = caps_for(place.ledger.get(job_id).vendor, place, destination)
+    async with holding(job_id, place, destination, watch, caps) as held:
         if held is None:
             return place.ledger.get(job_id)
         try:

@@ -8,7 +8,6 @@ import uuid
 from ..errors import InputError, OutcomeUnknown
 from ..ledger import AT_VENDOR, JobRecord, State, utc_milliseconds
 from ..services.base import CancelAnswer
-from .budget import Caps
 from .commands import choices, job_command
 from .destination import Destination, of_job
 from .follow import apply_report, ask, stop
@@ -129,7 +128,7 @@ async def resubmit(
             )
 
     await drive(job.id, place, destination, watch, step=begin_anew)
-    ended = await drive(job.id, place, destination, watch, caps=Caps())
+    ended = await drive(job.id, place, destination, watch)
     return finished(ended, place, reused=False)
 
 

@@ -242,7 +242,8 @@ def test_half_a_step_is_rounded_up(
     make_clip: Callable[..., Path], make_speech: Callable[..., Path]
 ) -> None:
     # 0.0136 times 1.000625 s is 0.0136085 exactly
-    assert RUNWARE.price_usd(runware(), make_clip(), make_speech("1601/1600")) == Decimal("0.013609")
+    speech = make_speech("1601/1600")
+    assert RUNWARE.price_usd(runware(), make_clip(), speech) == Decimal("0.013609")
 
 
 def test_aimlapi_charges_its_set_price(make_clip: Callable[..., Path]) -> None:

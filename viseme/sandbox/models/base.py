@@ -94,7 +94,8 @@ class Model(ABC):
     ) -> Decimal:
         """What the job costs, all its results together; known at acceptance.
 
-        In whole millionths of a dollar, half up. Raises ``ContentProblem`` for media that cannot be read.
+        In whole millionths of a dollar, half up. Raises ``ContentProblem`` for media that cannot
+        be read.
         """
 
     @abstractmethod
