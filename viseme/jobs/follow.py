@@ -71,7 +71,8 @@ async def follow(held: HeldJob) -> None:
                 ),
             )
         poll_count += 1
-        wait = max(LEAST_POLL_SECONDS, polls.after(poll_count) * held.pace)
+        interval = max(held.service.least_poll_seconds, polls.after(poll_count))
+        wait = max(LEAST_POLL_SECONDS, interval * held.pace)
         await held.watch.cancel.sleep(wait)
 
 

@@ -67,6 +67,7 @@ class AimlapiService(Service):
 
     vendor = Vendor.AIMLAPI
     base: ClassVar[str] = "aimlapi"
+    least_poll_seconds: ClassVar[float] = 10.0  # docs.aimlapi.com: 15 s; its own client: 10 s
     result_hosts: ClassVar[tuple[str, ...]] = (".aimlapi.com",)
 
     def authorization(self) -> str:

@@ -129,6 +129,7 @@ class Service(ABC):
     base: ClassVar[str]  # the named base URL that jobs are submitted to
     deduplicates: ClassVar[bool] = False  # sending the same token again buys nothing new
     can_cancel: ClassVar[bool] = False
+    least_poll_seconds: ClassVar[float] = 0.1  # between two polls, whatever settings say
     can_delete_uploads: ClassVar[bool] = False
     result_hosts: ClassVar[tuple[str, ...]] = ()  # names, or suffixes that begin with a dot
 
