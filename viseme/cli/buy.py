@@ -64,7 +64,7 @@ def demo_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
         progress(Progress(Step.PROBE, "reading the media"))
         footage = read_footage(video, endpoint, limits=limits, cancel=cancel)
         speech = read_sound(audio, endpoint, limits=limits, cancel=cancel)
-        planned = make_plan(Wish(endpoint.id, {}, footage, speech), place.settings.assumed)
+        planned = make_plan(Wish(endpoint.id, {}, footage, speech), place.settings)
         check_out(options.out, endpoint.result_suffix(planned.order), [video, audio])
 
         async def in_sandbox() -> Finished:
@@ -153,7 +153,7 @@ def _plan(
         Carry(options.carry),
         options.take,
     )
-    return make_plan(wish, place.settings.assumed)
+    return make_plan(wish, place.settings)
 
 
 def _given(settings: list[str]) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def print_finished(finished: Finished, files: tuple[Path, ...], as_json: bool) -
     for warning in finished.job.warnings:
         note(f"warning: {warning}")
     for path in files:
-        say(str(path))
+        say(str(path.absolute()))
     cost = finished.receipt["cost_usd"]
     paid = "already bought, nothing was spent now" if finished.reused else "bought"
     price = f", ${cost}" if cost is not None and not finished.reused else ""

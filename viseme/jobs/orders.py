@@ -64,7 +64,7 @@ def planned_from_order(
         Carry(order.get("carry", "auto")),
         int(order.get("take", 1)),
     )
-    return make_plan(wish, place.settings.assumed)
+    return make_plan(wish, place.settings)
 
 
 def _speech_of(

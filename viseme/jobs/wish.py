@@ -10,6 +10,7 @@ from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint, Order
 from ..errors import InputError
 from ..model import Carry, Footage, Plan, Purchase, RemoteMedia, Speech
+from ..settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,17 @@ class Planned:
         return self.plan.purchases[0]
 
 
-def make_plan(wish: Wish, assumed: Mapping[str, str]) -> Planned:
+def make_plan(wish: Wish, settings: Settings) -> Planned:
     """Check a wish against its endpoint, predict the result and quote it.
 
-    Pure: costs nothing, sends nothing. ``assumed`` overrides the endpoints' assumptions by name.
-    Raises InputError.
+    Pure: costs nothing, sends nothing. Raises InputError.
     """
     endpoint = endpoint_by_id(wish.endpoint_id)
+    assumed = settings.assumed
     check_carry(endpoint, wish.carry)
     check_take(wish.take)
-    order = endpoint.order(wish.given, wish.footage, wish.speech)
+    given = {**_defaults_of_settings(endpoint, settings), **wish.given}
+    order = endpoint.order(given, wish.footage, wish.speech)
     timing = endpoint.predict(order, assumed)
     purchase = Purchase(
         endpoint_id=endpoint.id,
@@ -66,6 +68,13 @@ def make_plan(wish: Wish, assumed: Mapping[str, str]) -> Planned:
         warnings=(*order.warnings, *_unseen(order)),
     )
     return Planned(wish, endpoint, order, Plan((purchase,)))
+
+
+def _defaults_of_settings(endpoint: Endpoint, settings: Settings) -> dict[str, Any]:
+    """Arguments whose default is a setting; none of them changes the picture."""
+    if "result_lifetime_seconds" in endpoint.arguments_model.model_fields:
+        return {"result_lifetime_seconds": settings.fal_result_lifetime_seconds}
+    return {}
 
 
 def _unseen(order: Order) -> list[str]:
