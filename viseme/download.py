@@ -56,6 +56,7 @@ class FetchRules:
     max_bytes: int = 4 * 2**30
     stall_timeout_seconds: float = 60.0
     whole_timeout_seconds: float = 3600.0
+    retries: RetryPolicy = RETRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ async def fetch(
     there any more), TransportError, LocalError.
     """
     deadline = time.monotonic() + rules.whole_timeout_seconds
-    for attempt in range(1, RETRIES.attempts + 1):
+    for attempt in range(1, rules.retries.attempts + 1):
         try:
             return await asyncio.wait_for(
                 _fetch_once(url, target, rules, attempt, on_bytes), deadline - time.monotonic()
@@ -92,11 +93,11 @@ async def fetch(
                 remedy="Try again on a faster connection.",
             ) from None
         except (NotSent, AnswerLost):
-            wait = next_wait(RETRIES, attempt, status=None)
+            wait = next_wait(rules.retries, attempt, status=None)
             if wait is None or time.monotonic() + wait >= deadline:
                 raise
         except _NotNow as answer:
-            wait = next_wait(RETRIES, attempt, status=answer.status, headers=answer.headers)
+            wait = next_wait(rules.retries, attempt, status=answer.status, headers=answer.headers)
             if wait is None or time.monotonic() + wait >= deadline:
                 raise answer.refusal from None
         await asyncio.sleep(wait)
