@@ -373,6 +373,20 @@ def tone(seconds: float, rate: int) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="session")
+def start_shared() -> Iterator[Callable[..., SandboxProcess]]:
+    """Starts sandboxes that live as long as this session."""
+    started: list[SandboxProcess] = []
+
+    def start(home: Path, *options: str) -> SandboxProcess:
+        started.append(SandboxProcess(home, *options))
+        return started[-1]
+
+    yield start
+    for box in started:
+        box.close()
+
+
+@pytest.fixture(scope="session")
 def _sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     box = SandboxProcess(tmp_path_factory.mktemp("sandbox"), "--time-scale", "0", "--no-render")
     yield box

@@ -213,7 +213,9 @@ def deliver(finished: Finished, out: Path | None, place: Workplace) -> tuple[Pat
     return copy_results(
         finished.files,
         out,
-        f"The result is kept; make room and copy it with `{command} -o {shlex.quote(str(out))}`.",
+        job_id=finished.job.id,
+        remedy="The result is kept; make room and copy it with "
+        f"`{command} -o {shlex.quote(str(out))}`.",
     )
 
 

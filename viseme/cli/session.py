@@ -81,8 +81,10 @@ def check_out(out: Path, suffix: str, inputs: list[str | None]) -> None:
             )
 
 
-def copy_results(files: tuple[Path, ...], out: Path, remedy: str) -> tuple[Path, ...]:
-    """Copy results to ``out``, ``out-2`` ...; each appears only when it is whole.
+def copy_results(
+    files: tuple[Path, ...], out: Path, *, job_id: str, remedy: str
+) -> tuple[Path, ...]:
+    """Copy the results of a job to ``out``, ``out-2`` ...; each appears only when it is whole.
 
     ``remedy`` says how to get at the results where this fails.
     """
@@ -102,6 +104,7 @@ def copy_results(files: tuple[Path, ...], out: Path, remedy: str) -> tuple[Path,
                 field="--out",
                 value=target,
                 remedy=remedy,
+                job_id=job_id,
             ) from problem
         written.append(target)
     return tuple(written)

@@ -17,9 +17,9 @@ from ..errors import (
     VendorError,
     VisemeError,
 )
-from ..ledger import ItemRecord, ItemState, NewItem, State
+from ..ledger import ItemRecord, ItemState, JobRecord, Ledger, NewItem, State
 from ..model import ResultItem, VendorResult
-from ..services.base import CancelAnswer, Phase, Report
+from ..services.base import CancelAnswer, Phase, Report, Service
 from .commands import job_command
 from .handover import error_json, in_doubt
 from .held import HeldJob
@@ -100,9 +100,7 @@ async def apply_report(held: HeldJob, report: Report) -> bool:
     if report.phase is Phase.SUCCEEDED and report.answer is not None:
         await succeed(held, report.answer)
         return True
-    if report.phase is Phase.CANCELLED or (
-        report.phase is Phase.FAILED and held.job.state is State.CANCELLING and _was_stop(report)
-    ):
+    if report.phase is Phase.CANCELLED or (report.phase is Phase.FAILED and _was_stop(report)):
         held.move(State.CANCELLED, error=_problem_json(report.problem))
         return True
     if report.phase is Phase.FAILED:
@@ -118,7 +116,7 @@ async def apply_report(held: HeldJob, report: Report) -> bool:
 
 
 def _was_stop(report: Report) -> bool:
-    """Whether the failure of a job that was being cancelled is the cancelling itself."""
+    """Whether the failure is a cancelling: ours, another command's, or by the vendor's page."""
     code = (report.problem.code or "") if report.problem else ""
     text = (report.problem.message or "") if report.problem else ""
     return "cancel" in (code + text).lower()
@@ -204,6 +202,10 @@ async def fetch_results(held: HeldJob) -> None:
         try:
             await _renew_addresses(held)
             await _fetch_missing(held)
+        except FetchRefused as second:
+            if second.code == "gone":
+                raise _gone(held, second) from second
+            raise _unfetched(held, second) from second
         except VisemeError as second:
             raise _unfetched(held, second) from second
     except Interrupted as problem:
@@ -295,15 +297,21 @@ async def stop(held: HeldJob) -> CancelAnswer | None:
     held.report(Step.CANCEL, f"cancelling at {held.service.vendor.label}")
     if held.job.state is not State.CANCELLING:
         held.move(State.CANCELLING)
-    ids = {str(k): str(v) for k, v in (held.job.vendor_ids or {}).items()}
-    try:
-        said = await asyncio.wait_for(held.service.cancel(ids), CANCEL_TIMEOUT_SECONDS)
-    except (VisemeError, asyncio.TimeoutError) as problem:
-        held.ledger.note(held.job.id, "cancel", f"no answer: {problem or 'timed out'}")
-        return None
-    held.ledger.note(held.job.id, "cancel", said.value)
+    said = await ask_to_stop(held.job, held.service, held.ledger)
     if said is CancelAnswer.CANCELLED:
         held.move(State.CANCELLED)
+    return said
+
+
+async def ask_to_stop(job: JobRecord, service: Service, ledger: Ledger) -> CancelAnswer | None:
+    """The vendor's answer to a cancelling, noted in the ledger; None where none came in time."""
+    ids = {str(k): str(v) for k, v in (job.vendor_ids or {}).items()}
+    try:
+        said = await asyncio.wait_for(service.cancel(ids), CANCEL_TIMEOUT_SECONDS)
+    except (VisemeError, asyncio.TimeoutError) as problem:
+        ledger.note(job.id, "cancel", f"no answer: {problem or 'timed out'}")
+        return None
+    ledger.note(job.id, "cancel", said.value)
     return said
 
 
@@ -336,6 +344,16 @@ def _unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
     return _again(problem, f"{first}It is paid for; fetch it with `{command}`.", held)
+
+
+def _gone(held: HeldJob, problem: VisemeError) -> VisemeError:
+    """A result that is not even at the address which the vendor names anew."""
+    command = job_command("resume", held.job.id, held.place.home)
+    remedy = (
+        f"It is paid for; try `{command}` later. If it stays so, the vendor keeps it no longer, "
+        f"and the same command with --take {held.job.take + 1} buys it anew."
+    )
+    return _again(problem, remedy, held)
 
 
 def _again(problem: VisemeError, remedy: str, held: HeldJob) -> VisemeError:

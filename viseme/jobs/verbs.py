@@ -8,17 +8,19 @@ import uuid
 from ..errors import InputError, OutcomeUnknown
 from ..ledger import AT_VENDOR, JobRecord, State, utc_milliseconds
 from ..services.base import CancelAnswer
+from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
-from .follow import apply_report, ask, stop
+from .follow import apply_report, ask, ask_to_stop, stop
 from .handover import settle
 from .held import HeldJob
 from .run import Finished, drive, ended_error, finished
-from .signals import Step
+from .signals import Progress, Step
 from .wish import Planned
-from .workplace import Watch, Workplace, owner_is_gone
+from .workplace import Watch, Workplace, owner_is_gone, service_for
 
 CANCEL_FOLLOW_SECONDS = 30.0
+LOOK_SECONDS = 0.2
 
 __all__ = ["CancelAnswer", "cancel", "check", "destination_of", "discard", "resubmit", "resume"]
 
@@ -47,11 +49,14 @@ async def check(
 ) -> JobRecord:
     """Ask the vendor once, write down what it says, and return the job as it stands.
 
+    While another process works on the job, what that one has written down is returned.
     Raises OutcomeUnknown where a job stays in doubt.
     """
     job = place.ledger.get(job_id)
     if job.state not in AT_VENDOR and job.state not in (State.SENT, State.UNKNOWN):
         return job
+    if _is_worked_on(job):
+        return job  # whoever works on it asks the vendor all the time
     destination = await destination_of(job, place, sandbox_url)
 
     async def look_once(held: HeldJob, _planned: Planned | None) -> None:
@@ -68,7 +73,8 @@ async def cancel(
 ) -> tuple[JobRecord, CancelAnswer | None]:
     """Ask the vendor to stop a job, and follow it for a while to see what comes of it.
 
-    A job of which nothing was sent is cancelled here. Raises InputError for a job that has ended.
+    Another process may work on it meanwhile; that one then sees it end. A job of which nothing
+    was sent is cancelled here. Raises InputError for a job that has ended.
     """
     job = place.ledger.get(job_id)
     if job.state in (State.SENT, State.UNKNOWN):
@@ -84,6 +90,8 @@ async def cancel(
             value=job.id,
         )
     destination = await destination_of(job, place, sandbox_url)
+    if _is_worked_on(job) and job.state in AT_VENDOR:
+        return await _cancel_beside(job, place, destination, watch)
     said: list[CancelAnswer | None] = []
 
     async def stop_it(held: HeldJob, _planned: Planned | None) -> None:
@@ -92,7 +100,7 @@ async def cancel(
             said.append(CancelAnswer.CANCELLED)
             return
         said.append(await stop(held))
-        until = time.monotonic() + CANCEL_FOLLOW_SECONDS * held.pace + 1.0
+        until = _follow_until(held.pace)
         while held.job.state is State.CANCELLING and time.monotonic() < until:
             await apply_report(held, await watch.cancel.guard(ask(held), held.job.id))
             held.report(Step.CANCEL, "waiting for the vendor to stop it")
@@ -100,6 +108,35 @@ async def cancel(
 
     ended = await drive(job.id, place, destination, watch, step=stop_it)
     return ended, said[0] if said else None
+
+
+async def _cancel_beside(
+    job: JobRecord, place: Workplace, destination: Destination, watch: Watch
+) -> tuple[JobRecord, CancelAnswer | None]:
+    """Cancel a job at its vendor while another process holds it, and watch what that one sees."""
+    async with Transport(destination.addresses) as transport:
+        service = service_for(job.vendor, destination, transport, place)
+        if not service.can_cancel:
+            return job, CancelAnswer.UNSUPPORTED
+        said = await ask_to_stop(job, service, place.ledger)
+    until = _follow_until(destination.time_scale)
+    while job.state in AT_VENDOR and time.monotonic() < until:
+        watch.cancel.check(job.id)
+        text = "waiting for the vendor to stop it"
+        watch.report(Progress(Step.CANCEL, text, job_id=job.id))
+        await watch.cancel.sleep(LOOK_SECONDS)
+        job = place.ledger.get(job.id)
+    return job, said
+
+
+def _follow_until(pace: float) -> float:
+    """Until when a cancelling is followed, by the monotonic clock."""
+    return time.monotonic() + CANCEL_FOLLOW_SECONDS * pace + 1.0
+
+
+def _is_worked_on(job: JobRecord) -> bool:
+    """Whether a process that lives, as far as can be known, works on the job."""
+    return job.is_leased(utc_milliseconds()) and not owner_is_gone(str(job.lease_owner))
 
 
 async def resubmit(
@@ -138,7 +175,7 @@ def discard(job_id: str, place: Workplace) -> JobRecord:
     Raises InputError for any other job, and while a live process still works on it.
     """
     job = place.ledger.get(job_id)
-    if job.is_leased(utc_milliseconds()) and not owner_is_gone(str(job.lease_owner)):
+    if _is_worked_on(job):
         raise InputError(
             f"Another process works on job {job.id}.",
             field="job",

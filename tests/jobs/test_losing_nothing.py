@@ -1,0 +1,298 @@
+"""What was paid for is never lost: it stays at the vendor, in the ledger, or here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# What the fixtures give; their classes are in tests/conftest.py.
+Box = Any
+Command = Any
+Wish = Callable[..., tuple[object, ...]]
+Mount = Callable[[Path, int], Path]
+
+
+@pytest.fixture
+def wish(sandbox: Box, clip: Path, speech: Path) -> Wish:
+    def words(endpoint: str = "fal-sync", *more: object) -> tuple[object, ...]:
+        media = ("--video", clip, "--audio", speech)
+        return ("run", endpoint, *media, "--sandbox", sandbox.control, "--json", *more)
+
+    return words
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """``mount(folder, size_bytes)`` puts a disk of that size there; skips where that is refused."""
+    mounted: list[Path] = []
+
+    def put(folder: Path, size_bytes: int) -> Path:
+        program = shutil.which("mount")
+        folder.mkdir(parents=True, exist_ok=True)
+        size = f"size={size_bytes}"
+        command = [program or "mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
+        if program is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("a small disk cannot be mounted here")
+        mounted.append(folder)
+        return folder
+
+    yield put
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], capture_output=True)
+
+
+def fill(folder: Path) -> Path:
+    """Leave no room on the disk of ``folder``; the file that takes it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    return filler
+
+
+def assert_kept(ended: Any, command: Command, box: Box, code: int = 4) -> str:
+    """Paid for, SUCCEEDED, and ``resume ID`` named."""
+    assert ended.code == code, ended
+    job_id = str(ended.error["job_id"])
+    assert f"resume {job_id} --home {command.home}" in ended.error["remedy"]
+    assert command.states() == ["SUCCEEDED"]
+    assert len(box.charges()) == 1
+    assert "Traceback" not in ended.err
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fault", "downloads"),
+    [
+        ("fal-sync", "truncate", 3),
+        ("fal-sync", "lie-length", 1),
+        ("fal-sync", "expire-url", 2),
+        ("fal-sync", "html-200", 1),
+        ("fal-sync", "wrong-type", 1),
+        ("fal-sync", "500", 3),
+        ("fal-sync", "endless-body", 1),
+        ("aimlapi-pixverse", "expire-url", 2),
+        ("aimlapi-pixverse", "html-200", 1),
+        ("runware-pixverse", "expire-url", 2),
+        ("runware-pixverse", "html-200", 1),
+    ],
+)
+def test_a_result_that_did_not_come_whole_is_fetched_later_for_nothing(
+    quick: Command, sandbox: Box, wish: Wish, endpoint: str, fault: str, downloads: int
+) -> None:
+    quick.settings(max_download_bytes=2_000_000)
+    sandbox.fault(fault, operation="download", count=downloads)
+    job_id = assert_kept(quick(*wish(endpoint)), quick, sandbox)
+    assert sandbox.ask("faults")["faults"] == []
+    assert [path for path in (quick.home / "results").rglob("*") if path.is_file()] == []
+    came = quick("resume", job_id, "--json")
+    assert came.code == 0, came
+    assert Path(came.document["files"][0]).stat().st_size > 0
+    assert quick.states() == ["FETCHED"]
+    assert len(sandbox.charges()) == 1
+
+
+def test_the_same_command_fetches_what_did_not_come(
+    quick: Command, sandbox: Box, wish: Wish, tmp_path: Path
+) -> None:
+    sandbox.fault("html-200", count=1)
+    assert_kept(quick(*wish()), quick, sandbox)
+    again = quick(*wish("fal-sync", "-o", tmp_path / "out.mp4"))
+    assert again.code == 0
+    assert again.document["reused"] is True
+    assert (tmp_path / "out.mp4").exists()
+    assert len(sandbox.charges()) == 1
+
+
+def test_an_address_that_has_expired_is_asked_for_anew(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("expire-url", count=1)
+    assert quick(*wish()).code == 0
+    assert len(sandbox.calls("result")) == 2
+    assert len(sandbox.charges()) == 1
+
+
+def test_a_redirect_to_another_host_of_the_vendor_is_followed_without_a_key(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("redirect", count=1)
+    assert quick(*wish()).code == 0
+    assert [call["status"] for call in sandbox.calls("download")] == [302, 200]
+    assert not any(call["has_key"] for call in sandbox.calls("download"))
+
+
+def test_a_command_killed_while_downloading_leaves_a_result_to_fetch(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("stall", operation="download", seconds=3, count=1)
+    running = quick.start(*wish())
+    sandbox.await_call("download")
+    running.kill()
+    assert quick.states() == ["SUCCEEDED"]
+    assert quick(*wish()).code == 0
+    assert len(sandbox.charges()) == 1
+
+
+@pytest.mark.parametrize("by", ["resume", "the same command"])
+def test_a_result_deleted_by_hand_is_fetched_again_for_nothing(
+    quick: Command, sandbox: Box, wish: Wish, by: str
+) -> None:
+    first = quick(*wish()).document
+    file = Path(first["items"][0]["file"])
+    content = file.read_bytes()
+    file.unlink()
+    again = quick("resume", first["id"], "--json") if by == "resume" else quick(*wish())
+    assert again.code == 0, again
+    assert file.read_bytes() == content
+    assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
+
+
+def test_a_result_that_is_gone_everywhere_is_not_bought_by_itself(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    first = quick(*wish()).document
+    Path(first["items"][0]["file"]).unlink()
+    sandbox.fault("expire-url")
+    gone = quick(*wish())
+    assert gone.code == 4, gone
+    assert "--take" in gone.error["remedy"]
+    assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
+
+
+def test_of_several_results_the_missing_one_is_named_and_the_others_are_kept(
+    quick: Command, sandbox: Box, wish: Wish, tmp_path: Path
+) -> None:
+    sandbox.fault("partial-results", count=1)
+    out = tmp_path / "out.mp4"
+    ended = quick(*wish("runware-pixverse", "--set", "numberResults=3", "-o", out))
+    assert ended.code == 0, ended
+    said = ended.document
+    assert said["state"] == "FETCHED"
+    assert [item["state"] for item in said["items"]] == ["FETCHED", "FETCHED", "MISSING"]
+    assert said["items"][2]["problem"]
+    assert any("1 of 3 results did not come" in warning for warning in said["warnings"])
+    assert said["files"] == [str(out), str(tmp_path / "out-2.mp4")]
+    assert quick(*wish("runware-pixverse", "--set", "numberResults=3")).document["reused"] is True
+    assert len(sandbox.charges()) == 1
+
+
+def test_on_a_full_disk_nothing_is_submitted(
+    quick: Command, sandbox: Box, wish: Wish, mount: Mount
+) -> None:
+    fill(mount(quick.home, 1_000_000))
+    ended = quick(*wish())
+    assert ended.code == 1, ended
+    assert str(quick.home) in ended.error["message"]
+    assert ended.error["remedy"]
+    assert "Traceback" not in ended.err
+    assert sandbox.calls() == []
+
+
+def test_a_disk_that_fills_up_before_the_submission_costs_nothing(
+    quick: Command, sandbox: Box, wish: Wish, mount: Mount
+) -> None:
+    assert quick(*wish()).code == 0
+    paid = len(sandbox.calls())
+    fill(mount(quick.home / "work", 8192))
+    edits = quick.home / "edits.json"
+    edits.write_text('{"unit": "frames", "removals": [{"from": 2, "to": 4}]}')
+    ended = quick(*wish("fal-pipio", "--edits", edits))
+    assert ended.code == 1, ended
+    assert "disk is full" in ended.error["message"]
+    assert ended.error["remedy"]
+    assert len(sandbox.calls()) == paid
+    assert quick.states()[0] == "FAILED"
+    (quick.home / "work" / "filler").unlink()
+    subprocess.run(["umount", str(quick.home / "work")], check=True)
+    assert quick(*wish("fal-pipio", "--edits", edits)).code == 0
+
+
+def test_a_disk_that_is_full_while_fetching_keeps_the_result_at_the_vendor(
+    quick: Command, sandbox: Box, wish: Wish, mount: Mount
+) -> None:
+    results = mount(quick.home / "results", 4096)
+    ended = quick(*wish())
+    job_id = assert_kept(ended, quick, sandbox, code=1)
+    assert "No space left" in ended.error["message"]
+    subprocess.run(["umount", str(results)], check=True)
+    assert quick("resume", job_id, "--json").code == 0
+    assert quick.states() == ["FETCHED"]
+    assert len(sandbox.charges()) == 1
+
+
+def test_a_home_that_the_result_would_fill_keeps_its_ledger(
+    quick: Command, sandbox: Box, wish: Wish, mount: Mount
+) -> None:
+    quick.home.mkdir()
+    mount(quick.home, 2_000_000)
+    assert quick("jobs").code == 0  # the ledger has its room
+    filler = fill(quick.home)
+    with filler.open("r+b") as file:
+        file.truncate(filler.stat().st_size - 300_000)
+    sandbox.fault("endless-body", operation="download", count=1)
+    job_id = assert_kept(quick(*wish()), quick, sandbox, code=1)
+    filler.unlink()
+    assert quick("resume", job_id, "--json").code == 0
+    assert len(sandbox.charges()) == 1
+
+
+def test_a_full_place_for_the_copy_leaves_the_result_kept_and_names_the_command(
+    quick: Command, sandbox: Box, wish: Wish, mount: Mount, tmp_path: Path
+) -> None:
+    full = mount(tmp_path / "full", 4096)
+    out = full / "out.mp4"
+    ended = quick(*wish("fal-sync", "-o", out))
+    assert ended.code == 1, ended
+    job_id = quick.job_id()
+    assert ended.error["job_id"] == job_id
+    assert f"resume {job_id} --home {quick.home} -o {out}" in ended.error["remedy"]
+    assert list(full.iterdir()) == []
+    assert quick.states() == ["FETCHED"]
+    other = tmp_path / "other.mp4"
+    assert quick("resume", job_id, "-o", other).code == 0
+    assert other.stat().st_size > 4096
+    assert len(sandbox.charges()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "makes"),
+    [
+        ("missing/out.mp4", None),
+        ("folder.mp4", "folder"),
+        ("out.mov", None),
+        ("out", None),
+    ],
+)
+def test_a_bad_place_for_the_copy_is_refused_before_anything_is_spent(
+    quick: Command, sandbox: Box, wish: Wish, tmp_path: Path, name: str, makes: str | None
+) -> None:
+    out = tmp_path / name
+    if makes:
+        out.mkdir()
+    ended = quick(*wish("fal-sync", "-o", out))
+    assert ended.code == 2, ended
+    assert ended.error["field"] == "--out"
+    assert ended.error["value"] == str(out)
+    assert ended.error["remedy"]
+    assert sandbox.calls() == []
+
+
+def test_an_input_is_never_overwritten(
+    quick: Command, sandbox: Box, wish: Wish, clip: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.mp4"
+    link.symlink_to(clip)
+    before = clip.read_bytes()
+    assert quick(*wish("fal-sync", "-o", link)).code == 2
+    assert quick(*wish("fal-sync", "-o", clip)).code == 2
+    assert clip.read_bytes() == before
+    assert sandbox.calls() == []
