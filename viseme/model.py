@@ -59,7 +59,8 @@ class Sound:
 class Clip:
     """A video, or a still image that stands for one; every number counted, none from a header.
 
-    ``width`` and ``height`` are as displayed, rotation applied, in pixels. ``frame_rate`` is the
+    ``width`` and ``height`` are as displayed, rotation applied, in pixels; ``pixel_aspect`` is how
+    many times wider than high a pixel is shown (16/15 for PAL video at 4:3). ``frame_rate`` is the
     constant rate at which the clip plays or, where ``is_constant_rate`` is false, the one it is
     made constant at; ``frame_count`` counts frames at that rate (1 for a still, whose
     ``frame_rate`` is 1). ``start_seconds`` is the first picture's presentation time in the file.
@@ -84,6 +85,7 @@ class Clip:
     rotation_degrees: int = 0
     start_seconds: Fraction = Fraction(0)
     sound: Sound | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def seconds(self) -> Fraction:

@@ -80,6 +80,7 @@ class MediaMaker:
         frames: Sequence[NDArray[np.uint8]] | None = None,
         container_options: dict[str, str] | None = None,
         alpha: bool = False,
+        pixel_aspect: Fraction | None = None,
     ) -> Path:
         """``sound`` is (sample_rate, channels, seconds); ``stamps_ms`` make the rate variable."""
         path = self.folder / name
@@ -91,6 +92,8 @@ class MediaMaker:
             video = out.add_stream(codec, rate=rate, options=options)
             video.width, video.height = size
             video.pix_fmt = pixel_format
+            if pixel_aspect is not None:
+                video.codec_context.sample_aspect_ratio = pixel_aspect
             if b_frames:
                 video.codec_context.max_b_frames = b_frames
             time_base = Fraction(1, 1000) if stamps_ms is not None else 1 / rate

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Collection
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -60,6 +63,7 @@ def test_what_is_taken_passes_untouched(make: Any, name: str) -> None:
     assert result.path == path
     assert result.steps == ("passed through untouched",)
     assert result.size_bytes == path.stat().st_size
+    assert (result.width, result.height) == (64, 48)
     assert not (make.folder / "work").exists()
 
 
@@ -73,6 +77,7 @@ def test_mkv_is_remuxed_without_touching_a_picture(
     assert result.steps[0] == "remuxed mkv to mp4"
     assert not any("encoded h264" in step for step in result.steps)
     assert result.media_type == "video/mp4"
+    assert (result.width, result.height) == (64, 48)
     before, after = probe_clip(path), probe_clip(result.path)
     assert (after.container, after.frame_count, after.frame_rate) == ("mp4", 24, rate)
     assert (after.is_constant_rate, after.start_seconds) == (True, Fraction(0))
@@ -102,6 +107,7 @@ def test_only_what_must_be_is_encoded(make: Any, step: str, options: dict[str, A
     assert (after.width, after.height) == (
         before.width + before.width % 2, before.height + before.height % 2
     )  # fmt: skip
+    assert (result.width, result.height) == (after.width, after.height)
     pairs = zip(
         iterate_frames(before),
         iterate_frames(after, crop_to=(before.width, before.height)),
@@ -118,6 +124,7 @@ def test_turned_clips_become_upright(make: Any, degrees: int) -> None:
     assert result.steps == (f"turned upright by {degrees} degrees",)
     before, after = probe_clip(path), probe_clip(result.path)
     assert (after.width, after.height) == (before.width, before.height)
+    assert (result.width, result.height) == (after.width, after.height)
     assert after.rotation_degrees == 0
     a, b = next(iter(iterate_frames(before))), next(iter(iterate_frames(after)))
     assert np.abs(a.astype(int) - b).mean() < 6
@@ -146,27 +153,86 @@ def test_a_delay_is_worked_into_the_sound(
 
 def test_a_still_passes_where_stills_are_taken(make: Any) -> None:
     path = make.still()
-    assert conformed(path, containers={"mp4", "png"}).path == path
+    result = conformed(path, containers={"mp4", "png"})
+    assert (result.path, result.width, result.height) == (path, 64, 48)
     with pytest.raises(MediaTooLarge):
         conformed(path, containers={"mp4", "png"}, max_bytes=10)
 
 
-def test_a_clip_is_made_to_fit(make: Any) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (50, 288, 352, 3), np.uint8)
-    path = make.clip(size=(352, 288), frames=list(noise), frame_count=50, sound=(48000, 2, 2.0))
-    limit = 80_000
+@pytest.mark.parametrize(
+    ("limit", "sound", "is_scaled"), [(40_000, (48000, 2, 1.0), False), (11_000, None, True)]
+)
+def test_a_clip_is_made_to_fit(
+    make: Any, limit: int, sound: tuple[int, int, float] | None, is_scaled: bool
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (25, 288, 352, 3), np.uint8)
+    path = make.clip(size=(352, 288), frames=list(noise), frame_count=25, sound=sound)
     assert path.stat().st_size > 10 * limit
     result = conformed(path, max_bytes=limit)
     assert result.size_bytes == result.path.stat().st_size <= limit
-    assert any("to fit 0.1 MB" in step for step in result.steps)
+    assert any("to fit 0.0 MB" in step for step in result.steps)
     clip = probe_clip(result.path)
-    assert (clip.frame_count, clip.frame_rate) == (50, Fraction(25))
-    assert clip.sound is not None and clip.sound.sample_count == 96000
+    assert (result.width, result.height) == (clip.width, clip.height)
+    assert (clip.frame_count, clip.frame_rate) == (25, Fraction(25))
+    assert (clip.sound is None) == (sound is None)
+    assert clip.sound is None or clip.sound.sample_count == 48000
+    assert (clip.width < 352) == is_scaled
     for impossible in (3_000, 0):
         with pytest.raises(MediaTooLarge, match="decently") as caught:
             conformed(path, max_bytes=impossible)
         assert caught.value.remedy
     assert sorted(p.name for p in (make.folder / "work").iterdir()) in ([], [result.path.name])
+
+
+def ffprobed_aspect(path: Path) -> str:
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0"]
+    command += ["-show_entries", "stream=sample_aspect_ratio", str(path)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
+@pytest.mark.parametrize(
+    ("way", "options"),
+    [
+        ("remuxed mkv to mp4", {"name": "a.mkv"}),
+        ("made constant at 25 fps", {"stamps_ms": [0, 40, 200, 240, 280]}),
+        ("encoded mpeg4 as h264", {"name": "a.avi", "codec": "mpeg4"}),
+    ],
+)
+def test_pixels_that_are_not_square_stay_so(make: Any, way: str, options: dict[str, Any]) -> None:
+    path = make.clip(size=(720, 576), frame_count=4, pixel_aspect=Fraction(16, 15), **options)
+    clip = probe_clip(path)
+    assert clip.pixel_aspect == Fraction(16, 15)
+    result = conformed(path)
+    assert way in result.steps
+    assert (result.width, result.height) == (720, 576)
+    assert ffprobed_aspect(result.path) == "16:15"
+    assert probe_clip(result.path).pixel_aspect == Fraction(16, 15)
+
+
+def test_the_shape_of_pixels_turns_with_the_picture(make: Any) -> None:
+    path = make.turned(90, pixel_aspect=Fraction(16, 15))
+    clip = probe_clip(path)
+    assert clip.pixel_aspect == Fraction(15, 16)
+    assert probe_clip(conformed(path).path).pixel_aspect == Fraction(15, 16)
+    assert probe_clip(make.turned(180, pixel_aspect=Fraction(16, 15))).pixel_aspect > 1
+
+
+@pytest.mark.parametrize("aspect", [None, Fraction(0), Fraction(1, 250), Fraction(200)])
+def test_a_shape_of_pixels_that_says_nothing_is_square(make: Any, aspect: Fraction | None) -> None:
+    assert probe_clip(make.clip(frame_count=2, pixel_aspect=aspect)).pixel_aspect == 1
+
+
+def test_webm_shows_the_same_with_square_pixels(make: Any) -> None:
+    clip = probe_clip(make.clip("a.mkv", frame_count=3, pixel_aspect=Fraction(4, 3)))
+    for aspect, size in ((Fraction(4, 3), (86, 48)), (Fraction(3, 4), (64, 64))):
+        result = conform_clip(
+            replace(clip, pixel_aspect=aspect), make.folder, containers=["webm"], codecs=["vp9"]
+        )
+        assert "made its pixels square" in result.steps
+        after = probe_clip(result.path)
+        assert (result.width, result.height) == (after.width, after.height) == size
+        assert (after.frame_count, after.pixel_aspect) == (3, Fraction(1))
 
 
 def test_an_endpoint_that_takes_nothing_that_is_written_here_is_refused(make: Any) -> None:

@@ -16,7 +16,7 @@ from .limits import DEFAULT_LIMITS, MediaLimits
 from .picture import PictureReader
 from .remux import ClipSound, can_copy, copy_pictures, write_interleaved
 from .sniff import MEDIA_TYPES
-from .writer import ClipWriter, EncodeSettings
+from .writer import ClipWriter, EncodeSettings, can_tag_aspect
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -38,12 +38,17 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Conformed:
-    """A file that an endpoint takes. ``steps`` tell the user what was done to get it."""
+    """A file that an endpoint takes. ``steps`` tell the user what was done to get it.
+
+    ``width`` and ``height`` are those of the picture as it is sent; ``None`` for sound.
+    """
 
     path: Path
     media_type: str
     size_bytes: int
     steps: tuple[str, ...]
+    width: int | None = None
+    height: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
         copy.append(f"moved the picture's beginning from {float(clip.start_seconds):.3f} s to 0")
     if sound is not None and sound.codec not in (*codecs, *_OWN_SOUND[container]):
         copy.append(f"encoded its {sound.codec} sound as {_SOUND_WRITTEN[container]}")
+    if (encode or copy) and clip.pixel_aspect != 1 and not can_tag_aspect(container):
+        encode.append("made its pixels square")
     if not encode and copy and not can_copy(clip, container):
         encode.append(f"encoded {clip.codec} in {_short(clip.container)} as {_WRITTEN[container]}")
     return Needs(container, tuple(encode), tuple(copy))
@@ -140,31 +147,42 @@ def conform_clip(
     needs = find_needs(clip, containers, codecs)
     is_small = max_bytes is None or clip.size_bytes <= max_bytes
     if needs.is_untouched and is_small:
-        return Conformed(
-            clip.path, MEDIA_TYPES[clip.container], clip.size_bytes, ("passed through untouched",)
-        )
+        return _untouched(clip)
     path = out_dir / f"{clip.path.stem[:60]}-conformed{_SUFFIXES[needs.container]}"
     if path.absolute() == clip.path.absolute():
         path = path.with_stem(path.stem + "-2")
+    size = (clip.width, clip.height)
     if not needs.encode and is_small:
         track = ClipSound.of_clip(clip, cancel)
         copy_pictures(clip, path, needs.container, track, limits=limits, cancel=cancel)
     elif is_small or needs.encode:
-        _transcode(clip, path, needs.container, None, limits, cancel)
+        size = _transcode(clip, path, needs.container, None, limits, cancel)
     if path.exists() and (max_bytes is None or path.stat().st_size <= max_bytes):
-        return _conformed(path, needs.container, (*needs.encode, *needs.copy))
+        return _conformed(path, needs.container, (*needs.encode, *needs.copy), size)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
 
 
 def _untouched_still(clip: Clip, max_bytes: int | None) -> Conformed:
     if max_bytes is not None and clip.size_bytes > max_bytes:
         raise _too_large(clip, max_bytes)
-    steps = ("passed through untouched",)
-    return Conformed(clip.path, MEDIA_TYPES[clip.container], clip.size_bytes, steps)
+    return _untouched(clip)
 
 
-def _conformed(path: Path, container: str, steps: tuple[str, ...]) -> Conformed:
-    return Conformed(path, MEDIA_TYPES[container], path.stat().st_size, steps)
+def _untouched(clip: Clip) -> Conformed:
+    return Conformed(
+        clip.path,
+        MEDIA_TYPES[clip.container],
+        clip.size_bytes,
+        ("passed through untouched",),
+        clip.width,
+        clip.height,
+    )
+
+
+def _conformed(
+    path: Path, container: str, steps: tuple[str, ...], size: tuple[int, int]
+) -> Conformed:
+    return Conformed(path, MEDIA_TYPES[container], path.stat().st_size, steps, *size)
 
 
 def _fitted(
@@ -188,12 +206,11 @@ def _fitted(
         )
         if fit is None:
             break
-        _transcode(clip, path, needs.container, fit, limits, cancel)
+        size = _transcode(clip, path, needs.container, fit, limits, cancel)
         size_bytes = path.stat().st_size
         if size_bytes <= max_bytes:
-            return _conformed(
-                path, needs.container, (*needs.encode, *needs.copy, *_told(clip, fit, max_bytes))
-            )
+            steps = (*needs.encode, *needs.copy, *_told(clip, fit, max_bytes))
+            return _conformed(path, needs.container, steps, size)
         share *= Fraction(max_bytes, size_bytes) * Fraction(96, 100)
     path.unlink(missing_ok=True)
     raise _too_large(clip, max_bytes)
@@ -227,7 +244,8 @@ def _transcode(
     fit: Fit | None,
     limits: MediaLimits,
     cancel: Cancel,
-) -> None:
+) -> tuple[int, int]:
+    """Returns the size as coded."""
     settings = EncodeSettings()
     width, height = clip.width, clip.height
     if fit is not None:
@@ -244,6 +262,7 @@ def _transcode(
         height=height,
         frame_rate=clip.frame_rate,
         container=container,
+        pixel_aspect=clip.pixel_aspect,
         sound=None if track is None else (track.sample_rate, track.channels),
         settings=settings,
         cancel=cancel,
@@ -257,6 +276,7 @@ def _transcode(
 
         pictures = iterate_pictures(clip, limits=limits, cancel=cancel)
         write_interleaved(writer, pictures, track, clip.frame_rate, write)
+    return writer.coded_size
 
 
 def _short(container: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
@@ -24,6 +26,8 @@ _RGB = 0  # AVCOL_SPC_RGB
 _HD_LINES = 720
 # SWS_BICUBIC, SWS_ACCURATE_RND and SWS_FULL_CHR_H_INT: older PyAV has no names for the last two.
 _EXACT = 0x4 | 0x40000 | 0x2000
+# What is beyond is a damaged header; no picture is meant to be shown like that.
+_MOST_ASPECT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,24 @@ class Orientation:
 
 def orientation_of(picture: VideoFrame) -> Orientation:
     """From the display matrix, which maps coded (x, y) to x' = a x + c y, y' = b x + d y."""
-    matrix = cast("SideData | None", picture.side_data.get("DISPLAYMATRIX"))
+    # A picture that is asked for its side_data keeps it, and it the picture: only the garbage
+    # collector frees such a pair, and hundreds of MB may wait for it.
+    side_data = cast("Any", SideDataContainer)(picture)
+    matrix: SideData | None = side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(True, mirror_x=c < 0, mirror_y=b < 0)
     return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
+
+
+def pixel_aspect_of(stream: VideoStream, orientation: Orientation) -> Fraction:
+    """Width of an upright picture's pixels over their height; 1 where nothing usable is said."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not Fraction(1, _MOST_ASPECT) <= aspect <= _MOST_ASPECT:
+        return Fraction(1)
+    return 1 / aspect if orientation.is_transposed else aspect
 
 
 def pick_video(container: InputContainer) -> VideoStream | None:
@@ -94,7 +109,7 @@ def matrix_of(picture: VideoFrame) -> int | None:
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
 
 
-def one_thread() -> dict[str, int]:
+def one_thread() -> dict[str, Any]:
     """Options for a reformatter. swscale on several threads spoils pixels at widths that are no
     multiple of 16, now and then.
     """
@@ -107,7 +122,7 @@ class PictureReader:
     def __init__(self, layout: Literal["rgb24", "gbrpf32le"]) -> None:
         self._layout = layout
         self._reformatter = VideoReformatter()
-        self._options: dict[str, Any] = {**one_thread()}
+        self._options = one_thread()
         if not _IS_MODERN:
             # Without another target the source's matrix would not be looked at.
             self._options["dst_colorspace"] = int(Colorspace.ITU601)
@@ -115,11 +130,7 @@ class PictureReader:
         self._orientation: Orientation | None = None
 
     def orientation(self, picture: VideoFrame) -> Orientation:
-        """That of the first picture, which holds for all.
-
-        Asking a picture for its side data ties the two into a reference cycle, and the picture
-        then stays in memory until the garbage collector comes by: hundreds of MB in a long clip.
-        """
+        """That of the first picture, which holds for all."""
         if self._orientation is None:
             self._orientation = orientation_of(picture)
         return self._orientation

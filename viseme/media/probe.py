@@ -18,7 +18,7 @@ from .digest import digest_file, stop_if
 from .extent import check_whole
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import check_picture_size, damaged, has_decoder, identify, open_media
-from .picture import orientation_of, pick_video
+from .picture import orientation_of, pick_video, pixel_aspect_of
 from .sniff import SOUND_CONTAINERS, STILLS
 from .timeline import find_pace
 from .track import SoundTrack
@@ -231,6 +231,7 @@ def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTr
         sound=_sound_of(track, track.start_seconds - first_seconds)
         if track is not None and has_sound
         else None,
+        pixel_aspect=pixel_aspect_of(stream, orientation),
     )
 
 

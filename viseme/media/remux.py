@@ -23,7 +23,7 @@ from .pixels import to_array
 from .sound import SoundReader, iterate_sound
 from .sound_stream import SOUND_CODECS, SoundStream
 from .timeline import frame_at
-from .writer import DEFAULT_SETTINGS, ClipWriter, EncodeSettings
+from .writer import DEFAULT_SETTINGS, ClipWriter, EncodeSettings, can_tag_aspect
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -50,6 +50,7 @@ def can_copy(clip: Clip, container: str) -> bool:
         and clip.container in _SOURCES
         and clip.codec in COPYABLE.get(container, frozenset())
         and clip.rotation_degrees == 0
+        and (clip.pixel_aspect == 1 or can_tag_aspect(container))
     )
 
 
@@ -185,6 +186,7 @@ def _copy(
 ) -> None:
     out = target.add_stream_from_template(stream)
     out.time_base = 1 / clip.frame_rate
+    out.codec_context.sample_aspect_ratio = clip.pixel_aspect
     sound = None
     if track is not None:
         sound = SoundStream(target, SOUND_CODECS[container], track.sample_rate, track.channels)
@@ -265,6 +267,7 @@ def _encode_with(
         height=clip.height,
         frame_rate=clip.frame_rate,
         container=container,
+        pixel_aspect=clip.pixel_aspect,
         sound=None if track is None else (track.sample_rate, track.channels),
         settings=settings,
         cancel=cancel,

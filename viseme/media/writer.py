@@ -53,11 +53,25 @@ class EncodeSettings:
 DEFAULT_SETTINGS = EncodeSettings()
 
 
+def can_tag_aspect(container: str) -> bool:
+    """Whether pixels that are not square can be told of: PyAV has no way to do so in WebM."""
+    return container != "webm"
+
+
+def _squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """The even size at which square pixels show the same; nothing is scaled down."""
+    if aspect >= 1:
+        return 2 * round(width * aspect / 2), height
+    return width, 2 * round(height / aspect / 2)
+
+
 class ClipWriter:
     """Writes one video: H.264 and AAC in mp4 or mov, VP9 and Opus in webm.
 
     4:2:0, BT.709, limited range, tagged so. Odd sizes are padded to even ones by repeating the
-    last column and row. ``sound`` is (sample_rate, channels). The file appears under its name
+    last column and row. ``pixel_aspect`` is that of ``Clip``; it is tagged in mp4 and mov, while in
+    webm the frames are scaled to square pixels, which show the same. ``sound`` is (sample_rate,
+    channels). The file appears under its name
     when the block ends well; otherwise nothing is left. Raises ``LocalError`` where it cannot be
     written (a full disk) or encoded, ``InputError`` for frames of another size.
     """
@@ -70,6 +84,7 @@ class ClipWriter:
         height: int,
         frame_rate: Fraction,
         container: str = "mp4",
+        pixel_aspect: Fraction = Fraction(1),
         sound: tuple[int, int] | None = None,
         settings: EncodeSettings = DEFAULT_SETTINGS,
         cancel: Cancel = None,
@@ -83,7 +98,7 @@ class ClipWriter:
                 limit="mp4, mov or webm",
                 remedy="Choose mp4, mov or webm.",
             )
-        if width < 1 or height < 1 or frame_rate <= 0:
+        if width < 1 or height < 1 or frame_rate <= 0 or pixel_aspect <= 0:
             raise InputError(
                 f"a video of {width}x{height} at {frame_rate} frames a second cannot be written.",
                 remedy="Give a positive size and rate.",
@@ -91,10 +106,15 @@ class ClipWriter:
         self._container_name = container
         self._frame_rate = Fraction(frame_rate)
         self._bytes = FrameBytes(width, height)
+        self._pixel_aspect = Fraction(pixel_aspect)
+        self._coded_size = (self._bytes.even_width, self._bytes.even_height)
+        if not can_tag_aspect(container):
+            self._coded_size = _squared(*self._coded_size, self._pixel_aspect)
+            self._pixel_aspect = Fraction(1)
         self._settings = settings
         self._cancel = cancel
         self._reformatter = VideoReformatter()
-        self._options: dict[str, Any] = {**one_thread()}
+        self._options = one_thread()
         self._part = part_path(self.path)
         self._sound_format = sound
         self._container: OutputContainer | None = None
@@ -104,7 +124,7 @@ class ClipWriter:
     @property
     def coded_size(self) -> tuple[int, int]:
         """Width and height as coded: even."""
-        return self._bytes.even_width, self._bytes.even_height
+        return self._coded_size
 
     def __enter__(self) -> ClipWriter:
         try:
@@ -203,6 +223,7 @@ class ClipWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / self._frame_rate
+        context.sample_aspect_ratio = self._pixel_aspect
         context.thread_type = "FRAME"
         context.thread_count = 0
         context.color_range = _LIMITED
@@ -231,8 +252,11 @@ class ClipWriter:
 
     def _write_bytes(self, pixels: NDArray[np.uint8]) -> None:
         picture = VideoFrame.from_numpy_buffer(pixels, "rgb24")
+        width, height = self.coded_size
         converted = self._reformatter.reformat(
             picture,
+            width=width,
+            height=height,
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=_LIMITED,

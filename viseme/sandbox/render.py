@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import media
 from ..errors import Interrupted
+from ..media.picture import one_thread
 from .overlay import Overlay, loudness
 from .schedule import Slot
 from .source import Footage, PictureReader, SoundReader, Speech
@@ -64,6 +65,7 @@ def render(footage: Footage, speech: Speech, result: Result, cancelled: Callable
             height=result.height,
             frame_rate=result.frame_rate,
             container=_CONTAINERS[result.path.suffix],
+            pixel_aspect=footage.pixel_aspect,
             sound=(speech.sample_rate, speech.channels),
             settings=media.EncodeSettings(crf=result.crf),
         ) as writer,
@@ -74,7 +76,7 @@ def render(footage: Footage, speech: Speech, result: Result, cancelled: Callable
             due = min(floor(number * samples_per_picture), result.sample_count)
             samples = sound.take(due - written)
             written = due
-            picture = _resized(_picture(pictures, slot), result.width, result.height)
+            picture = resized(_picture(pictures, slot), result.width, result.height)
             overlay.draw(picture, loudness(samples))
             writer.write_frame(picture)
             if samples.shape[1]:
@@ -118,9 +120,10 @@ def _picture(pictures: PictureReader, slot: Slot) -> NDArray[np.uint8]:
     return (mixed >> 8).astype(np.uint8)
 
 
-def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """uint8 [H,W,3] scaled to a size, whatever its proportions."""
     if picture.shape[:2] == (height, width):
         return picture
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-    resized = frame.reformat(width=width, height=height, interpolation="BICUBIC")
-    return np.asarray(resized.to_ndarray(format="rgb24"), dtype=np.uint8)
+    scaled = frame.reformat(width=width, height=height, interpolation="BICUBIC", **one_thread())
+    return np.asarray(scaled.to_ndarray(), dtype=np.uint8)

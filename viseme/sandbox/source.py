@@ -35,6 +35,7 @@ class Footage:
         self._clip = media.probe_clip(path)
         self.width = self._clip.width
         self.height = self._clip.height
+        self.pixel_aspect = self._clip.pixel_aspect
         self.frame_rate = self._clip.frame_rate
         self.frame_count = self._clip.frame_count
         self.is_still = self._clip.is_still

@@ -13,6 +13,7 @@ from viseme.errors import Interrupted
 from viseme.media import ClipWriter, decode_sound, probe_clip
 from viseme.sandbox.models import DEFAULT_OPTIONS, MODELS, RenderOptions
 from viseme.sandbox.overlay import Overlay, loudness
+from viseme.sandbox.render import resized
 from viseme.sandbox.source import Footage, PictureReader
 
 SYNC = MODELS["fal", "fal-ai/sync-lipsync/v2/pro"]
@@ -196,3 +197,29 @@ def test_a_clip_whose_pictures_all_are_large_is_read_in_any_order(tmp_path: Path
     reader = PictureReader(Footage(path))
     order = [5, 4, 3, 2, 1, 0, 5]
     assert [round((float(reader.at(n).mean()) - 20) / 30) for n in order] == order
+
+
+def test_pixels_that_are_not_square_stay_so_in_the_result(
+    tmp_path: Path, make_speech: Callable[..., Path]
+) -> None:
+    source = tmp_path / "wide.mp4"
+    with ClipWriter(
+        source, width=64, height=48, frame_rate=Fraction(10), pixel_aspect=Fraction(16, 15)
+    ) as writer:
+        for _ in range(5):
+            writer.write_frame(np.full((48, 64, 3), 90, dtype=np.uint8))
+    (result,) = SYNC.render(
+        BODY, source, make_speech("1/2"), tmp_path / "out", DEFAULT_OPTIONS, lambda: False
+    )
+    clip = probe_clip(result)
+    assert (clip.width, clip.height, clip.pixel_aspect) == (64, 48, Fraction(16, 15))
+
+
+@pytest.mark.parametrize("width", [62, 74, 178])
+def test_scaling_twice_gives_the_same_pixels(width: int) -> None:
+    ramp = np.linspace(0, 255, 200).astype(np.uint8)[None, :, None]
+    picture = np.broadcast_to(ramp, (150, 200, 3)).copy()
+    scaled = resized(picture, width, 100)
+    assert scaled.shape == (100, width, 3)
+    for _ in range(30):
+        assert np.array_equal(resized(picture, width, 100), scaled)
