@@ -1,0 +1,227 @@
+"""Caps are checked before anything leaves the machine, and a key goes nowhere but to its vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# What the fixtures give; their classes are in tests/conftest.py.
+Box = Any
+Command = Any
+Wish = Callable[..., tuple[object, ...]]
+
+ENDPOINT = {"fal": "fal-sync", "aimlapi": "aimlapi-pixverse", "runware": "runware-pixverse"}
+VARIABLE = {"fal": "FAL_KEY", "aimlapi": "AIML_API_KEY", "runware": "RUNWARE_API_KEY"}
+
+
+@pytest.fixture
+def wish(clip: Path, speech: Path) -> Wish:
+    def words(endpoint: str = "fal-sync", *more: object) -> tuple[object, ...]:
+        return ("run", endpoint, "--video", clip, "--audio", speech, "--json", *more)
+
+    return words
+
+
+def assert_over_budget(ended: Any, box: Box, field: str) -> None:
+    assert ended.code == 6, ended
+    assert ended.error["kind"] == "over_budget"
+    assert ended.error["field"] == field
+    assert ended.error["value"]
+    assert ended.error["limit"]
+    assert ended.error["remedy"]
+    assert box.calls() == []
+
+
+@pytest.mark.parametrize("carry", ["auto", "upload"])
+def test_a_job_over_its_cap_ends_before_a_byte_was_sent(
+    quick: Command, sandbox: Box, wish: Wish, carry: str
+) -> None:
+    quick.live(sandbox, max_usd_per_job="0.01")
+    ended = quick(*wish("fal-sync", "--carry", carry))
+    assert_over_budget(ended, sandbox, "max_usd_per_job")
+    assert quick.states() == []
+
+
+def test_caps_in_the_settings_do_not_hold_in_a_sandbox(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.settings(max_usd_per_job="0.00", max_usd_per_vendor_day={"fal": "0.00"})
+    assert quick(*wish("fal-sync", "--sandbox", sandbox.control)).code == 0
+
+
+@pytest.mark.parametrize("where", ["live", "sandbox"])
+def test_max_usd_holds_everywhere(quick: Command, sandbox: Box, wish: Wish, where: str) -> None:
+    quick.live(sandbox)
+    named = ("--sandbox", sandbox.control) if where == "sandbox" else ()
+    over = quick(*wish("fal-sync", *named, "--max-usd", "0.0333"))
+    assert_over_budget(over, sandbox, "--max-usd")
+    assert quick(*wish("fal-sync", *named, "--max-usd", "0.0334")).code == 0
+
+
+def test_what_was_bought_already_is_returned_whatever_the_cap(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    named = ("--sandbox", sandbox.control)
+    assert quick(*wish("fal-sync", *named)).code == 0
+    again = quick(*wish("fal-sync", *named, "--max-usd", "0"))
+    assert again.document["reused"] is True
+
+
+def test_the_day_so_far_counts_towards_the_days_cap(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.live(sandbox, max_usd_per_vendor_day={"fal": "0.05"})
+    assert quick(*wish()).code == 0
+    calls = len(sandbox.calls())
+    second = quick(*wish("fal-sync", "--take", 2))
+    assert second.code == 6, second
+    assert second.error["field"] == "max_usd_per_vendor_day"
+    assert "today" in second.error["message"]
+    assert len(sandbox.calls()) == calls
+    # Another vendor's day is its own.
+    assert quick(*wish("runware-pixverse")).code == 0
+
+
+def test_two_commands_at_once_cannot_share_one_place_under_the_days_cap(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.live(sandbox, max_usd_per_vendor_day={"fal": "0.05"})
+    running = [quick.start(*wish("fal-sync", "--take", take)) for take in (1, 2)]
+    codes = sorted(process.ended().code for process in running)
+    assert codes in ([0, 6], [6, 6])
+    assert len(sandbox.charges()) == codes.count(0)
+
+
+@pytest.mark.parametrize("cap", ["--max-usd", "max_usd_per_job", "max_usd_per_vendor_day"])
+def test_an_unknown_price_is_over_every_cap(
+    quick: Command, sandbox: Box, wish: Wish, cap: str
+) -> None:
+    values: dict[str, Any] = {}
+    if cap == "max_usd_per_job":
+        values[cap] = "99"
+    elif cap == "max_usd_per_vendor_day":
+        values[cap] = {"aimlapi": "99"}
+    quick.live(sandbox, **values)
+    more = ("--max-usd", "99") if cap == "--max-usd" else ()
+    ended = quick(*wish("aimlapi-pixverse", *more))
+    assert_over_budget(ended, sandbox, cap)
+    assert "allow_unknown_price" in ended.error["remedy"]
+
+
+def test_an_unknown_price_can_be_allowed(quick: Command, sandbox: Box, wish: Wish) -> None:
+    quick.settings(allow_unknown_price=True)
+    named = ("--sandbox", sandbox.control)
+    assert quick(*wish("aimlapi-pixverse", *named, "--max-usd", "0.01")).code == 0
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "nan", "inf", "", "1,50"])
+def test_a_cap_that_is_no_amount_is_refused(
+    quick: Command, sandbox: Box, wish: Wish, text: str
+) -> None:
+    named = ("--sandbox", sandbox.control)
+    ended = quick(*wish("fal-sync", *named, f"--max-usd={text}"))
+    assert ended.code == 2, ended
+    assert ended.error["field"] == "--max-usd"
+    assert sandbox.calls() == []
+
+
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
+def test_without_a_key_the_remedy_is_a_complete_command_line(
+    quick: Command, sandbox: Box, wish: Wish, vendor: str
+) -> None:
+    quick.live(sandbox)
+    quick.environment.clear()
+    ended = quick(*wish(ENDPOINT[vendor]))
+    assert ended.code == 3, ended
+    assert ended.error["kind"] == "credentials"
+    assert f"login {vendor} --home {quick.home}" in ended.error["remedy"]
+    assert VARIABLE[vendor] in ended.error["message"] + ended.error["remedy"]
+    assert sandbox.calls() == []
+    assert quick.states() == []
+
+
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
+def test_a_wrong_key_ends_as_one(quick: Command, sandbox: Box, wish: Wish, vendor: str) -> None:
+    quick.live(sandbox)
+    quick.environment[VARIABLE[vendor]] = "wrong-id:wrong-secret"
+    ended = quick(*wish(ENDPOINT[vendor]))
+    assert ended.code == 3, ended
+    assert ended.error["kind"] == "credentials"
+    assert f"login {vendor}" in ended.error["remedy"]
+    assert sandbox.charges() == []
+    assert quick.states() in ([], ["FAILED"])
+
+
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
+def test_an_account_without_credit_ends_as_one_and_is_not_asked_twice(
+    quick: Command, sandbox: Box, wish: Wish, vendor: str
+) -> None:
+    sandbox.fault("no-credit")
+    ended = quick(*wish(ENDPOINT[vendor], "--sandbox", sandbox.control))
+    assert ended.code == 4, ended
+    assert ended.error["kind"] == "out_of_credit"
+    assert ended.error["remedy"]
+    assert len(sandbox.calls("submit")) == 1
+    assert sandbox.charges() == []
+    assert quick.states() == ["FAILED"]
+
+
+def test_in_a_sandbox_the_users_key_is_never_sent(quick: Command, sandbox: Box, wish: Wish) -> None:
+    # The sandbox refuses a key with "wrong" in it.
+    quick.environment |= dict.fromkeys(VARIABLE.values(), "wrong-id:wrong-secret")
+    for endpoint in ENDPOINT.values():
+        assert quick(*wish(endpoint, "--sandbox", sandbox.control)).code == 0
+
+
+CANARY = "CanarySecret7f3a9"
+
+
+def traces(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and CANARY.encode() in path.read_bytes()
+    ]
+
+
+@pytest.mark.parametrize("vendor", ["fal", "runware"])
+def test_a_key_is_in_no_output_and_in_no_file(
+    quick: Command, sandbox: Box, wish: Wish, vendor: str
+) -> None:
+    quick.live(sandbox)
+    quick.environment[VARIABLE[vendor]] = f"{CANARY}-id:{CANARY}"
+    said = [quick(*wish(ENDPOINT[vendor]))]
+    assert said[0].code == 0
+    sandbox.fault("job-fails", count=1)
+    said.append(quick(*wish(ENDPOINT[vendor], "--take", 2)))
+    sandbox.fault("bad-key", operation="submit", count=1)
+    said.append(quick(*wish(ENDPOINT[vendor], "--take", 3)))
+    sandbox.fault("drop-after-accept", count=1)
+    said.append(quick(*wish(ENDPOINT[vendor], "--take", 4)))
+    said += [quick(verb) for verb in ("jobs", "spend", "doctor")]
+    said += [quick("show", quick.job_id()), quick("show", quick.job_id(), "--json")]
+    assert [ended.code for ended in said[1:3]] == [4, 3]
+    for ended in said:
+        assert CANARY not in ended.out + ended.err
+    assert traces(quick.home) == []
+
+
+def test_a_key_that_was_logged_in_is_in_the_one_private_file_only(
+    viseme: Command, quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.live(sandbox)
+    quick.environment.clear()
+    stored = viseme("login", "fal", "--json", stdin=f"{CANARY}-id:{CANARY}\n")
+    assert stored.code == 0, stored
+    assert stored.document["is_set"] is True
+    assert CANARY not in stored.out + stored.err
+    assert quick(*wish()).code == 0
+    assert traces(quick.home) == [quick.home / "credentials.json"]
+    assert (quick.home / "credentials.json").stat().st_mode & 0o077 == 0
+    gone = quick("logout", "fal", "--json")
+    assert gone.document["is_set"] is False
+    assert traces(quick.home) == []
+    assert quick(*wish("fal-sync", "--take", 2)).code == 3
