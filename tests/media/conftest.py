@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
+import av.error
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -184,6 +186,34 @@ class MediaMaker:
             self._write_sound(out, audio, tone(48000, 1, 1.0), 48000, 0)
             out.mux(audio.encode(None))
         return path
+
+    def with_lost_pictures(self, path: Path, *, at_the_end: bool) -> Path:
+        """The file with one byte turned over so that the decoder drops pictures.
+
+        Without a word: PyAV alone sees nothing wrong.
+        """
+        whole = path.read_bytes()
+        with av.open(str(path)) as container:
+            packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        every = self._decoded_stamps(path)
+        for packet in packets[-1:] if at_the_end else packets[3:]:
+            at = whole.index(packet)
+            for position in range(at, at + len(packet)):
+                data = bytearray(whole)
+                data[position] ^= 0xFF
+                path.write_bytes(data)
+                left = self._decoded_stamps(path)
+                lost_the_end = bool(left) and left[-1] != every[-1]
+                if 0 < len(left) < len(every) and lost_the_end == at_the_end:
+                    return path
+        raise AssertionError("no damage is silent")
+
+    @staticmethod
+    def _decoded_stamps(path: Path) -> list[int | None]:
+        with suppress(av.error.FFmpegError), av.open(str(path)) as container:
+            container.streams.video[0].thread_type = "AUTO"
+            return [frame.pts for frame in container.decode(video=0)]
+        return []
 
     def cut_off(self, path: Path, share: float = 0.6) -> Path:
         """The first part of a file, as a broken copy leaves it."""

@@ -107,6 +107,37 @@ def test_a_clip_that_lost_frames_since_it_was_counted_is_damaged(make: Any) -> N
         list(iterate_frames(clip))
 
 
+@pytest.mark.parametrize(
+    "stamps", [None, [0, 40, 80, 120, 280, 320, 360, 400, 440, 480]], ids=["cfr", "vfr"]
+)
+@pytest.mark.parametrize(("name", "at_the_end"), [("a.mp4", 0), ("a.mp4", 1), ("a.mkv", 0)])
+def test_a_picture_that_the_decoder_drops_is_told(
+    make: Any, name: str, stamps: list[int] | None, at_the_end: int
+) -> None:
+    path = make.clip(name, stamps_ms=stamps, frame_count=10, b_frames=2)
+    clip = probe_clip(make.with_lost_pictures(path, at_the_end=bool(at_the_end)))
+    assert clip.is_constant_rate == (stamps is None)
+    with pytest.raises(MediaDamaged, match="cannot be decoded"):
+        list(iterate_frames(clip))
+    with pytest.raises(MediaDamaged, match="cannot be decoded"):
+        decode_frames(clip, start=1)
+
+
+def test_reordered_pictures_of_a_variable_rate_all_come(make: Any) -> None:
+    stamps = [0, 40, 80, 120, 280, 320, 360, 400, 440, 600, 640, 680]
+    clip = probe_clip(make.clip(stamps_ms=stamps, b_frames=3))
+    assert sorted(set(greys(iterate_frames(clip)))) == list(range(12))
+    assert greys(iterate_frames(clip, start=9)) == greys(iterate_frames(clip))[9:]
+
+
+def test_a_variable_rate_clip_that_was_replaced_by_a_shorter_one_is_damaged(make: Any) -> None:
+    stamps = [0, 40, 80, 120, 280, 320, 360, 400]
+    clip = probe_clip(make.clip(stamps_ms=stamps))
+    make.clip(stamps_ms=stamps[:6])
+    with pytest.raises(MediaDamaged, match="changed"):
+        list(iterate_frames(clip))
+
+
 def test_decoding_can_be_stopped(make: Any) -> None:
     clip = probe_clip(make.clip())
     with pytest.raises(Interrupted):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..model import Clip
+from .awaited import Awaited
 from .digest import stop_if
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .memory import check_memory
@@ -53,12 +54,14 @@ def iterate_pictures(
         has_sought = start > 0 and clip.container in _SEEKABLE
         if has_sought:
             _seek(container, stream, clip, start)
-        pictures = _paced(clip, container, stream, start, stop, cancel)
+        awaited = Awaited(clip.path, stream, has_sought=has_sought)
+        pictures = _paced(clip, container, stream, awaited, start, stop, cancel)
         at, picture = next(pictures)
         if has_sought and at > start:
             # The index was wrong about where a picture can be decoded from.
             container.seek(0)
-            pictures = _paced(clip, container, stream, start, stop, cancel)
+            awaited = Awaited(clip.path, stream, has_sought=False)
+            pictures = _paced(clip, container, stream, awaited, start, stop, cancel)
             at, picture = next(pictures)
         position = start
         for next_at, next_picture in pictures:
@@ -77,13 +80,14 @@ def _paced(
     clip: Clip,
     container: InputContainer,
     stream: VideoStream,
+    awaited: Awaited,
     start: int,
     stop: int,
     cancel: Cancel,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Each decoded picture with the frame it begins at."""
     counted, at, previous = 0, -1, start - 1
-    for picture in container.decode(stream):
+    for picture in _decoded(container, stream, awaited):
         stop_if(cancel)
         stamp = picture.pts if picture.pts is not None else picture.dts
         if stamp is None or picture.time_base is None:
@@ -99,6 +103,20 @@ def _paced(
         raise damaged(
             clip.path, f"only {max(at + 1, 0)} of {clip.frame_count} frames could be decoded"
         )
+    # At a variable rate the last picture is held, for as long as need be.
+    if not clip.is_constant_rate and clip.path.stat().st_size != clip.size_bytes:
+        raise damaged(clip.path, "it has changed since its frames were counted")
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream, awaited: Awaited
+) -> Iterator[VideoFrame]:
+    for packet in container.demux(stream):
+        awaited.push(packet)
+        for picture in stream.decode(packet):
+            awaited.pop(picture)
+            yield picture
+    awaited.finish()
 
 
 def _seek(container: InputContainer, stream: VideoStream, clip: Clip, start: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError, MediaDamaged, MediaTooLarge
 from ..model import Clip, Recording, Sound
+from .awaited import ShownPackets
 from .digest import digest_file, stop_if
 from .extent import check_whole
 from .limits import DEFAULT_LIMITS, MediaLimits
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
-_NEEDS_KEY = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 _MOST_PACKETS_TO_FIRST_PICTURE = 512
 
 
@@ -49,13 +49,15 @@ class _PictureScan:
     last_duration: int = 0
     first_picture: VideoFrame | None = None
     seen_packets: int = 0
-    has_key: bool = False
+    shown: ShownPackets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shown = ShownPackets(self.stream)
 
     def push(self, packet: Packet[VideoStream]) -> None:
         self.seen_packets += 1
         self._decode_first(packet)
-        # The key picture may itself lie before an edit list begins.
-        if not self._is_shown(packet) or packet.is_discard:
+        if not self.shown.has(packet):
             return
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
@@ -69,15 +71,6 @@ class _PictureScan:
                 limit=self.limits.max_frames,
                 remedy="Cut it first.",
             )
-
-    def _is_shown(self, packet: Packet[VideoStream]) -> bool:
-        codec = self.stream.codec_context.codec.canonical_name
-        if codec == "vp8" and not bytes(packet)[0] & 0x10:
-            return False  # a reference picture that is never shown
-        if packet.is_keyframe or codec not in _NEEDS_KEY:
-            self.has_key = True
-        # Before the first key picture nothing can be decoded.
-        return self.has_key
 
     def _decode_first(self, packet: Packet[VideoStream]) -> None:
         if self.first_picture is None and self.seen_packets <= _MOST_PACKETS_TO_FIRST_PICTURE:
