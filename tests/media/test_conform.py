@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -83,6 +84,18 @@ def test_mkv_is_remuxed_without_touching_a_picture(
     assert (after.is_constant_rate, after.start_seconds) == (True, Fraction(0))
     assert after.sound is not None and after.sound.codec == "aac"
     assert np.array_equal(decode_frames(before), decode_frames(after))
+
+
+def test_pictures_are_copied_whatever_this_machine_can_encode(make: Any) -> None:
+    encoder = next((n for n in ("libsvtav1", "libaom-av1") if n in av.codecs_available), None)
+    if encoder is None:
+        pytest.skip("this PyAV cannot write AV1")
+    path = make.clip("a.mkv", codec=encoder)
+    result = conformed(path, codecs=("h264", "av1"))
+    assert result.steps == ("remuxed mkv to mp4",)
+    after = probe_clip(result.path)
+    assert (after.codec, after.frame_count) == ("av1", 10)
+    assert np.array_equal(decode_frames(probe_clip(path)), decode_frames(after))
 
 
 @pytest.mark.parametrize(

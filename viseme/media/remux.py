@@ -184,7 +184,7 @@ def _copy(
     container: str,
     cancel: Cancel,
 ) -> None:
-    out = target.add_stream_from_template(stream)
+    out = target.add_stream_from_template(stream, opaque=True)
     out.time_base = 1 / clip.frame_rate
     out.codec_context.sample_aspect_ratio = clip.pixel_aspect
     sound = None
