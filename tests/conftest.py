@@ -22,7 +22,7 @@ import wave
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import httpx
@@ -325,7 +325,7 @@ class TinyMedia:
             options = {"crf": "12", "preset": "ultrafast"} if codec == "libx264" else {}
             video = out.add_stream(codec, rate=rate, options=options)
             video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-            sound = cast(Any, out.add_stream("aac", rate=16_000)) if sound_seconds else None
+            sound = out.add_stream("aac", rate=16_000, layout="mono") if sound_seconds else None
             for number in range(frames):
                 pixels = (
                     random.integers(0, 255, (height, width, 3), np.uint8)
@@ -335,7 +335,6 @@ class TinyMedia:
                 out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
             out.mux(video.encode(None))
             if sound is not None and sound_seconds is not None:
-                sound.layout = "mono"
                 frame = av.AudioFrame.from_ndarray(
                     tone(sound_seconds, 16_000)[np.newaxis], format="fltp", layout="mono"
                 )
