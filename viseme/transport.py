@@ -8,10 +8,13 @@ money depends on it, is whether a request that failed can have reached the other
 from __future__ import annotations
 
 import json
+import os
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -381,6 +384,9 @@ def _new_client(uses_system: bool, *, idle_connections: int = 20) -> httpx.Async
             follow_redirects=False,
             mounts=_NO_PROXY_ON_LOOPBACK,
             trust_env=uses_system,
+            verify=_trust(
+                uses_system, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+            ),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=idle_connections),
         )
     except ImportError as problem:
@@ -396,6 +402,11 @@ def _new_client(uses_system: bool, *, idle_connections: int = 20) -> httpx.Async
             field="HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE",
             remedy="Correct these variables, or unset them.",
         ) from problem
+
+
+@lru_cache(maxsize=4)  # reading the certificates takes longer than many a request
+def _trust(uses_system: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=uses_system)
 
 
 async def _async_chunks(

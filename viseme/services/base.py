@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -132,6 +132,7 @@ class Service(ABC):
     least_poll_seconds: ClassVar[float] = 0.1  # between two polls, whatever settings say
     can_delete_uploads: ClassVar[bool] = False
     result_hosts: ClassVar[tuple[str, ...]] = ()  # names, or suffixes that begin with a dot
+    retries: RetryPolicy = RETRIES  # of the calls that cost nothing
 
     def __init__(self, transport: Transport, secret: Secret, settings: Settings) -> None:
         """Raises CredentialError for a key that cannot stand in a header."""
@@ -208,7 +209,7 @@ class Service(ABC):
         sent_headers = dict(headers or {})
         if with_key:
             sent_headers["Authorization"] = self.authorization()
-        for attempt in range(1, RETRIES.attempts + 1):
+        for attempt in range(1, self.retries.attempts + 1):
             try:
                 answer = await self._transport.exchange(
                     method,
@@ -221,12 +222,14 @@ class Service(ABC):
                     on_bytes_sent=on_bytes_sent,
                 )
             except (NotSent, AnswerLost):
-                wait = next_wait(RETRIES, attempt, status=None)
+                wait = next_wait(self.retries, attempt, status=None)
                 if wait is None:
                     raise
                 await self._transport.addresses.refresh()
             else:
-                wait = next_wait(RETRIES, attempt, status=answer.status, headers=answer.headers)
+                wait = next_wait(
+                    self.retries, attempt, status=answer.status, headers=answer.headers
+                )
                 if wait is None:
                     return self._without_key(answer)
             await asyncio.sleep(wait)
@@ -254,13 +257,14 @@ class Service(ABC):
         return self._without_key(answer)
 
     def _without_key(self, answer: Answer) -> Answer:
-        """An answer may repeat the key, and its text may be shown."""
+        """An answer may repeat the key, and its texts may be shown."""
         key = self._secret.reveal()
-        body = answer.body
         for part in (key, *key.split(":")):
-            if len(part) >= _SHORTEST_KEY:
-                body = body.replace(part.encode(), b"***")
-        return answer if body == answer.body else replace(answer, body=body)
+            if len(part) < _SHORTEST_KEY:
+                continue
+            headers = {name: value.replace(part, "***") for name, value in answer.headers.items()}
+            answer = Answer(answer.status, headers, answer.body.replace(part.encode(), b"***"))
+        return answer
 
 
 def is_content_refusal(code: str | None) -> bool:

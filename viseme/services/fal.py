@@ -450,7 +450,7 @@ def _is_in_window(item: Mapping[str, Any], trace: Trace) -> bool:
 
 def _has_media(payload: object, digests: frozenset[str]) -> bool:
     """Whether every media string that was sent stands in a listed payload."""
-    found = {digest_of([text.encode()]) for text in _strings(payload)}
+    found = {digest_of([text.encode("utf-8", "surrogatepass")]) for text in _strings(payload)}
     return bool(digests) and digests <= found
 
 
