@@ -5,7 +5,6 @@ Neither ever holds a whole clip or a whole recording.
 
 from __future__ import annotations
 
-import gc
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -176,10 +175,6 @@ class PictureReader:
         return next(self._forward)
 
     def close(self) -> None:
-        """Free the decoder at once: PyAV's lie in reference cycles, megabytes in few objects.
-
-        What is asked for later is decoded anew.
-        """
+        """Free the decoder at once; what is asked for later is decoded anew."""
         self._run = {}
         self._forward = None
-        gc.collect(1)
