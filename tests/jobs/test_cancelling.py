@@ -175,6 +175,21 @@ def test_stopped_while_submitting_the_outcome_is_unknown_and_said_so(
     assert len(sandbox.charges()) == 1
 
 
+def test_a_second_interrupt_ends_at_once_and_leaves_the_job_in_doubt(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("answer-late", operation="submit", seconds=4, count=1)
+    running = quick.start(*wish(sandbox))
+    sandbox.await_charge()
+    running.signal(signal.SIGINT)
+    time.sleep(0.2)
+    ended = stopped(running)
+    assert ended.code == 130, ended
+    assert quick.states() == ["SENT"]
+    assert quick(*wish(sandbox)).code == 0
+    assert len(sandbox.charges()) == 1
+
+
 def test_an_answer_that_comes_just_after_the_stop_is_still_taken(
     quick: Command, sandbox: Box, wish: Wish
 ) -> None:

@@ -156,6 +156,24 @@ def test_a_result_deleted_by_hand_is_fetched_again_for_nothing(
     assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
 
 
+def test_a_result_that_is_here_needs_neither_its_sandbox_nor_a_key(
+    quick: Command, start_sandbox: Any, clip: Path, speech: Path, tmp_path: Path
+) -> None:
+    box = start_sandbox("--time-scale", "0", "--no-render")
+    quick.live(box)
+    media = ("--video", clip, "--audio", speech)
+    ids = [
+        quick("run", "fal-sync", *media, "--json", *more).document["id"]
+        for more in ((), ("--sandbox", box.control))
+    ]
+    box.stop()
+    quick.environment.clear()
+    for number, job_id in enumerate(ids):
+        out = tmp_path / f"{number}.mp4"
+        assert quick("resume", job_id, "-o", out).code == 0
+        assert out.stat().st_size > 0
+
+
 def test_a_result_that_is_gone_everywhere_is_not_bought_by_itself(
     quick: Command, sandbox: Box, wish: Wish
 ) -> None:

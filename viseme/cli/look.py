@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..edits import parse as parse_edits
@@ -14,9 +13,8 @@ from ..endpoints.base import Endpoint
 from ..errors import InputError
 from ..home import find_home
 from ..jobs.cut import cut_clip
-from ..jobs.inputs import own_sound
+from ..jobs.inputs import own_sound, read_clip_file, read_sound_file
 from ..jobs.signals import CancelToken, Progress, Step
-from ..media import probe_clip, probe_speech
 from ..model import Recording
 from ..settings import Settings
 from .buy import read_text_file
@@ -134,16 +132,19 @@ def _one_kind(part: Mapping[str, Any]) -> str:
 
 def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     """``edits apply``: the only action there is."""
-    clip = probe_clip(Path(options.video).expanduser(), cancel=cancel)
+    clip = read_clip_file(options.video, cancel=cancel)
     if clip.is_still:
         raise InputError(
-            "A still image has no frames to cut.", field="--video", value=options.video
+            "A still image has no frames to cut.",
+            field="--video",
+            value=options.video,
+            remedy="Give a video.",
         )
     check_out(options.out, ".mp4", [options.video, options.audio])
     plan = parse_edits(read_text_file(options.edits, "--edits"), clip.frame_rate)
     recording: Recording | None = None
     if options.audio is not None:
-        recording = probe_speech(Path(options.audio).expanduser(), cancel=cancel)
+        recording = read_sound_file(options.audio, cancel=cancel)
     elif clip.sound is not None:
         recording = own_sound(clip, cancel=cancel)
     with ProgressLine() as progress:
@@ -160,5 +161,9 @@ def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
             cancel=cancel,
             on_frame=on_frame,
         )
+    if options.json:
+        file = str(options.out)
+        print_json({"file": file, "frames": frame_count, "source_frames": clip.frame_count})
+        return 0
     say(f"{options.out}: {frame_count} frames of {clip.frame_count}")
     return 0

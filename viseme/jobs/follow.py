@@ -26,7 +26,7 @@ from .held import HeldJob
 from .receipt import result_json, timing_from_json
 from .results import KeptResult, differences, keep_result
 from .signals import Step
-from .workplace import fetch_rules
+from .workplace import Workplace, fetch_rules
 
 CANCEL_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 LEAST_POLL_SECONDS = 0.02
@@ -176,15 +176,15 @@ def _missing_warning(result: VendorResult) -> list[str]:
 
 def _is_here(held: HeldJob, number: int) -> bool:
     item = next((i for i in held.ledger.items(held.job.id) if i.number == number), None)
-    return item is not None and item_is_here(held, item)
+    return item is not None and item_is_here(held.place, item)
 
 
-def item_is_here(held: HeldJob, item: ItemRecord) -> bool:
+def item_is_here(place: Workplace, item: ItemRecord) -> bool:
     """Whether a result's file is in the results folder."""
     return (
         item.state is ItemState.FETCHED
         and item.path is not None
-        and (held.place.home.results / item.path).is_file()
+        and (place.home.results / item.path).is_file()
     )
 
 
@@ -222,7 +222,7 @@ async def fetch_results(held: HeldJob) -> None:
 
 async def _fetch_missing(held: HeldJob) -> None:
     for item in held.ledger.items(held.job.id):
-        if item.state is ItemState.MISSING or item_is_here(held, item):
+        if item.state is ItemState.MISSING or item_is_here(held.place, item):
             continue
         await held.watch.cancel.guard(
             _bring(held, item.number, ResultItem(url=item.url, vendor_id=item.vendor_id)),

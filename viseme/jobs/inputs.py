@@ -10,7 +10,7 @@ from typing import Any
 from ..endpoints.base import Endpoint
 from ..errors import InputError, MediaError
 from ..media import DEFAULT_LIMITS, MediaLimits, probe_clip, probe_speech
-from ..model import Footage, Recording, RemoteMedia, SpokenText
+from ..model import Clip, Footage, Recording, RemoteMedia, SpokenText
 
 Cancel = Callable[[], bool] | None
 
@@ -24,12 +24,7 @@ def read_footage(
 ) -> Footage:
     """The clip that ``--video`` names. Raises InputError and MediaError naming ``--video``."""
     remote = _remote(text, endpoint, "--video")
-    if remote is not None:
-        return remote
-    try:
-        return probe_clip(Path(text).expanduser(), limits=limits, cancel=cancel)
-    except InputError as problem:
-        raise _named(problem, "--video", text) from problem
+    return read_clip_file(text, limits=limits, cancel=cancel) if remote is None else remote
 
 
 def read_sound(
@@ -41,8 +36,23 @@ def read_sound(
 ) -> Recording | RemoteMedia:
     """The speech that ``--audio`` names. Raises InputError and MediaError naming ``--audio``."""
     remote = _remote(text, endpoint, "--audio")
-    if remote is not None:
-        return remote
+    return read_sound_file(text, limits=limits, cancel=cancel) if remote is None else remote
+
+
+def read_clip_file(
+    text: str, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+) -> Clip:
+    """The clip in a file. Raises InputError and MediaError naming ``--video``."""
+    try:
+        return probe_clip(Path(text).expanduser(), limits=limits, cancel=cancel)
+    except InputError as problem:
+        raise _named(problem, "--video", text) from problem
+
+
+def read_sound_file(
+    text: str, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+) -> Recording:
+    """The speech in a file. Raises InputError and MediaError naming ``--audio``."""
     try:
         return probe_speech(Path(text).expanduser(), limits=limits, cancel=cancel)
     except InputError as problem:

@@ -23,6 +23,7 @@ from ..errors import (
 from ..ledger import (
     DEAD,
     STALE_FENCE,
+    ItemRecord,
     ItemState,
     JobRecord,
     Lease,
@@ -195,7 +196,7 @@ async def advance(held: HeldJob, planned: Planned | None) -> None:
         elif state is State.SUCCEEDED:
             await fetch_results(held)
         elif state is State.FETCHED:
-            if not _has_lost_files(held):
+            if not lost_items(held.job, held.place):
                 return
             _expect_files_again(held)
         elif state is State.CANCELLED:
@@ -208,20 +209,21 @@ def _planned_again(held: HeldJob) -> Planned:
     return planned_from_order(held.job, held.place, cancel=held.watch.cancel)
 
 
-def _has_lost_files(held: HeldJob) -> bool:
-    return any(
-        item.state is ItemState.FETCHED and not item_is_here(held, item)
-        for item in held.ledger.items(held.job.id)
-    )
+def lost_items(job: JobRecord, place: Workplace) -> list[ItemRecord]:
+    """The results of a job that were fetched and whose files are gone."""
+    return [
+        item
+        for item in place.ledger.items(job.id)
+        if item.state is ItemState.FETCHED and not item_is_here(place, item)
+    ]
 
 
 def _expect_files_again(held: HeldJob) -> None:
     """A result's file is gone: it is fetched again from the vendor, never bought by itself."""
-    for item in held.ledger.items(held.job.id):
-        if item.state is ItemState.FETCHED and not item_is_here(held, item):
-            held.ledger.update_item(
-                held.job.id, item.number, fence=held.lease.fence, state=ItemState.READY, path=None
-            )
+    for item in lost_items(held.job, held.place):
+        held.ledger.update_item(
+            held.job.id, item.number, fence=held.lease.fence, state=ItemState.READY, path=None
+        )
     held.move(State.SUCCEEDED, detail="a result's file is gone")
 
 

@@ -14,7 +14,7 @@ from .destination import Destination, of_job
 from .follow import apply_report, ask, ask_to_stop, stop
 from .handover import settle
 from .held import HeldJob
-from .run import Finished, drive, ended_error, finished
+from .run import Finished, drive, ended_error, finished, lost_items
 from .signals import Progress, Step
 from .wish import Planned
 from .workplace import Watch, Workplace, owner_is_gone, service_for
@@ -35,8 +35,13 @@ async def destination_of(job: JobRecord, place: Workplace, sandbox_url: str | No
 async def resume(
     job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
 ) -> Finished:
-    """Bring a job to its end, and its results here; those that are gone are fetched again."""
+    """Bring a job to its end, and its results here; those that are gone are fetched again.
+
+    Results that are here need neither the vendor nor a key.
+    """
     job = place.ledger.get(job_id)
+    if job.state is State.FETCHED and not lost_items(job, place):
+        return finished(job, place, reused=True)
     destination = await destination_of(job, place, sandbox_url)
     ended = await drive(job.id, place, destination, watch)
     if ended.state is State.CANCELLED:
