@@ -28,6 +28,7 @@ SOUND_CODECS = {
     ".m4a": "aac",
     ".ogg": "libopus",
 }
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 7: "6.1"}
 # The display matrix's (a, b, c, d) for a clockwise turn, as phones write it.
 TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
 
@@ -102,7 +103,7 @@ class MediaMaker:
             video.codec_context.time_base = time_base
             audio = None
             if sound is not None:
-                layout = {1: "mono", 2: "stereo", 6: "5.1"}[sound[1]]
+                layout = LAYOUTS[sound[1]]
                 audio = out.add_stream(SOUND_CODECS[path.suffix], rate=sound[0], layout=layout)
                 self._write_sound(out, audio, tone(*sound), sound[0], sound_delay_ms)
             count = len(stamps_ms) if stamps_ms is not None else frame_count
@@ -132,7 +133,7 @@ class MediaMaker:
     ) -> Path:
         path = self.folder / name
         with av.open(str(path), "w", format="mp4" if path.suffix == ".m4a" else None) as out:
-            layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+            layout = LAYOUTS[channels]
             codec = codec or SOUND_CODECS[path.suffix]
             stream = out.add_stream(codec, rate=sample_rate, layout=layout)
             self._write_sound(out, stream, tone(sample_rate, channels, seconds), sample_rate, 0)
@@ -230,7 +231,7 @@ class MediaMaker:
         sample_rate: int,
         delay_ms: int,
     ) -> None:
-        layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[0]]
+        layout = LAYOUTS[samples.shape[0]]
         for at in range(0, samples.shape[1], 4096):
             piece = np.ascontiguousarray(samples[:, at : at + 4096])
             frame = av.AudioFrame.from_ndarray(piece, "fltp", layout)

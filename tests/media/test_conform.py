@@ -25,6 +25,7 @@ from viseme.media import (
     replace_sound,
     trim_clip,
 )
+from viseme.media.mixdown import mix_matrix
 
 
 def conformed(
@@ -292,6 +293,44 @@ def test_other_speech_keeps_every_sample(
         assert np.abs(after - before).max() < 1e-4
 
 
+@pytest.mark.parametrize("sample_rate", [8000, 11025, 44100, 96000, 192000])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_nothing_lossless_is_resampled(make: Any, name: str, sample_rate: int) -> None:
+    path = make.sound(name, sample_rate=sample_rate, seconds=0.2)
+    suffix = Path(name).suffix[1:]
+    taken = spoken(path, {suffix}, {"pcm_s16le", "flac"})
+    assert (taken.path, taken.steps) == (path, ("passed through untouched",))
+    other = {"wav": "flac", "flac": "wav"}[suffix]
+    written = probe_speech(spoken(path, {other}, {"none"}).path).sound
+    assert (written.sample_rate, written.sample_count) == (sample_rate, sample_rate // 5)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22050, 44100, 48000])
+@pytest.mark.parametrize("container", ["mp3", "mp4"])
+def test_lossy_sound_keeps_a_rate_that_it_can_have(
+    make: Any, container: str, sample_rate: int
+) -> None:
+    result = spoken(make.sound(sample_rate=sample_rate, seconds=0.3), {container}, {"none"})
+    assert probe_speech(result.path).sound.sample_rate == sample_rate
+
+
+@pytest.mark.parametrize("container", ["wav", "flac", "mp3", "mp4", "ogg"])
+def test_surround_sound_is_mixed_for_every_container(make: Any, container: str) -> None:
+    path = make.sound("a.m4a", channels=6, seconds=0.5)
+    result = spoken(path, {container}, {"none"})
+    assert result.steps[-1] == "mixed 6 channels down to 2"
+    before, after = decode_sound(path)[0][0], decode_sound(result.path)[0][0]
+    names = ("FL", "FR", "FC", "LFE", "BL", "BR")
+    assert after.shape == (2, before.shape[1])
+    assert np.abs(after - mix_matrix(names, 2) @ before).mean() < 0.01
+
+
+def test_surround_sound_that_is_taken_keeps_its_channels(make: Any) -> None:
+    path = make.sound("a.wav", channels=6, seconds=0.2)
+    assert spoken(path).steps == ("passed through untouched",)
+    assert probe_speech(path).sound.channels == 6
+
+
 def test_speech_of_24_bits_becomes_wav_of_16(make: Any) -> None:
     result = spoken(make.sound("a.wav", codec="pcm_s24le"))
     assert probe_speech(result.path).sound.codec == "pcm_s16le"
@@ -305,6 +344,7 @@ def test_speech_is_made_to_fit(make: Any) -> None:
         assert result.size_bytes <= limit
         assert result.media_type == "audio/mpeg"
         assert "kbit/s" in result.steps[0]
+        assert ("mixed 2 channels down to 1" in result.steps) == (limit < 24_000)
         assert abs(float(probe_speech(result.path).seconds) - 4) < 0.001
     for containers in (("mp3", "wav"), ("wav",)):
         with pytest.raises(MediaTooLarge):
@@ -328,6 +368,15 @@ def test_sound_is_replaced_without_touching_a_picture(make: Any) -> None:
     assert sound is not None and sound.sample_count == 24000
     replace_sound(clip, None, out)
     assert probe_clip(out).sound is None
+
+
+def test_seven_channels_go_into_a_clip_as_two(make: Any) -> None:
+    clip = probe_clip(make.clip("a.mkv", frame_count=10, sound=(48000, 7, 0.4)))
+    assert clip.sound is not None and clip.sound.channels == 7
+    result = conform_clip(clip, make.folder, containers=["mp4"], codecs=["h264"])
+    sound = probe_clip(result.path).sound
+    assert sound is not None and sound.channels == 2
+    assert sound.sample_count == clip.sound.sample_count
 
 
 def test_a_trimmed_clip_has_its_frames_and_their_sound(make: Any) -> None:

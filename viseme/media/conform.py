@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InputError, MediaTooLarge
 from ..model import Clip
+from .clip_sound import ClipSound
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .picture import PictureReader
-from .remux import ClipSound, can_copy, copy_pictures, write_interleaved
+from .remux import can_copy, copy_pictures, write_interleaved
 from .sniff import MEDIA_TYPES
 from .writer import ClipWriter, EncodeSettings, can_tag_aspect
 

@@ -26,6 +26,7 @@ _LEAST_BITS_A_SECOND = 16_000
 _USABLE_SHARE = Fraction(95, 100)
 _LEAST_OFFSET = Fraction(1, 1000)
 _ATTEMPTS = 3
+_MOST_CHANNELS = 2
 # At few bits a second, fewer samples sound better; MPEG-1 layer 3 has no less than 32 kbit/s.
 _LOW_BITS, _LOW_RATE = 48_000, 24_000
 
@@ -43,8 +44,13 @@ def conform_speech(
     """The recording itself where the endpoint takes it, else a new file in ``out_dir``.
 
     FLAC where allowed, else WAV; mp3, AAC or Opus where nothing lossless is taken or fits
-    ``max_bytes``. Raises ``MediaTooLarge`` where nothing fits, ``InputError``, ``MediaDamaged``,
-    ``LocalError`` and ``Interrupted``.
+    ``max_bytes``. The sample rate stays where the format has it, and but for few bits a second.
+    A file that is taken passes with all its channels. One that is written has two at most: mp3
+    holds no more, and of a WAV or FLAC with six whoever reads only the first two would miss the
+    centre, where the speech is. ``mix_matrix`` says how they are mixed.
+
+    Raises ``MediaTooLarge`` where nothing fits, ``InputError``, ``MediaDamaged``, ``LocalError``
+    and ``Interrupted``.
     """
     is_small = max_bytes is None or recording.size_bytes <= max_bytes
     if is_small and _is_taken(recording, containers, codecs):
@@ -90,7 +96,7 @@ def _is_taken(recording: Recording, containers: Collection[str], codecs: Collect
 
 
 def _wav_bytes(recording: Recording) -> int:
-    return recording.sound.sample_count * recording.sound.channels * 2 + 128
+    return recording.sound.sample_count * min(recording.sound.channels, _MOST_CHANNELS) * 2 + 128
 
 
 def _beside(base: Path, container: str, recording: Recording) -> Path:
@@ -134,24 +140,33 @@ def _write(
 ) -> None:
     sound = recording.sound
     is_low = bit_rate is not None and bit_rate < _LOW_BITS
-    is_mixed = sound.channels > 2 or (is_low and sound.channels > 1)
+    channels = _channels_written(recording, bit_rate)
     with SoundWriter(
         path,
         sample_rate=sound.sample_rate,
-        channels=1 if is_mixed else sound.channels,
+        channels=channels,
         container=container,
         bit_rate=bit_rate,
         coded_rate=_LOW_RATE if is_low and sound.sample_rate > _LOW_RATE else None,
     ) as writer:
-        for piece in SoundReader(recording, limits=limits, cancel=cancel):
-            writer.write(piece.mean(axis=0, keepdims=True) if is_mixed else piece)
+        for piece in SoundReader(recording, most_channels=channels, limits=limits, cancel=cancel):
+            writer.write(piece)
+
+
+def _channels_written(recording: Recording, bit_rate: int | None) -> int:
+    if bit_rate is not None and bit_rate < _LOW_BITS:
+        return 1
+    return min(recording.sound.channels, _MOST_CHANNELS)
 
 
 def _conformed(recording: Recording, path: Path, container: str, bit_rate: int | None) -> Conformed:
     step = f"encoded {recording.sound.codec} sound as {_NAMES.get(container, container)}"
     if bit_rate is not None:
         step += f" at {bit_rate // 1000} kbit/s"
-    return Conformed(path, _SOUND_TYPES[container], path.stat().st_size, (step,))
+    channels = _channels_written(recording, bit_rate)
+    mixed = f"mixed {recording.sound.channels} channels down to {channels}"
+    steps = (step, mixed) if channels < recording.sound.channels else (step,)
+    return Conformed(path, _SOUND_TYPES[container], path.stat().st_size, steps)
 
 
 def _too_large(recording: Recording, max_bytes: int) -> MediaTooLarge:

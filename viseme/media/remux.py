@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..model import Clip, Recording
+from .clip_sound import ClipSound
 from .digest import stop_if
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import damaged, open_media
 from .partfile import part_file, translated_writes
 from .picture import pick_video
-from .pixels import to_array
-from .sound import SoundReader, iterate_sound
 from .sound_stream import SOUND_CODECS, SoundStream
 from .timeline import frame_at
 from .writer import DEFAULT_SETTINGS, ClipWriter, EncodeSettings, can_tag_aspect
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
-Samples: TypeAlias = NDArray[np.float32]
 
 # What a container may hold without players and vendors stumbling over it.
 COPYABLE = {
@@ -102,46 +98,6 @@ def trim_clip(
         window = (start / clip.frame_rate, stop / clip.frame_rate)
         track = ClipSound.of_window(clip, window, cancel)
     _encode_with(clip, track, path, container, (start, stop), limits, cancel, settings)
-
-
-class ClipSound:
-    """Sound to be written: its format, and its samples in pieces."""
-
-    def __init__(self, sample_rate: int, channels: int, pieces: Iterator[Samples]) -> None:
-        self.sample_rate = sample_rate
-        self.channels = channels
-        self.pieces = pieces
-
-    @classmethod
-    def of(cls, sound: tuple[Any, int] | Recording | None, cancel: Cancel) -> ClipSound | None:
-        if sound is None:
-            return None
-        if isinstance(sound, Recording):
-            pieces = iter(SoundReader(sound, cancel=cancel))
-            return cls(sound.sound.sample_rate, sound.sound.channels, pieces)
-        samples = to_array(sound[0])
-        samples = samples[0] if samples.ndim == 3 else samples
-        return cls(sound[1], samples.shape[0], iter([samples]))
-
-    @classmethod
-    def of_clip(cls, clip: Clip, cancel: Cancel) -> ClipSound | None:
-        """The clip's own sound, from its first picture on."""
-        if clip.sound is None:
-            return None
-        pieces = iter(SoundReader(clip, cancel=cancel))
-        return cls(clip.sound.sample_rate, clip.sound.channels, pieces)
-
-    @classmethod
-    def of_window(cls, clip: Clip, window: tuple[Fraction, Fraction], cancel: Cancel) -> ClipSound:
-        if clip.sound is None:
-            raise InputError(f"{clip.path} has no sound.")
-        pieces = (
-            piece
-            for piece, _ in iterate_sound(
-                clip, start_seconds=window[0], stop_seconds=window[1], cancel=cancel
-            )
-        )
-        return cls(clip.sound.sample_rate, clip.sound.channels, pieces)
 
 
 def copy_pictures(

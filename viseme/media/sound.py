@@ -16,6 +16,7 @@ from ..model import Clip, Recording
 from .digest import stop_if
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .memory import check_memory
+from .mixdown import mix_matrix
 from .opening import has_decoder, open_media
 from .sniff import sniff
 from .timeline import round_half_up
@@ -34,18 +35,22 @@ class SoundReader:
     """The first sound track of a file, in pieces. ``sample_rate`` is known once it iterates.
 
     The sound of a ``Clip`` begins with its first picture: later sound is preceded by silence,
-    earlier sound is cut off. That of a ``Recording`` or path begins with its first sample.
+    earlier sound is cut off. That of a ``Recording`` or path begins with its first sample. With
+    ``most_channels`` (1 or 2, or at least as many as there are) it is mixed down to so many.
     """
 
     def __init__(
         self,
         source: SoundSource,
         *,
+        most_channels: int | None = None,
         limits: MediaLimits = DEFAULT_LIMITS,
         cancel: Cancel = None,
     ) -> None:
         self.path = path_of(source)
         self._origin = source.start_seconds if isinstance(source, Clip) else None
+        self._most_channels = most_channels
+        self._mix: Samples | None = None
         self._limits = limits
         self._cancel = cancel
         self.sample_rate = 0
@@ -61,21 +66,30 @@ class SoundReader:
             for packet in container.demux(stream):
                 stop_if(self._cancel)
                 for piece in track.push(packet if packet.size else None):
-                    self.sample_rate, self.channels = track.sample_rate, track.channels
                     if skip is None:
+                        self._begin(track)
                         skip = self._lead(track)
                         if skip < 0:
-                            yield from silence(track.channels, -skip)
+                            yield from silence(self.channels, -skip)
                             skip = 0
                     if piece.silence:
-                        yield from silence(track.channels, piece.silence)
+                        yield from silence(self.channels, piece.silence)
                     samples = piece.samples()
+                    if self._mix is not None:
+                        samples = self._mix @ samples
                     cut = min(skip, samples.shape[1])
                     skip -= cut
                     if cut < samples.shape[1]:
                         yield samples[:, cut:]
             if skip is None:
                 raise no_sound(self.path)
+
+    def _begin(self, track: SoundTrack) -> None:
+        self.sample_rate, self.channels = track.sample_rate, track.channels
+        most = self._most_channels
+        if most is not None and track.channels > most:
+            self._mix = mix_matrix(track.channel_names, most)
+            self.channels = most
 
     def _lead(self, track: SoundTrack) -> int:
         """Samples to cut off at the beginning, or silence to put there where negative."""
@@ -105,6 +119,7 @@ def iterate_sound(
     *,
     start_seconds: Fraction | None = None,
     stop_seconds: Fraction | None = None,
+    most_channels: int | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
     cancel: Cancel = None,
 ) -> Iterator[tuple[Samples, int]]:
@@ -112,9 +127,10 @@ def iterate_sound(
 
     Times count from the first picture of a ``Clip``, else from the first sample. With
     ``stop_seconds`` the sound is padded with silence up to it; the ends fall on the nearest
-    sample. Raises ``MediaDamaged`` where there is no sound, and ``Interrupted``.
+    sample. ``most_channels`` as for ``SoundReader``. Raises ``MediaDamaged`` where there is no
+    sound, and ``Interrupted``.
     """
-    reader = SoundReader(source, limits=limits, cancel=cancel)
+    reader = SoundReader(source, most_channels=most_channels, limits=limits, cancel=cancel)
     at, start, stop = 0, 0, None
     for piece in reader:
         if at == 0:

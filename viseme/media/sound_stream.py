@@ -28,6 +28,11 @@ _BITS_A_CHANNEL = 96_000
 _PIECE_SAMPLES = 16384
 
 
+def written_channels(channels: int) -> int:
+    """So many where a sound track can have them, else the two that they are mixed down to."""
+    return channels if channels in LAYOUTS else 2
+
+
 def coded_rate(codec: str, sample_rate: int) -> int:
     """The sample rate that ``codec`` can carry nearest above ``sample_rate``."""
     rates = _RATES.get(codec)

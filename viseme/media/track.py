@@ -53,6 +53,7 @@ class SoundTrack:
         self.codec = codec_name(stream)
         self.sample_rate = 0
         self.channels = 0
+        self.channel_names: tuple[str, ...] = ()
         self.sample_count = 0
         self.start_seconds = Fraction(0)
         self.stream = stream
@@ -91,6 +92,7 @@ class SoundTrack:
         start = self._start_of(frame)
         if self.sample_rate == 0:
             self.sample_rate, self.channels = frame.sample_rate, channels
+            self.channel_names = tuple(channel.name for channel in frame.layout.channels)
             self.start_seconds = start if start is not None else Fraction(0)
         elif (frame.sample_rate, channels) != (self.sample_rate, self.channels):
             raise damaged(self.path, "its sound changes sample rate or channels on the way")

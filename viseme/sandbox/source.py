@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import media
+from ..media.sound_stream import written_channels
 from .voice import SAMPLE_RATE, sample_count, speak
 
 _REVERSE_BYTES = 64 * 2**20
@@ -73,14 +74,16 @@ class RecordedSpeech:
     def open(cls, path: Path) -> RecordedSpeech:
         """Raises ``viseme.errors.InputError`` for a file without usable sound."""
         sound = media.probe_speech(path).sound
-        return cls(path, sound.sample_rate, sound.channels, sound.sample_count)
+        channels = written_channels(sound.channels)
+        return cls(path, sound.sample_rate, channels, sound.sample_count)
 
     @property
     def seconds(self) -> Fraction:
         return Fraction(self.sample_count, self.sample_rate)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        return (samples for samples, _ in media.iterate_sound(self.path))
+        pieces = media.iterate_sound(self.path, most_channels=self.channels)
+        return (samples for samples, _ in pieces)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""The sound that is written beside pictures: a clip's own, or another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..model import Clip, Recording, Sound
+from .pixels import to_array
+from .sound import iterate_sound
+from .sound_stream import written_channels
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
+Samples: TypeAlias = NDArray[np.float32]
+
+
+class ClipSound:
+    """Sound to be written: its format, and its samples in pieces.
+
+    All channels are kept where a file can hold so many, else they are mixed down to two.
+    """
+
+    def __init__(self, sample_rate: int, channels: int, pieces: Iterator[Samples]) -> None:
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.pieces = pieces
+
+    @classmethod
+    def of(cls, sound: tuple[Any, int] | Recording | None, cancel: Cancel) -> ClipSound | None:
+        if sound is None:
+            return None
+        if isinstance(sound, Recording):
+            return cls._of_file(sound, sound.sound, None, cancel)
+        samples = to_array(sound[0])
+        samples = samples[0] if samples.ndim == 3 else samples
+        return cls(sound[1], samples.shape[0], iter([samples]))
+
+    @classmethod
+    def of_clip(cls, clip: Clip, cancel: Cancel) -> ClipSound | None:
+        """The clip's own sound, from its first picture on."""
+        return None if clip.sound is None else cls._of_file(clip, clip.sound, None, cancel)
+
+    @classmethod
+    def of_window(cls, clip: Clip, window: tuple[Fraction, Fraction], cancel: Cancel) -> ClipSound:
+        """The clip's own sound between two times, in seconds from its first picture."""
+        if clip.sound is None:
+            raise InputError(f"{clip.path} has no sound.")
+        return cls._of_file(clip, clip.sound, window, cancel)
+
+    @classmethod
+    def _of_file(
+        cls,
+        source: Clip | Recording,
+        sound: Sound,
+        window: tuple[Fraction, Fraction] | None,
+        cancel: Cancel,
+    ) -> ClipSound:
+        start, stop = window or (None, None)
+        channels = written_channels(sound.channels)
+        pieces = iterate_sound(
+            source, start_seconds=start, stop_seconds=stop, most_channels=channels, cancel=cancel
+        )
+        return cls(sound.sample_rate, channels, (piece for piece, _ in pieces))
