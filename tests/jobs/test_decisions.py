@@ -243,9 +243,6 @@ def timing(
         pytest.param(result(999), timing(None, None), [], id="nothing predicted"),
         pytest.param(result(rate=30), timing(), ["30 fps, not 25"], id="another rate"),
         pytest.param(result(), timing(rate=None, size=None), [], id="rate and size unknown"),
-        pytest.param(
-            result(width=98, height=66), timing(size=(97, 65)), ["97x65 was padded"], id="padded"
-        ),
         pytest.param(result(width=48), timing(), ["48x64, not 96x64"], id="another size"),
         pytest.param(
             result(50, width=48), timing(), ["50 frames", "48x64"], id="length and size at once"

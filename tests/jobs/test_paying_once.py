@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from viseme.ledger import Outcome, State
@@ -156,13 +157,11 @@ def test_a_command_killed_before_it_sent_anything_is_begun_again(
     assert len(quick.states()) == len(sandbox.charges()) == 1
 
 
-@pytest.mark.parametrize("by_url", [False, True], ids=["own", "url"])
 def test_a_sandbox_killed_and_back_on_other_ports_loses_nothing(
-    quick: Command, start_sandbox: StartSandbox, wish: Wish, by_url: bool
+    quick: Command, start_sandbox: StartSandbox, wish: Wish
 ) -> None:
     box = start_sandbox("--time-scale", "0.1", "--no-render", home=quick.home)
-    named = ("--sandbox", box.control) if by_url else ("--sandbox",)
-    running = quick.start(*wish("fal", *named, "--json"))
+    running = quick.start(*wish("fal", "--sandbox", box.control, "--json"))
     box.await_call("status")
     before = dict(box.urls)
     box.kill()
@@ -173,6 +172,21 @@ def test_a_sandbox_killed_and_back_on_other_ports_loses_nothing(
     assert ended.code == 0, ended
     assert ended.document["destination"] == before["sandbox_id"]
     assert len(box.charges()) == 1
+
+
+def test_the_homes_own_sandbox_killed_is_started_again_by_who_needs_it(
+    quick: Command, start_sandbox: StartSandbox, wish: Wish
+) -> None:
+    box = start_sandbox("--time-scale", "0.1", "--no-render", home=quick.home)
+    running = quick.start(*wish("fal", "--sandbox", "--json"))
+    box.await_call("status")
+    box.kill()
+    ended = running.ended()
+    assert ended.code == 0, ended
+    own = quick.own_sandbox()
+    assert own is not None
+    charges = httpx.get(f"{own['control']}/_sandbox/charges", trust_env=False).json()["charges"]
+    assert len(charges) == 1
 
 
 def test_a_job_of_a_sandbox_that_moved_is_found_by_its_new_address(

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..credentials import load, sandbox_credential
 from ..errors import InputError, LocalError, TransportError, UnreadableAnswer
@@ -70,7 +71,7 @@ async def sandbox_at(
     Raises InputError where none does or, with ``expected_id``, where it is another one.
     """
     control_url = control_url.rstrip("/")
-    if not control_url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]")):
+    if not _is_on_this_machine(control_url):
         raise InputError(
             f"{control_url} is no address of a sandbox.",
             field="--sandbox",
@@ -142,6 +143,14 @@ def _from_facts(facts: Mapping[str, Any], control_url: str, again: Any) -> Desti
         float(facts["time_scale"]),
         control_url,
     )
+
+
+def _is_on_this_machine(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def base_urls_of(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,9 @@ from ..errors import (
     Interrupted,
     JobFailed,
     OutcomeUnknown,
+    RateLimited,
     TransportError,
+    UnreadableAnswer,
     VendorError,
     VisemeError,
 )
@@ -48,12 +50,11 @@ async def follow(held: HeldJob) -> None:
         except Interrupted:
             await stop(held)
             raise interrupted(held) from None
-        except TransportError as problem:
-            if time.monotonic() - reached > held.place.settings.poll_outage_seconds:
+        except (CredentialError, VendorError) as problem:
+            outage_seconds = time.monotonic() - reached
+            if not may_pass(problem) or outage_seconds > held.place.settings.poll_outage_seconds:
                 raise goes_on(held, problem) from problem
             report = None
-        except (CredentialError, VendorError) as problem:
-            raise goes_on(held, problem) from problem
         if report is not None:
             reached = time.monotonic()
             missing = missing + 1 if report.phase is Phase.MISSING else 0
@@ -74,6 +75,11 @@ async def follow(held: HeldJob) -> None:
         interval = max(held.service.least_poll_seconds, polls.after(poll_count))
         wait = max(LEAST_POLL_SECONDS, interval * held.pace)
         await held.watch.cancel.sleep(wait)
+
+
+def may_pass(problem: VisemeError) -> bool:
+    """Whether a vendor that answered so may answer well a little later. Pure."""
+    return isinstance(problem, TransportError | RateLimited) or (problem.http_status or 0) >= 500
 
 
 async def ask(held: HeldJob) -> Report:
@@ -144,7 +150,10 @@ async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
     Results that stand in the answer itself are kept before the job is SUCCEEDED: the vendor may
     not show them a second time.
     """
-    result = held.endpoint.read_result(answer, expected_items=held.job.item_count)
+    try:
+        result = held.endpoint.read_result(answer, expected_items=held.job.item_count)
+    except UnreadableAnswer as problem:
+        raise goes_on(held, problem) from problem
     new = [
         NewItem(number, url=item.url, vendor_id=item.vendor_id)
         for number, item in enumerate(result.items, 1)

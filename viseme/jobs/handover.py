@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -30,11 +31,13 @@ from .held import HeldJob
 from .prepare import (
     CarriedMedium,
     CutSound,
+    as_sent,
     body_limit_bytes,
     carry_media,
     conform_media,
     expires_at_ms,
 )
+from .receipt import timing_json
 from .reconcile import Verdict, decide
 from .signals import Step
 from .wish import Planned
@@ -130,6 +133,9 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         "request_token": token,
         "media": {role: medium.as_json() for role, medium in carried.items()},
     }
+    timing, notes = as_sent(endpoint, order, video.file, settings.assumed)
+    columns["timing"] = {**(held.job.timing or {}), "predicted": timing_json(timing)}
+    columns["warnings"] = tuple(dict.fromkeys((*held.job.warnings, *notes)))
     columns["body_digest"], columns["media_hashes"] = await asyncio.to_thread(
         _digests, submission, carried
     )
@@ -223,9 +229,10 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
         _check_no_doubt(held, problem.message)
         raise problem
     await held.destination.addresses.refresh()
-    await held.watch.cancel.sleep(
-        SEND_TRIES.wait_seconds(attempt, retry_after=None, spread=1.0) * held.pace
-    )
+    asked = problem.retry_after_seconds if isinstance(problem, RateLimited) else None
+    spread = random.random()  # noqa: S311  # jitter, not a secret
+    wait = SEND_TRIES.wait_seconds(attempt, retry_after=asked, spread=spread)
+    await held.watch.cancel.sleep(wait * held.pace)
     if held.watch.cancel.is_cancelled:
         _give_up(held, State.CANCELLED, None)
         _check_no_doubt(held, "It was stopped between two tries.")

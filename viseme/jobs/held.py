@@ -29,6 +29,7 @@ class HeldJob:
     watch: Watch
     caps: Caps
     started: float = field(default_factory=time.monotonic)
+    has_submitted: bool = False  # this process has sent it, and not only come back to it
 
     @property
     def ledger(self) -> Ledger:
@@ -82,6 +83,7 @@ class HeldJob:
         """INTENT to SENT, committed before the first byte. Returns the submission's number."""
         number = self.ledger.begin_submission(self.job.id, fence=self.lease.fence).number
         self.job = self.ledger.get(self.job.id)
+        self.has_submitted = True
         return number
 
     def end_submission(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -232,3 +232,23 @@ async def _upload(medium: Medium, service: Service, report: Report) -> Upload:
 
 def expires_at_ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def as_sent(
+    endpoint: Endpoint, order: Order, file: Conformed | None, assumed: Mapping[str, str]
+) -> tuple[Timing, tuple[str, ...]]:
+    """The prediction for the picture as it is sent, and what to tell the user of it. Pure.
+
+    A clip may be made smaller to fit a body, or padded, since the sides of a video are even.
+    """
+    clip = order.footage
+    if not isinstance(clip, Clip) or file is None or file.width is None or file.height is None:
+        return endpoint.predict(order, assumed), ()
+    sent = replace(clip, width=file.width, height=file.height)
+    timing = endpoint.predict(replace(order, footage=sent), assumed)
+    if sent == clip:
+        return timing, ()
+    return timing, (
+        f"The clip was sent at {sent.width}x{sent.height}, not {clip.width}x{clip.height} "
+        f"({'; '.join(file.steps)}); the result keeps the size that was sent.",
+    )

@@ -90,17 +90,9 @@ def differences(clip: Clip, predicted: Timing) -> list[str]:
     elif least is not None and most is not None and not least - 1 <= clip.frame_count <= most + 1:
         wanted = str(least) if least == most else f"{least} to {most}"
         found.append(f"The result has {clip.frame_count} frames, not {wanted} as predicted.")
-    if predicted.width is not None and predicted.height is not None:
-        found += _size_differences(clip, predicted.width, predicted.height)
+    size = (predicted.width, predicted.height)
+    if None not in size and (clip.width, clip.height) != size:
+        found.append(
+            f"The result is {clip.width}x{clip.height}, not {size[0]}x{size[1]} as predicted."
+        )
     return found
-
-
-def _size_differences(clip: Clip, width: int, height: int) -> list[str]:
-    if (clip.width, clip.height) == (width, height):
-        return []
-    if (clip.width, clip.height) == (width + width % 2, height + height % 2):
-        return [
-            f"The result is {clip.width}x{clip.height}: {width}x{height} was padded, since the "
-            "sides of such a video are even, and the file keeps the added edge."
-        ]
-    return [f"The result is {clip.width}x{clip.height}, not {width}x{height} as predicted."]

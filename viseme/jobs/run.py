@@ -97,10 +97,18 @@ async def run(
             spent = place.ledger.spent_today(vendor, account, destination=destination.id)
             check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
             job, is_new = place.ledger.claim(_new_job(planned, destination, account, mark))
-        was_sent = job.state not in (State.PLANNED, State.INTENT)
-        ended = await drive(job.id, place, destination, watch, planned=planned, caps=caps)
+        bought_here = False
+
+        async def work(held: HeldJob, planned: Planned | None) -> None:
+            nonlocal bought_here
+            await advance(held, planned)
+            bought_here = held.has_submitted
+
+        ended = await drive(
+            job.id, place, destination, watch, planned=planned, caps=caps, step=work
+        )
         if ended.state is not State.CANCELLED:
-            return finished(ended, place, reused=was_sent)
+            return finished(ended, place, reused=not bought_here)
         if is_new:
             raise JobFailed("The vendor cancelled the job.", job_id=ended.id)
         # An earlier run's cancelling has ended only now: this run buys its own.

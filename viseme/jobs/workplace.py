@@ -62,6 +62,7 @@ def fetch_rules(vendor: Vendor, destination: Destination, settings: Settings) ->
         trusted_origins=named,
         vendor_hosts=(*own, *allowed),
         max_bytes=settings.max_download_bytes,
+        whole_timeout_seconds=settings.download_timeout_seconds,
     )
 
 
