@@ -90,7 +90,7 @@ async def fetch(
             raise AnswerLost(
                 f"{shown(url)} did not arrive in {rules.whole_timeout_seconds:.0f} s.",
                 limit=f"{rules.whole_timeout_seconds:.0f} s",
-                remedy="Try again on a faster connection.",
+                remedy="Try again, or raise download_timeout_seconds in settings.json.",
             ) from None
         except (NotSent, AnswerLost):
             wait = next_wait(rules.retries, attempt, status=None)

@@ -101,7 +101,10 @@ class VendorError(VisemeError):
 
 
 class RateLimited(VendorError):
+    """``retry_after_seconds`` is what the vendor asked for, where it did."""
+
     kind = "rate_limited"
+    retry_after_seconds: float | None = None
 
 
 class OutOfCredit(VendorError):

@@ -256,6 +256,7 @@ class Settings(_Frozen):
     multipart_part_bytes: Annotated[int, Field(ge=5 * _MEBIBYTE)] = 10 * _MEGABYTE
     max_download_bytes: Annotated[int, Field(ge=1)] = 20_000 * _MEGABYTE
     base_urls: Mapping[BaseUrlName, BaseUrl] = Field(default_factory=dict)
+    download_timeout_seconds: Annotated[float, Field(gt=0, le=_DAY_SECONDS)] = 3600.0
     trusted_result_hosts: tuple[Host, ...] = ()
     sandbox_url: BaseUrl | None = None
     assumed: Mapping[str, str] = Field(default_factory=dict)

@@ -69,7 +69,7 @@ def fal_request(vendor_model: str, body: Mapping[str, Any], arguments: FalArgume
     if arguments.queue_priority != "normal":
         headers["X-Fal-Queue-Priority"] = arguments.queue_priority
     if arguments.start_deadline_seconds is not None:
-        headers["X-Fal-Request-Timeout"] = f"{arguments.start_deadline_seconds:g}"
+        headers["X-Fal-Request-Timeout"] = f"{arguments.start_deadline_seconds:.10g}"
     if not arguments.store_io:
         headers["X-Fal-Store-IO"] = "0"
     query = {} if arguments.webhook is None else {"fal_webhook": arguments.webhook}

@@ -11,9 +11,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..errors import CredentialError, UnreadableAnswer, VisemeError
+from ..errors import CredentialError, RateLimited, UnreadableAnswer, VisemeError
 from ..model import Vendor, WireRequest
-from ..retry import RetryPolicy, next_wait
+from ..retry import RetryPolicy, next_wait, retry_after_seconds
 from ..secret import Secret
 from ..settings import Settings
 from ..transport import Answer, AnswerLost, Body, JsonBody, NotSent, Transport
@@ -238,7 +238,8 @@ class Service(ABC):
     async def send_once(
         self, submission: Submission, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """The one exchange of a paid submission. A success that cannot be read is AnswerLost."""
+        """The one exchange of a paid submission. Raises RateLimited for a 429, which every vendor
+        gives without accepting anything."""
         answer = await self._transport.exchange(
             "POST",
             submission.base,
@@ -254,7 +255,13 @@ class Service(ABC):
             timeout_seconds=self._settings.submit_timeout_seconds,
             on_new_connection=True,
         )
-        return self._without_key(answer)
+        answer = self._without_key(answer)
+        if answer.status == 429:
+            problem = self.error_of(answer)
+            if isinstance(problem, RateLimited):
+                problem.retry_after_seconds = retry_after_seconds(answer.headers)
+            raise problem
+        return answer
 
     def _without_key(self, answer: Answer) -> Answer:
         """An answer may repeat the key, and its texts may be shown."""
