@@ -274,6 +274,7 @@ def test_a_still_image_where_only_video_goes(
     [
         (("--carry", "inline"), "--carry"),
         (("--take", "0"), "--take"),
+        (("--take", "99999999999999999999"), "--take"),
         (("--voice", "Emily"), "--voice"),
     ],
 )
@@ -308,6 +309,40 @@ def test_a_voice_that_the_vendor_has_not(assert_refused: Refused, clip: Path) ->
     assert "Emily" in error["limit"]
 
 
+# A byte that is no UTF-8, as Python shows it in an argument.
+BAD_BYTE = "caf\udce9"
+
+
+def test_text_that_is_no_utf_8(assert_refused: Refused, clip: Path, speech: Path) -> None:
+    assert_refused("run", "fal-pixverse", "--video", clip, "--text", BAD_BYTE, field="--text")
+    words = ("--audio", speech, "--set", f"custom_prompt={BAD_BYTE}")
+    assert_refused("run", "fal-pipio", "--video", clip, *words, field="--set")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_that_stdout_cannot_show_stop_nothing(
+    viseme: Command, sandbox: Box, clip: Path, speech: Path, tmp_path: Path, encoding: str
+) -> None:
+    viseme.environment["PYTHONIOENCODING"] = encoding
+    video, out = tmp_path / f"{BAD_BYTE}.mp4", tmp_path / f"é日{BAD_BYTE}.mp4"
+    video.write_bytes(clip.read_bytes())
+    command = ("run", "fal-sync", "--video", video, "--audio", speech, "-o", out)
+    ended = viseme(*command, "--sandbox", sandbox.control, "--json")
+    assert ended.code == 0, ended
+    assert ended.document["files"] == [str(out)]
+    assert ended.document["media"]["video"]["name"] == video.name
+    assert out.exists()
+    plain = viseme(*command, "--sandbox", sandbox.control)
+    assert plain.code == 0, plain
+    assert "already bought" in plain.out
+
+
+def test_a_signature_in_an_address_is_not_repeated(assert_refused: Refused, speech: Path) -> None:
+    url = "http://example.com/a.mp4?X-Amz-Signature=SIGNED"
+    error = assert_refused("run", "fal-sync", "--video", url, "--audio", speech, field="--video")
+    assert "SIGNED" not in str(error)
+
+
 def test_an_endpoint_that_does_not_exist(assert_refused: Refused, clip: Path) -> None:
     error = assert_refused("run", "fal-sink", "--video", clip)
     assert "fal-sync" in str(error)
@@ -323,6 +358,10 @@ def test_an_endpoint_that_does_not_exist(assert_refused: Refused, clip: Path) ->
         ("run", "fal-sync", "--take", "one"),
         ("run", "fal-sync", "--carry", "pigeon"),
         ("jobs", "--limit", "few"),
+        ("jobs", "--limit", "0"),
+        ("jobs", "--home", ""),
+        ("run", "fal-sync", "--time-limit", "0"),
+        ("run", "fal-sync", "--time-limit", "nan"),
         ("login", "paypal"),
     ],
 )

@@ -92,17 +92,16 @@ def test_the_same_bytes_under_another_name_are_the_same_purchase(
 
 @pytest.mark.parametrize("vendor", ["fal", "runware"])
 def test_what_was_tried_in_the_sandbox_is_still_bought_live(
-    quick: Command, sandbox: Box, start_sandbox: StartSandbox, wish: Wish, vendor: str
+    quick: Command, sandbox: Box, slow_sandbox: Box, wish: Wish, vendor: str
 ) -> None:
     assert quick(*wish(vendor, "--sandbox", sandbox.control)).code == 0
-    vendors = start_sandbox("--time-scale", "0", "--no-render")
-    quick.live(vendors)
+    quick.live(slow_sandbox)
     live = quick(*wish(vendor, "--json"))
     assert live.code == 0, live
     assert live.document["reused"] is False
     assert live.document["destination"] == "live"
     assert quick(*wish(vendor, "--json")).document["reused"] is True
-    assert len(sandbox.charges()) == len(vendors.charges()) == 1
+    assert len(sandbox.charges()) == len(slow_sandbox.charges()) == 1
 
 
 def test_another_account_buys_its_own(quick: Command, sandbox: Box, wish: Wish) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ..errors import Interrupted, LocalError, VisemeError
 from ..home import find_home
@@ -23,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every failure ends as one clear line."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in given
+    home_given: Path | None = None
     try:
         options = build_parser().parse_args(given)
+        home_given = getattr(options, "home", None)
         cancel = CancelToken()
         with _signals(cancel):
             return VERBS[options.verb](options, cancel)
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show(LocalError(f"{name}{problem.strerror or problem}.", field=problem.filename), as_json)
         return LocalError.exit_code
     except Exception as problem:  # noqa: BLE001  # the last word to the user is never a traceback
-        _show(_unexpected(problem), as_json)
+        _show(_unexpected(problem, home_given), as_json)
         return LocalError.exit_code
 
 
@@ -52,12 +55,12 @@ def _show(problem: VisemeError, as_json: bool) -> None:
     note(f"viseme: {redact(str(problem))}")
 
 
-def _unexpected(problem: Exception) -> LocalError:
+def _unexpected(problem: Exception, home_given: Path | None) -> LocalError:
     """A mistake of ours: the traceback goes to a file, for a report."""
     text = redact("".join(traceback.format_exception(problem)))
     where = "nowhere: the home folder cannot be written"
     with contextlib.suppress(OSError, VisemeError):
-        path = find_home().create().root / "errors.log"
+        path = find_home(home_given).create().root / "errors.log"
         with path.open("a", encoding="utf-8") as log:
             log.write(text + "\n")
         where = str(path)

@@ -14,7 +14,7 @@ from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint
 from ..errors import InputError
 from ..jobs.commands import job_command
-from ..jobs.inputs import own_sound, read_footage, read_sound, read_text, with_text
+from ..jobs.inputs import check_unicode, own_sound, read_footage, read_sound, read_text, with_text
 from ..jobs.orders import media_limits
 from ..jobs.quotes import quotes
 from ..jobs.receipt import usd_or_none
@@ -169,6 +169,7 @@ def _given(settings: list[str]) -> dict[str, Any]:
                 limit="NAME=VALUE",
                 remedy="Write it like --set sync_mode=loop.",
             )
+        check_unicode(setting, "--set")
         *outer, last = name.split(".")
         place = given
         for key in outer:

@@ -195,7 +195,11 @@ def _since(text: str | None) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as problem:
         raise InputError(
-            f"{text} is no date.", field="--since", value=text, limit="YYYY-MM-DD"
+            f"{text!r} is no date.",
+            field="--since",
+            value=text,
+            limit="YYYY-MM-DD",
+            remedy="Write it like 2026-01-31.",
         ) from problem
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

@@ -5,30 +5,40 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 from ..errors import VisemeError
 from ..jobs.signals import Progress, Step
+from ..secret import redact
 
 REPEAT_SECONDS = 5.0
 
 
 def print_json(document: Any) -> None:
-    """The one document of ``--json``."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+    """The one document of ``--json``; what stdout cannot show stands there escaped."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    if _shown(text, sys.stdout) != text:
+        text = json.dumps(document, indent=2, default=str)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def say(text: str = "") -> None:
     """A line of the answer."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_shown(text, sys.stdout) + "\n")
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """A line beside the answer."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_shown(text, sys.stderr) + "\n")
     sys.stderr.flush()
+
+
+def _shown(text: str, stream: TextIO) -> str:
+    """``text`` with what the encoding lacks as ``\\xe9``: names of files may be any bytes."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def error_document(problem: VisemeError) -> dict[str, Any]:
@@ -36,11 +46,11 @@ def error_document(problem: VisemeError) -> dict[str, Any]:
     return {
         "error": {
             "kind": problem.kind,
-            "message": problem.message,
+            "message": redact(problem.message),
             "field": problem.field,
-            "value": problem.value,
+            "value": problem.value and redact(problem.value),
             "limit": problem.limit,
-            "remedy": problem.remedy,
+            "remedy": problem.remedy and redact(problem.remedy),
             "job_id": problem.job_id,
             "code": problem.code,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ from ..endpoints import ENDPOINTS
 from ..errors import InputError
 from ..model import Carry, Vendor
 
+MOST_COUNTED = 10**9
 VENDORS = [vendor.value for vendor in Vendor]
 
 
@@ -19,6 +21,31 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}.", field="command line", remedy=f"See `{self.prog} --help`.")
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds over 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds over 0")
+    return seconds
+
+
+def _folder(text: str) -> Path:
+    """A folder; an empty text, as of a variable that is not set, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("no folder is named")
+    return Path(text)
+
+
+def _count(text: str) -> int:
+    """A whole number from 1."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= MOST_COUNTED):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 def build_parser() -> Parser:
@@ -43,7 +70,7 @@ def _add_buying(verbs: argparse._SubParsersAction[Parser]) -> None:
     _add_sandbox(run)
     run.add_argument("--max-usd", metavar="USD", help="refuse what may cost more than this")
     run.add_argument(
-        "--time-limit", type=float, metavar="SECONDS", help="how long to wait for the result"
+        "--time-limit", type=_seconds, metavar="SECONDS", help="how long to wait for the result"
     )
     run.add_argument("-o", "--out", type=Path, metavar="OUT", help="where the result is copied to")
     quote = _verb(verbs, "quote", "what it would cost, at every vendor that sells the model")
@@ -115,7 +142,7 @@ def _add_looking(verbs: argparse._SubParsersAction[Parser]) -> None:
 
 def _add_jobs(verbs: argparse._SubParsersAction[Parser]) -> None:
     jobs = _verb(verbs, "jobs", "all jobs, newest first")
-    jobs.add_argument("--limit", type=int, default=50, metavar="N")
+    jobs.add_argument("--limit", type=_count, default=50, metavar="N")
     _job_verb(verbs, "show", "the receipt of a job", sandbox=False)
     _job_verb(verbs, "check", "ask the vendor how a job stands")
     resume = _job_verb(verbs, "resume", "bring a job to its end; fetch its results again")
@@ -124,7 +151,7 @@ def _add_jobs(verbs: argparse._SubParsersAction[Parser]) -> None:
     for verb in (resume, resubmit):
         verb.add_argument("-o", "--out", type=Path, metavar="OUT")
     for verb in (resume, resubmit, cancel):
-        verb.add_argument("--time-limit", type=float, metavar="SECONDS")
+        verb.add_argument("--time-limit", type=_seconds, metavar="SECONDS")
     _job_verb(verbs, "discard", "give up a job in doubt", sandbox=False)
     spend = _verb(verbs, "spend", "what was spent, by vendor and endpoint")
     spend.add_argument("--since", metavar="DATE", help="YYYY-MM-DD (UTC); everything by default")
@@ -164,6 +191,6 @@ def _verb(
 ) -> Parser:
     verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     if common:
-        verb.add_argument("--home", type=Path, metavar="DIR", help="where everything is kept")
+        verb.add_argument("--home", type=_folder, metavar="DIR", help="where everything is kept")
         verb.add_argument("--json", action="store_true", help="print one JSON document")
     return verb

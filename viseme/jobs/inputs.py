@@ -77,7 +77,22 @@ def read_text(text: str | None, voice: str | None, endpoint: Endpoint) -> Spoken
             value=text if len(text) <= 40 else f"{text[:40]}...",
             remedy="Give recorded speech with --audio, or use a PixVerse endpoint.",
         )
+    check_unicode(text, "--text")
     return SpokenText(text, voice)
+
+
+def check_unicode(text: str, field: str) -> None:
+    """Raise InputError for text with bytes in it that are no characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as problem:
+        raise InputError(
+            f"{field} has bytes in it that are not UTF-8.",
+            field=field,
+            value=ascii(text[:40]),
+            limit="UTF-8",
+            remedy="Write it in UTF-8.",
+        ) from problem
 
 
 def with_text(

@@ -12,6 +12,8 @@ from ..errors import InputError
 from ..model import Carry, Footage, Plan, Purchase, RemoteMedia, Speech
 from ..settings import Settings
 
+MOST_TAKES = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -107,12 +109,12 @@ def check_carry(endpoint: Endpoint, carry: Carry) -> None:
 
 
 def check_take(take: int) -> None:
-    """Raise InputError for a take below 1."""
-    if take < 1:
+    """Raise InputError for a take that is no number from 1 to MOST_TAKES."""
+    if not 1 <= take <= MOST_TAKES:
         raise InputError(
-            f"Takes are numbered from 1, not {take}.",
+            f"Takes are numbered from 1 to {MOST_TAKES}, not {take}.",
             field="--take",
             value=take,
-            limit="1 or more",
+            limit=f"1 to {MOST_TAKES}",
             remedy="Leave --take out for the first one.",
         )
