@@ -163,6 +163,25 @@ class MediaMaker:
         path.write_bytes(b"".join(bytes(packet) for packet in packets))
         return path
 
+    def cut_open(self, name: str) -> Path:
+        """The second group of pictures of a clip; its first pictures build on the one before."""
+        whole, path = self.folder / f"whole-{name}", self.folder / name
+        with av.open(str(whole), "w") as out:
+            options = {"x264-params": "open-gop=1:keyint=12:scenecut=0:bframes=3:b-adapt=0"}
+            video = out.add_stream("libx264", rate=25, options=options)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            for index in range(24):
+                out.mux(video.encode(av.VideoFrame.from_ndarray(grey_frame(index, 64, 48))))
+            out.mux(video.encode(None))
+        with av.open(str(whole)) as source, av.open(str(path), "w") as out:
+            stream = out.add_stream_from_template(source.streams.video[0])
+            packets = [packet for packet in source.demux(video=0) if packet.size]
+            second = [k for k, packet in enumerate(packets) if packet.is_keyframe][1]
+            for packet in packets[second:]:
+                packet.stream = stream
+                out.mux(packet)
+        return path
+
     def turned(self, degrees: int, name: str = "turned.mp4", **options: object) -> Path:
         """A clip of quadrants that is to be shown turned clockwise by ``degrees``."""
         width, height = 64, 48
@@ -196,8 +215,9 @@ class MediaMaker:
         whole = path.read_bytes()
         with av.open(str(path)) as container:
             packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        packets = packets[::-1] if at_the_end else packets[3:]
         every = self._decoded_stamps(path)
-        for packet in packets[-1:] if at_the_end else packets[3:]:
+        for packet in packets:
             at = whole.index(packet)
             for position in range(at, at + len(packet)):
                 data = bytearray(whole)

@@ -17,23 +17,37 @@ _NEEDS_KEY = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 
 
 class ShownPackets:
-    """Tells the packets that are shown from those that only help to decode others."""
+    """Tells the packets that are shown from those that are not, or only help to decode others.
+
+    One of its two questions is to be asked of each packet once, in the order of the file.
+    """
 
     def __init__(self, stream: VideoStream) -> None:
         self._codec = stream.codec_context.codec.canonical_name
-        self._has_key = False
+        self._key_count = 0 if self._codec in _NEEDS_KEY else 2
+        self._first_key_stamp: int | None = None
 
-    def has(self, packet: Packet[VideoStream]) -> bool:
-        """To be asked of each packet once, in the order of the file."""
+    def can_decode(self, packet: Packet[VideoStream]) -> bool:
+        """Whether all that the packet builds on is in the file.
+
+        Nothing before the first key picture has that; nor, where a file was cut between groups
+        of pictures, what is shown before that key picture and stored behind it.
+        """
         if not packet.size:
             return False
-        if self._codec == "vp8" and not memoryview(packet)[0] & 0x10:
-            return False  # a reference picture that is never shown
-        if packet.is_keyframe or self._codec not in _NEEDS_KEY:
-            self._has_key = True
-        # Before the first key picture nothing can be decoded; and that picture may itself lie
-        # before an edit list begins.
-        return self._has_key and not packet.is_discard
+        if packet.is_keyframe:
+            self._key_count += 1
+            if self._key_count == 1:
+                self._first_key_stamp = packet.pts
+        if self._key_count == 1 and self._first_key_stamp is not None and packet.pts is not None:
+            return packet.pts >= self._first_key_stamp
+        return self._key_count > 0
+
+    def has(self, packet: Packet[VideoStream]) -> bool:
+        if not self.can_decode(packet) or packet.is_discard:
+            return False
+        # VP8 keeps pictures that others build on and that are never shown themselves.
+        return self._codec != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
 
 class Awaited:

@@ -11,6 +11,7 @@ import av
 
 from ..errors import InputError
 from ..model import Clip, Recording
+from .awaited import ShownPackets
 from .clip_sound import ClipSound
 from .digest import stop_if
 from .frames import check_window, iterate_frames
@@ -179,8 +180,9 @@ def _video_of(clip: Clip, source: InputContainer) -> VideoStream:
 
 
 def _pictures(source: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    shown = ShownPackets(stream)
     for packet in source.demux(stream):
-        if packet.size and not packet.is_discard:
+        if shown.can_decode(packet) and not packet.is_discard:
             yield packet
 
 
@@ -197,11 +199,12 @@ def _reorder_delay(clip: Clip, source: InputContainer) -> int | None:
     copied alone.
     """
     stream = _video_of(clip, source)
+    shown = ShownPackets(stream)
     delay, index = 0, 0
     for packet in source.demux(stream):
         if packet.size and packet.is_discard:
             return None
-        if packet.size:
+        if shown.can_decode(packet):
             delay = max(delay, index - _frame_of(clip, packet))
             index += 1
     return delay
