@@ -391,7 +391,9 @@ def test_seven_channels_go_into_a_clip_as_two(make: Any) -> None:
     result = conform_clip(clip, make.folder, containers=["mp4"], codecs=["h264"])
     sound = probe_clip(result.path).sound
     assert sound is not None and sound.channels == 2
-    assert sound.sample_count == clip.sound.sample_count + round(clip.sound.start_seconds * 48000)
+    # Matroska tells times in milliseconds.
+    expected = clip.sound.sample_count + clip.sound.start_seconds * 48000
+    assert abs(sound.sample_count - expected) <= 48
 
 
 def test_a_trimmed_clip_has_its_frames_and_their_sound(make: Any) -> None:
