@@ -314,3 +314,49 @@ def test_an_input_is_never_overwritten(
     assert quick(*wish("fal-sync", "-o", clip)).code == 2
     assert clip.read_bytes() == before
     assert sandbox.calls() == []
+
+
+@pytest.mark.parametrize("fault", ["html-200", "wrong-type", "500", "redirect"])
+@pytest.mark.parametrize("operation", ["status", "result"])
+def test_a_poll_that_failed_is_not_the_end_of_the_wait(
+    quick: Command, sandbox: Box, wish: Wish, fault: str, operation: str
+) -> None:
+    sandbox.fault(fault, operation=operation, count=2)
+    ended = quick(*wish())
+    assert ended.code == 0, ended
+    assert len(sandbox.charges()) == 1
+
+
+def test_a_vendor_that_stays_away_ends_the_wait_and_the_job_goes_on(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.settings(poll_outage_seconds=0.2)
+    sandbox.fault("html-200", operation="status", count=100)
+    ended = quick(*wish())
+    assert ended.code == 4, ended
+    assert f"resume {quick.job_id()} --home {quick.home}" in ended.error["remedy"]
+    assert ended.error["job_id"] == quick.job_id()
+    assert quick.states() == ["ACCEPTED"]
+
+
+def test_a_key_that_was_taken_back_while_the_job_runs_names_both_commands(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("bad-key", operation="status", count=1)
+    ended = quick(*wish())
+    assert ended.code == 3, ended
+    for command in (f"login fal --home {quick.home}", f"resume {quick.job_id()}"):
+        assert command in ended.error["remedy"]
+    assert quick("resume", quick.job_id()).code == 0
+    assert len(sandbox.charges()) == 1
+
+
+@pytest.mark.parametrize("fault", ["no-credit", "bad-key", "job-fails", "500"])
+def test_every_error_after_the_start_of_a_job_names_it(
+    quick: Command, sandbox: Box, wish: Wish, fault: str
+) -> None:
+    quick.settings(listing_visibility={"fal": 0})
+    sandbox.fault(fault, operation="submit", count=1)
+    ended = quick(*wish())
+    assert ended.code in (3, 4, 5)
+    assert ended.error["job_id"] == quick.job_id()

@@ -78,8 +78,13 @@ async def follow(held: HeldJob) -> None:
 
 
 def may_pass(problem: VisemeError) -> bool:
-    """Whether a vendor that answered so may answer well a little later. Pure."""
-    return isinstance(problem, TransportError | RateLimited) or (problem.http_status or 0) >= 500
+    """Whether a vendor that answered so may answer well a little later. Pure.
+
+    What is no JSON or a redirect is mostly a page of something that stands between.
+    """
+    status = problem.http_status or 0
+    passing = isinstance(problem, TransportError | RateLimited | UnreadableAnswer)
+    return passing or status >= 500 or 300 <= status < 400
 
 
 async def ask(held: HeldJob) -> Report:

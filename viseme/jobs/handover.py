@@ -79,7 +79,7 @@ async def hand_over(held: HeldJob, planned: Planned) -> None:
 
 def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
     """Nothing of this attempt was sent. What an earlier one left in doubt stays in doubt."""
-    if any(s.outcome in (None, Outcome.UNKNOWN) for s in held.ledger.submissions(held.job.id)):
+    if doubtful(held):
         to = State.UNKNOWN
     if held.job.state is to:
         return
@@ -206,7 +206,8 @@ async def _send(held: HeldJob, submission: Submission) -> None:
             await _before_next_try(held, attempt, problem)
         except AnswerLost as problem:
             if held.service.deduplicates and attempt < SEND_TRIES.attempts:
-                held.end_submission(number, Outcome.UNKNOWN, to=State.INTENT)
+                detail = problem.message
+                held.end_submission(number, Outcome.UNKNOWN, to=State.INTENT, detail=detail)
                 await _before_next_try(held, attempt, problem)
                 continue
             held.end_submission(number, Outcome.UNKNOWN, detail=problem.message)
@@ -215,10 +216,14 @@ async def _send(held: HeldJob, submission: Submission) -> None:
             held.end_submission(number, Outcome.UNKNOWN, to=State.UNKNOWN)
             raise in_doubt(held, "It was stopped while it was being sent.") from None
         except VisemeError as problem:
+            if any(earlier.number != number for earlier in doubtful(held)):
+                # This one was refused; whether an earlier one was bought is still to be settled.
+                held.end_submission(number, Outcome.REFUSED, detail=problem.message)
+                return
             held.end_submission(number, Outcome.REFUSED, to=State.FAILED, error=error_json(problem))
             raise
         else:
-            accepted(held, number, acceptance)
+            accepted(held, acceptance)
             return
 
 
@@ -226,7 +231,7 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     """Wait for the next try; on the last one, or when stopped, the job has failed."""
     if attempt >= SEND_TRIES.attempts:
         _give_up(held, State.FAILED, problem)
-        _check_no_doubt(held, problem.message)
+        check_no_doubt(held, problem.message)
         raise problem
     await held.destination.addresses.refresh()
     asked = problem.retry_after_seconds if isinstance(problem, RateLimited) else None
@@ -235,7 +240,7 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     await held.watch.cancel.sleep(wait * held.pace)
     if held.watch.cancel.is_cancelled:
         _give_up(held, State.CANCELLED, None)
-        _check_no_doubt(held, "It was stopped between two tries.")
+        check_no_doubt(held, "It was stopped between two tries.")
         held.check_cancelled()
 
 
@@ -248,14 +253,8 @@ def never_taken(held: HeldJob) -> VisemeError:
         remedy=f"Run the same command again once {vendor} answers.",
     )
     _give_up(held, State.FAILED, problem)
-    _check_no_doubt(held, problem.message)
+    check_no_doubt(held, problem.message)
     return problem
-
-
-def _check_no_doubt(held: HeldJob, reason: str) -> None:
-    """Raise OutcomeUnknown where an earlier submission of the job is still in doubt."""
-    if held.job.state is State.UNKNOWN:
-        raise in_doubt(held, reason)
 
 
 async def _submit_watched(held: HeldJob, submission: Submission) -> Acceptance:
@@ -274,109 +273,3 @@ async def _submit_watched(held: HeldJob, submission: Submission) -> Acceptance:
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=0.5)
-
-
-def accepted(held: HeldJob, number: int, acceptance: Acceptance) -> None:
-    """The vendor has it: from here on it can be asked for by its own id."""
-    ids = dict(acceptance.vendor_ids)
-    held.end_submission(
-        number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=_named_id(ids), vendor_ids=ids
-    )
-
-
-def _named_id(vendor_ids: Mapping[str, Any] | None) -> str | None:
-    """The vendor's own name for a job, among the paths that are kept beside it."""
-    ids = vendor_ids or {}
-    return next((str(value) for key, value in ids.items() if not key.endswith("_path")), None)
-
-
-async def settle(held: HeldJob, *, wait: bool = True) -> None:
-    """A job in doubt: look it up until it is found, provably absent, or nobody can tell.
-
-    Ends in ACCEPTED, in INTENT (it provably never arrived), or raises OutcomeUnknown with the job
-    UNKNOWN. Without ``wait`` a verdict of "not yet known" also ends in OutcomeUnknown.
-    """
-    trace = _trace_of(held)
-    if trace is None:
-        raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
-    live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
-    visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
-    submissions = held.ledger.submissions(held.job.id)
-    while True:
-        held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
-        try:
-            finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
-        except Interrupted:
-            raise in_doubt(held, "The look-up was stopped.") from None
-        except VendorError:
-            finding = None
-        sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
-        decision = decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility)
-        if decision.verdict is Verdict.FOUND and decision.acceptance is not None:
-            accepted(held, len(submissions), decision.acceptance)
-            return
-        if decision.verdict is Verdict.ABSENT:
-            for earlier in submissions[:-1]:  # the same task, sent before
-                if earlier.token == trace.token:
-                    held.end_submission(earlier.number, Outcome.NOT_ARRIVED)
-            held.end_submission(len(submissions), Outcome.NOT_ARRIVED, to=State.INTENT)
-            return
-        if decision.verdict is Verdict.UNKNOWN or not wait:
-            raise in_doubt(held, f"{held.service.vendor.label}: {decision.reason}.")
-        await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
-
-
-def _trace_of(held: HeldJob) -> Trace | None:
-    """What the last submission can be found by; None where the vendor was told to keep nothing."""
-    job = held.job
-    submissions = held.ledger.submissions(job.id)
-    if not submissions or job.request_token is None:
-        return None
-    if job.arguments.get("store_io") is False:
-        return None
-    last = submissions[-1]
-    sent_from = datetime.fromtimestamp(last.sent_at / 1000, timezone.utc)
-    return Trace(
-        token=last.token or job.request_token,
-        vendor_model=held.endpoint.vendor_model,
-        media_digests=frozenset((job.media_hashes or {}).values()),
-        sent_from=sent_from,
-        sent_until=sent_from + timedelta(seconds=held.place.settings.submit_timeout_seconds),
-        known_ids=_ids_of_others(held),
-    )
-
-
-def _ids_of_others(held: HeldJob) -> frozenset[str]:
-    """The vendor's ids of all other jobs in the ledger."""
-    return frozenset(
-        str(value)
-        for job in held.ledger.list()
-        if job.id != held.job.id and job.vendor is held.job.vendor
-        for name, value in (job.vendor_ids or {}).items()
-        if not name.endswith("_path")
-    )
-
-
-def in_doubt(held: HeldJob, reason: str) -> OutcomeUnknown:
-    """The job becomes UNKNOWN, and the error with the three choices."""
-    if held.job.state is not State.UNKNOWN:
-        held.move(State.UNKNOWN, detail=reason)
-    return OutcomeUnknown(
-        f"It is not known whether this was bought. {reason}",
-        job_id=held.job.id,
-        remedy=choices(held.job.id, held.place.home),
-    )
-
-
-def error_json(problem: VisemeError) -> dict[str, Any]:
-    """An error for the ledger and the receipt."""
-    return {
-        "kind": problem.kind,
-        "message": problem.message,
-        "field": problem.field,
-        "value": problem.value,
-        "limit": problem.limit,
-        "remedy": problem.remedy,
-        "code": problem.code,
-        "http_status": problem.http_status,
-    }

@@ -182,7 +182,19 @@ async def drive(
             await (step or advance)(held, planned)
         except LedgerError as problem:
             raise _known_job(problem, held) from problem
+        except VisemeError as problem:
+            _complete(problem, held)
+            raise
         return held.job
+
+
+def _complete(problem: VisemeError, held: HeldJob) -> None:
+    """What an error of a job owes the user beyond its text: the job's id, whole command lines."""
+    problem.job_id = problem.job_id or held.job.id
+    if problem.remedy is not None:
+        login = f"login {held.job.vendor.value}"
+        whole = held.place.home.command("login", held.job.vendor.value)
+        problem.remedy = problem.remedy.replace(f"`viseme {login}`", f"`{whole}`")
 
 
 async def advance(held: HeldJob, planned: Planned | None) -> None:
