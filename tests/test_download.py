@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 from blake3 import blake3
 
+from viseme.addresses import origin_of
 from viseme.download import (
     BASE64_CHUNK_CHARACTERS,
     FetchedFile,
@@ -31,7 +32,7 @@ from viseme.download import (
 )
 from viseme.errors import FetchRefused, LocalError, TransportError, VisemeError
 from viseme.retry import RetryPolicy
-from viseme.transport import AnswerLost, NotSent, origin_of
+from viseme.transport import AnswerLost, NotSent
 
 ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
@@ -772,7 +773,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from viseme.download import FetchRules, fetch, store_data
 from viseme.errors import LocalError
-from viseme.transport import origin_of
+from viseme.addresses import origin_of
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 url, target = sys.argv[1], Path(sys.argv[2])

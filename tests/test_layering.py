@@ -19,7 +19,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 _VALUES = {"model", "edits", "money", "errors"}
 _KEPT = {"home", "secret", "account", "settings_source"}
 _BELOW_TRANSPORT = {*_VALUES, "endpoints", "retry", "secret"}
-_BELOW_SERVICES = {*_BELOW_TRANSPORT, *_KEPT, "transport", "credentials", "settings"}
+_BELOW_WIRE = {"addresses", "answer", "bodies"}
+_BELOW_SERVICES = {*_BELOW_TRANSPORT, *_BELOW_WIRE, *_KEPT}
+_BELOW_SERVICES |= {"transport", "credentials", "settings"}
 _BELOW_JOBS = {*_BELOW_SERVICES, "media", "ledger", "download", "services"}
 
 # For each module or folder directly in viseme/: what else in viseme/ it may import.
@@ -35,7 +37,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "ledger": {*_VALUES, "endpoints"},
     "settings": {*_VALUES, "endpoints", "settings_source"},
     "credentials": {*_VALUES, "endpoints", "home", "secret"},
-    "transport": _BELOW_TRANSPORT,
+    **dict.fromkeys(_BELOW_WIRE, _BELOW_TRANSPORT),
+    "transport": {*_BELOW_TRANSPORT, *_BELOW_WIRE},
     "download": _BELOW_SERVICES,
     "services": _BELOW_SERVICES,
     "jobs": {*_BELOW_JOBS, "samples"},

@@ -1,4 +1,4 @@
-"""The wire: what a failure says of whether a request arrived, and bodies read as they go."""
+"""The wire: what a failure says of whether a request arrived, and bodies sent as they go."""
 
 from __future__ import annotations
 
@@ -18,25 +18,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from viseme.errors import InputError, LocalError, UnreadableAnswer, VisemeError
+from viseme.addresses import Addresses
+from viseme.answer import Answer
+from viseme.bodies import CHUNK_BYTES, Body, FileBody, JsonBody
+from viseme.errors import LocalError, VisemeError
 from viseme.model import InlineMedia
-from viseme.transport import (
-    CHUNK_BYTES,
-    Addresses,
-    Answer,
-    AnswerLost,
-    Body,
-    FileBody,
-    JsonBody,
-    NotSent,
-    Transport,
-    data_uri_chunks,
-    digest_of,
-    media_string_digest,
-    open_url,
-    origin_of,
-    path_segment,
-)
+from viseme.transport import AnswerLost, NotSent, Transport, open_url
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_EXTRA_MEMORY_BYTES = 4 * 2**20
@@ -357,133 +344,28 @@ def test_a_transport_is_used_inside_async_with() -> None:
         asyncio.run(Transport(Addresses({"v": "http://127.0.0.1"})).exchange("GET", "v", "/"))
 
 
-# Answers
-
-
-def test_an_answer_that_is_no_json_is_shown_from_its_start() -> None:
-    answer = Answer(502, {}, b"<html>\n  <h1>Bad   Gateway</h1>" + b"x" * 1000)
-    with pytest.raises(UnreadableAnswer, match="HTTP 502") as caught:
-        answer.json()
-    assert "<h1>Bad Gateway</h1>" in str(caught.value)
-    assert len(str(caught.value)) < 300
-    assert caught.value.http_status == 502
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"\xff\xfe\xfa", b"[" * 200_000, b"{'a': 1}", b'{"a": ' + b"9" * 5000 + b"}", b"nul"],
-)
-def test_bodies_that_cannot_be_read_are_unreadable_answers(body: bytes) -> None:
-    with pytest.raises(UnreadableAnswer):
-        Answer(200, {}, body).json_object()
-
-
-@pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"text"'])
-def test_json_that_is_no_object_is_an_unreadable_answer(body: bytes) -> None:
-    assert Answer(200, {}, body).json() == json.loads(body)
-    with pytest.raises(UnreadableAnswer, match="not an object"):
-        Answer(200, {}, body).json_object()
-
-
-# Bodies
-
-SIZES = (
-    *(0, 1, 2, 3, 4, 5, 6, 100),
-    *(CHUNK_BYTES - 2, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, CHUNK_BYTES + 2),
-    *(2 * CHUNK_BYTES - 1, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 1),
-)
-
-
-def file_of(folder: Path, size: int, name: str = "m") -> tuple[InlineMedia, str]:
-    """A medium, and the data URI that it has to become."""
-    content = (bytes(range(256)) * (size // 256 + 1))[:size]
-    path = folder / f"{name}-{size}"
-    path.write_bytes(content)
-    uri = "data:video/mp4;base64," + base64.b64encode(content).decode()
-    return InlineMedia(path, "video/mp4", size), uri
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_body_is_byte_for_byte_what_json_dumps_would_write(tmp_path: Path, size: int) -> None:
-    medium, uri = file_of(tmp_path, size)
-    other, other_uri = file_of(tmp_path, 7, "other")
-    nothing: dict[str, Any] = {}
-
-    def document(video: object, sound: object) -> dict[str, Any]:
-        return {
-            "video": video,
-            "deep": [{"sound": sound, "ü": '"\\\n☃'}, 1.5, None, True, nothing],
-            "again": video,
-        }
-
-    body = JsonBody(document(medium, other))
-    expected = json.dumps(
-        document(uri, other_uri), ensure_ascii=False, separators=(",", ":")
-    ).encode()
-    assert b"".join(body.chunks()) == expected
-    assert body.length == len(expected)
-    assert b"".join(body.chunks()) == expected, "it can be read again"
-    assert body.digest() == digest_of([expected])
-    assert media_string_digest(medium) == digest_of([uri.encode()])
-    assert b"".join(data_uri_chunks(medium)) == uri.encode()
-    assert medium.uri_bytes == len(uri)
-
-
-@pytest.mark.parametrize(
-    "document", [{}, [], "text", 0, None, {"a": "ü"}, [{"b": [1, "2", {"c": None}]}]]
-)
-def test_a_body_without_media_is_what_json_dumps_would_write(document: Any) -> None:
-    body = JsonBody(document)
-    expected = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    assert b"".join(body.chunks()) == expected
-    assert body.length == len(expected)
-
-
-def test_what_has_no_place_in_a_body_is_refused() -> None:
-    with pytest.raises(TypeError, match="Path has no place"):
-        JsonBody({"a": Path("x")})
-
-
-def test_a_text_that_is_no_unicode_is_an_input_error() -> None:
-    """A command line in another encoding comes with halves of surrogate pairs."""
-    with pytest.raises(InputError, match="not Unicode"):
-        JsonBody({"text": "caf\udce9"})
+# Bodies on the wire
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, CHUNK_BYTES, CHUNK_BYTES + 1])
 def test_the_length_on_the_wire_is_the_length_of_the_body(
     wire_server: Serve, tmp_path: Path, size: int
 ) -> None:
-    medium, uri = file_of(tmp_path, size)
+    content = os.urandom(size)
+    path = tmp_path / "m"
+    path.write_bytes(content)
+    uri = "data:video/mp4;base64," + base64.b64encode(content).decode()
 
     def script(wire: Any) -> None:
         while wire.read_request():
             wire.answer(503)
 
     server = wire_server(script)
-    body = JsonBody({"v": medium})
+    body = JsonBody({"v": InlineMedia(path, "video/mp4", size)})
     assert post(server.url, body).status == 503
     assert post(server.url, body).status == 503, "the same body again, as for a retry"
     assert server.bodies == [json.dumps({"v": uri}, separators=(",", ":")).encode()] * 2
     assert f"Content-Length: {len(server.bodies[0])}" in server.heads[0]
-
-
-@pytest.mark.parametrize(
-    ("offset", "length"), [(0, 0), (0, 10), (3, 4), (9, 1), (CHUNK_BYTES - 1, 3)]
-)
-def test_a_part_of_a_file_is_sent_as_it_is(tmp_path: Path, offset: int, length: int) -> None:
-    content = os.urandom(CHUNK_BYTES + 10)
-    path = tmp_path / "f"
-    path.write_bytes(content)
-    body = FileBody(path, offset, length)
-    assert b"".join(body.chunks()) == content[offset : offset + length]
-    assert body.length == length
-
-
-def test_a_file_that_grew_is_sent_as_it_was_measured(tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    path.write_bytes(b"abcdef")
-    assert b"".join(FileBody(path, 0, 3).chunks()) == b"abc"
 
 
 def test_a_file_that_shrinks_meanwhile_is_a_local_error_and_no_whole_request(
@@ -501,22 +383,23 @@ def test_a_file_that_shrinks_meanwhile_is_a_local_error_and_no_whole_request(
         post(server.url, body, on_bytes_sent=shrink)
     assert caught.value.exit_code == 1
     server.close()
-    assert len(server.bodies[0]) < body.length, "what never arrived whole cannot be accepted"
+    # The server may see no body at all: what closes the connection may overtake it.
+    assert all(len(got) < body.length for got in server.bodies), "never whole, so never accepted"
 
 
 def test_a_file_that_is_gone_is_a_local_error(wire_server: Serve, tmp_path: Path) -> None:
     server = wire_server(lambda wire: wire.read_request() and wire.answer())
     with pytest.raises(LocalError, match="cannot be read any more"):
         post(server.url, FileBody(tmp_path / "none", 0, 3))
-    with pytest.raises(LocalError, match="cannot be read any more"):
-        list(FileBody(tmp_path, 0, 3).chunks())  # a folder by now
 
 
 MEMORY_PROGRAM = """
 import asyncio, sys, tracemalloc
 from pathlib import Path
+from viseme.addresses import Addresses
+from viseme.bodies import JsonBody
 from viseme.model import InlineMedia
-from viseme.transport import Addresses, JsonBody, Transport
+from viseme.transport import Transport
 
 def peak():
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -572,98 +455,6 @@ def test_the_memory_for_a_large_file_is_that_for_a_small_one(
     assert after - before <= MOST_EXTRA_MEMORY_BYTES
     overhead = len('{"v":"data:video/mp4;base64,"}')
     assert received == [4 * -(-size // 3) + overhead for size in sizes.values()]
-
-
-# Addresses
-
-BASES = {
-    "fal.queue": "https://queue.fal.run",
-    "fal.cdn": "https://v3.fal.media",
-    "runware": "https://api.runware.ai/v1",
-    "runware.deep": "https://api.runware.ai/v1/deep/",
-    "box": "http://127.0.0.1:8000",
-}
-
-
-@pytest.mark.parametrize(
-    ("url", "found"),
-    [
-        ("https://queue.fal.run/a/b/requests/1", ("fal.queue", "/a/b/requests/1")),
-        ("https://queue.fal.run", ("fal.queue", "")),
-        ("https://queue.fal.run/", ("fal.queue", "/")),
-        ("https://queue.fal.run?x=1", ("fal.queue", "?x=1")),
-        ("https://queue.fal.run.evil.com/a", None),
-        ("https://queue.fal.runevil/a", None),
-        ("https://queue.fal.run@evil.com/a", None),
-        ("https://queue.fal.run:443/a", None),
-        ("https://queue.fal.run:8443/a", None),
-        ("https://queue.fal.run#/a", None),
-        ("https://queue.fal.run\\evil.com/a", None),
-        ("http://queue.fal.run/a", None),
-        ("//queue.fal.run/a", None),
-        ("https://evil.com/https://queue.fal.run/a", None),
-        ("https://api.runware.ai/v1", ("runware", "")),
-        ("https://api.runware.ai/v1/x", ("runware", "/x")),
-        ("https://api.runware.ai/v1evil", None),
-        ("https://api.runware.ai/v1.evil.com", None),
-        ("https://api.runware.ai/", None),
-        ("https://api.runware.ai/v1/deep", ("runware.deep", "")),
-        ("https://api.runware.ai/v1/deep/x", ("runware.deep", "/x")),
-        ("https://api.runware.ai/v1/deeper", ("runware", "/deeper")),
-        ("http://127.0.0.1:8000/x", ("box", "/x")),
-        ("http://127.0.0.1:80001/x", None),
-        ("http://127.0.0.1:800/x", None),
-        ("", None),
-        ("None", None),
-    ],
-)
-def test_a_url_lies_under_a_base_or_it_does_not(url: str, found: tuple[str, str] | None) -> None:
-    addresses = Addresses(BASES)
-    assert addresses.locate(url) == found
-    if found is not None:
-        assert addresses.url(*found) == url
-
-
-def test_where_two_bases_are_one_the_first_is_meant() -> None:
-    same = {"fal.cdn": "https://v3.fal.media", "fal.results": "https://v3.fal.media"}
-    assert Addresses(same).locate("https://v3.fal.media/f") == ("fal.cdn", "/f")
-
-
-def test_addresses_are_asked_for_again() -> None:
-    now = {"v": "http://127.0.0.1:1/"}
-
-    async def reload() -> Mapping[str, str]:
-        return now
-
-    addresses = Addresses(now, reload)
-    assert asyncio.run(addresses.refresh()) is False
-    now["v"] = "http://127.0.0.1:2/"
-    assert asyncio.run(addresses.refresh()) is True
-    assert addresses.url("v", "/x") == "http://127.0.0.1:2/x"
-    assert addresses.locate("http://127.0.0.1:1/x") is None
-    assert asyncio.run(addresses.refresh()) is False
-    assert asyncio.run(Addresses(now).refresh()) is False
-
-
-@pytest.mark.parametrize(
-    ("url", "origin"),
-    [
-        ("https://Queue.FAL.run/a?b", "https://queue.fal.run:443"),
-        ("http://127.0.0.1:81/a", "http://127.0.0.1:81"),
-        ("http://127.0.0.1/a", "http://127.0.0.1:80"),
-        ("https://[::1]:9/a", "https://::1:9"),
-        ("ftp://h/", "ftp://h:0"),
-    ],
-)
-def test_an_origin_always_names_its_port(url: str, origin: str) -> None:
-    assert origin_of(url) == origin
-
-
-@pytest.mark.parametrize("text", ["a/b", "../x", "a?b", "a#b", "a b", "ü", "%2F", "uuid:m/n"])
-def test_a_path_segment_stays_one(text: str) -> None:
-    segment = path_segment(text)
-    assert not set(segment) & set("/?# ")
-    assert segment.isascii()
 
 
 # A file on its way

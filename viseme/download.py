@@ -26,9 +26,10 @@ from urllib.parse import urljoin, urlsplit
 import pybase64
 from blake3 import blake3
 
+from .addresses import origin_of
 from .errors import FetchRefused, LocalError
 from .retry import RetryPolicy, next_wait
-from .transport import AnswerLost, Incoming, NotSent, open_url, origin_of
+from .transport import AnswerLost, Incoming, NotSent, open_url
 
 MAX_REDIRECTS = 3
 RETRIES = RetryPolicy()

@@ -15,13 +15,16 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from viseme.addresses import Addresses
+from viseme.answer import Answer
+from viseme.bodies import media_string_digest
 from viseme.model import Vendor, WireRequest
 from viseme.retry import RetryPolicy
 from viseme.secret import Secret
 from viseme.services import SERVICES, Service
 from viseme.services.base import Trace
 from viseme.settings import Settings
-from viseme.transport import Addresses, Answer, Transport, media_string_digest
+from viseme.transport import Transport
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY_KEYS = {

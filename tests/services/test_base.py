@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from viseme.addresses import Addresses
 from viseme.errors import CredentialError, UnreadableAnswer, VisemeError
 from viseme.model import Vendor
 from viseme.secret import Secret
@@ -19,7 +20,7 @@ from viseme.services import SERVICES
 from viseme.services.base import OutgoingFile, Phase, is_content_refusal, objects
 from viseme.services.fal import queue_paths
 from viseme.settings import Settings
-from viseme.transport import Addresses, AnswerLost, NotSent, Transport
+from viseme.transport import AnswerLost, NotSent, Transport
 
 Serve = Callable[..., Any]
 IDS = {

@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..addresses import Addresses
+from ..answer import Answer
 from ..credentials import load, sandbox_credential
 from ..errors import InputError, LocalError, TransportError, UnreadableAnswer
 from ..home import Home
 from ..model import Vendor
 from ..secret import Secret
 from ..settings import Settings
-from ..transport import Addresses, Answer, Transport
+from ..transport import Transport
 
 LIVE = "live"
 LOCK_NAME = "sandbox.lock"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..bodies import media_string_digest
 from ..errors import (
     Interrupted,
     LedgerError,
@@ -24,7 +25,7 @@ from ..ledger import Outcome, State
 from ..model import Carry, Clip, Recording
 from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, Trace
-from ..transport import AnswerLost, NotSent, media_string_digest
+from ..transport import AnswerLost, NotSent
 from .budget import check_budget
 from .commands import choices
 from .held import HeldJob

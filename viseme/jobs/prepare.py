@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..bodies import JsonBody
 from ..edits import EditPlan
 from ..endpoints.base import Endpoint, Order
 from ..media import Conformed, conform_clip, conform_speech
@@ -23,7 +24,6 @@ from ..model import (
 )
 from ..services.base import OutgoingFile, Service, Upload
 from ..settings import Settings
-from ..transport import JsonBody
 from .cut import cut_recording
 from .signals import Progress, Report, Step
 

@@ -7,13 +7,14 @@ import socket
 from dataclasses import dataclass, field
 
 from ..account import account_id
+from ..addresses import origin_of
 from ..download import FetchRules
 from ..home import Home
 from ..ledger import Ledger
 from ..model import Vendor
 from ..services import SERVICES, Service
 from ..settings import Settings
-from ..transport import Transport, origin_of
+from ..transport import Transport
 from .destination import Destination, is_alive
 from .signals import CancelToken, Report, silent
 

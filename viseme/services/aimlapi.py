@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta, timezone
 from typing import Any, ClassVar
 
+from ..answer import Answer
+from ..bodies import JsonBody
 from ..errors import (
     ContentRejected,
     CredentialError,
@@ -24,7 +26,6 @@ from ..errors import (
     VisemeError,
 )
 from ..model import Vendor, WireRequest
-from ..transport import Answer, JsonBody
 from .base import (
     Acceptance,
     Finding,

@@ -11,12 +11,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..answer import Answer
+from ..bodies import Body, JsonBody
 from ..errors import CredentialError, RateLimited, UnreadableAnswer, VisemeError
 from ..model import Vendor, WireRequest
 from ..retry import RetryPolicy, next_wait, retry_after_seconds
 from ..secret import Secret
 from ..settings import Settings
-from ..transport import Answer, AnswerLost, Body, JsonBody, NotSent, Transport
+from ..transport import AnswerLost, NotSent, Transport
 
 RETRIES = RetryPolicy()
 _SHORTEST_KEY = 8  # a shorter one, such as a sandbox's, is an ordinary word
@@ -131,6 +133,7 @@ class Service(ABC):
     can_cancel: ClassVar[bool] = False
     least_poll_seconds: ClassVar[float] = 0.1  # between two polls, whatever settings say
     can_delete_uploads: ClassVar[bool] = False
+    cancelled_codes: ClassVar[frozenset[str]] = frozenset()  # of jobs that ended by cancelling
     result_hosts: ClassVar[tuple[str, ...]] = ()  # names, or suffixes that begin with a dot
     retries: RetryPolicy = RETRIES  # of the calls that cost nothing
 

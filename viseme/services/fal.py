@@ -13,6 +13,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from ..addresses import path_segment
+from ..answer import Answer
+from ..bodies import FileBody, JsonBody, digest_of
 from ..errors import (
     ContentRejected,
     CredentialError,
@@ -25,14 +28,6 @@ from ..errors import (
     VisemeError,
 )
 from ..model import Vendor, WireRequest
-from ..transport import (
-    Answer,
-    AnswerLost,
-    FileBody,
-    JsonBody,
-    digest_of,
-    path_segment,
-)
 from .base import (
     Acceptance,
     CancelAnswer,
@@ -78,6 +73,7 @@ class FalService(Service):
 
     vendor = Vendor.FAL
     base: ClassVar[str] = "fal.queue"
+    cancelled_codes = frozenset({"client_cancelled"})
     result_hosts: ClassVar[tuple[str, ...]] = (".fal.media", "storage.googleapis.com")
     can_cancel = True
 
@@ -467,6 +463,3 @@ def _strings(value: object) -> Iterator[str]:
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-__all__ = ["AnswerLost", "FalService", "error_of", "queue_paths"]

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from ..answer import Answer
+from ..bodies import JsonBody
 from ..errors import (
     ContentRejected,
     CredentialError,
@@ -22,7 +24,6 @@ from ..errors import (
     VisemeError,
 )
 from ..model import InlineMedia, Vendor, WireRequest
-from ..transport import Answer, JsonBody
 from .base import (
     Acceptance,
     Finding,
@@ -62,6 +63,7 @@ class RunwareService(Service):
 
     vendor = Vendor.RUNWARE
     base: ClassVar[str] = "runware"
+    cancelled_codes = frozenset({"taskCancelled"})
     result_hosts: ClassVar[tuple[str, ...]] = (".runware.ai",)
     deduplicates = True
     can_delete_uploads = True
