@@ -17,8 +17,9 @@ from viseme.errors import CredentialError, UnreadableAnswer, VisemeError
 from viseme.model import Vendor
 from viseme.secret import Secret
 from viseme.services import SERVICES
-from viseme.services.base import OutgoingFile, Phase, is_content_refusal, objects
+from viseme.services.base import OutgoingFile, Phase
 from viseme.services.fal import queue_paths
+from viseme.services.reading import is_content_refusal, objects
 from viseme.settings import Settings
 from viseme.transport import AnswerLost, NotSent, Transport
 

@@ -25,7 +25,8 @@ from viseme.errors import (
 )
 from viseme.model import Vendor
 from viseme.services.base import Acceptance, CancelAnswer, OutgoingFile, Phase, Upload
-from viseme.services.fal import error_of, failure_of, log_lines, queue_paths
+from viseme.services.fal import log_lines, queue_paths
+from viseme.services.fal_errors import error_of, failure_of
 from viseme.settings import Settings
 from viseme.transport import AnswerLost, NotSent
 

@@ -34,10 +34,8 @@ from .base import (
     Service,
     Submission,
     Trace,
-    answer_lost,
-    is_content_refusal,
-    objects,
 )
+from .reading import answer_lost, is_content_refusal, objects
 
 # The page lists queued, generating, completed, error; its recorded run ends with `succeeded`.
 # The others stand in the documents of this vendor's other video models.

@@ -275,23 +275,3 @@ class Service(ABC):
             headers = {name: value.replace(part, "***") for name, value in answer.headers.items()}
             answer = Answer(answer.status, headers, answer.body.replace(part.encode(), b"***"))
         return answer
-
-
-def is_content_refusal(code: str | None) -> bool:
-    """Whether a vendor's code says that the content itself was refused."""
-    lowered = (code or "").lower().replace("_", "")
-    return any(word in lowered for word in ("contentpolicy", "nsfw", "moderation"))
-
-
-def objects(entries: object) -> list[Mapping[str, Any]]:
-    """The objects in a list of an answer; what is no list and what is no object is left out."""
-    return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-
-
-def answer_lost(vendor: Vendor, status: int) -> AnswerLost:
-    """For an answer to a submission that does not tell whether the vendor took it."""
-    return AnswerLost(
-        f"{vendor.label} answered the submission with HTTP {status}, "
-        "which does not say whether it was accepted.",
-        http_status=status,
-    )

@@ -34,10 +34,8 @@ from .base import (
     Submission,
     Trace,
     Upload,
-    answer_lost,
-    is_content_refusal,
-    objects,
 )
+from .reading import answer_lost, is_content_refusal, objects
 
 PHASES = {
     "queued": Phase.QUEUED,
