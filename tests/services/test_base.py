@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,10 +16,10 @@ import pytest
 
 from viseme.addresses import Addresses
 from viseme.errors import CredentialError, UnreadableAnswer, VisemeError
-from viseme.model import Vendor
+from viseme.model import InlineMedia, Vendor
 from viseme.secret import Secret
 from viseme.services import SERVICES
-from viseme.services.base import OutgoingFile, Phase
+from viseme.services.base import OutgoingFile, Phase, body_arguments
 from viseme.services.fal import queue_paths
 from viseme.services.reading import is_content_refusal, objects
 from viseme.settings import Settings
@@ -314,6 +316,31 @@ def test_a_submission_shows_no_key(party: Any, vendor: Vendor) -> None:
 )
 def test_what_refuses_the_content_itself(code: str | None, is_refusal: bool) -> None:
     assert is_content_refusal(code) is is_refusal
+
+
+CLIP = InlineMedia(Path("clip.mp4"), "video/mp4", 3)
+SPEECH = "https://example.com/speech.mp3"
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({}, {}),
+        ({"video_url": CLIP, "audio_url": SPEECH, "sync_mode": "loop"}, {"sync_mode": "loop"}),
+        ({"video": {"url": CLIP, "name": "v"}, "seed": 42}, {"video": {"name": "v"}, "seed": 42}),
+        ({"text": "Hello", "n": None, "x": [1, [2.5, True]]}, None),
+        (
+            {"inputs": {"referenceVideos": [SPEECH], "a": []}, "k": {}},
+            {"inputs": {"a": []}, "k": {}},
+        ),
+        ({"deep": [{"a": 1, "b": [CLIP]}], "flat": [{"a": 1}]}, {"flat": [{"a": 1}]}),
+        ({"text": "https://example.com/another.mp3"}, None),
+    ],
+)
+def test_what_of_a_body_is_no_medium_is_kept(body: Any, left: Any) -> None:
+    kept = body_arguments(body, [CLIP, SPEECH])
+    assert kept == (body if left is None else left)
+    assert json.loads(json.dumps(kept)) == kept
 
 
 @pytest.mark.parametrize("entries", [None, {}, "text", 5, [1, None, "x", []]])

@@ -23,12 +23,13 @@ from viseme.errors import (
     VendorError,
     VisemeError,
 )
-from viseme.model import Vendor
+from viseme.model import Vendor, WireRequest
 from viseme.services.base import Acceptance, CancelAnswer, OutgoingFile, Phase, Upload
-from viseme.services.fal import log_lines, queue_paths
+from viseme.services.fal import LISTING_LIMIT, log_lines, queue_paths
 from viseme.services.fal_errors import error_of, failure_of
+from viseme.services.fal_listing import agrees, is_in_window, read_moment
 from viseme.settings import Settings
-from viseme.transport import AnswerLost, NotSent
+from viseme.transport import MAX_ANSWER_BYTES, AnswerLost, NotSent
 
 IDS = {"request_id": "r1", **queue_paths("/fal-ai/pixverse/lipsync", "r1")}
 ACCEPTED = {"request_id": "r1", "status": "IN_QUEUE", "queue_position": 3}
@@ -725,6 +726,57 @@ def test_two_jobs_with_the_same_media_are_two_matches(party: Any) -> None:
     assert sorted(look_up(party)) == sorted(one["request_id"] for one in ids)
 
 
+def test_jobs_with_the_same_media_are_told_apart_by_their_arguments(party: Any) -> None:
+    """A loop and a bounce of the same clip, sent within a minute of each other."""
+    model = "fal-ai/sync-lipsync/v2/pro"
+    ids = {}
+    for mode in ("loop", "bounce"):
+        body = {"video_url": party.video_url, "audio_url": party.audio_url, "sync_mode": mode}
+
+        async def use(service: Any, body: dict[str, str] = body) -> dict[str, str]:
+            submission = service.submission(WireRequest(f"/{model}", body), "t")
+            return dict((await service.submit(submission)).vendor_ids)
+
+        ids[mode] = party.run(Vendor.FAL, use)
+        finish(party, ids[mode])
+
+    def found(**arguments: Any) -> set[str]:
+        trace = party.trace(Vendor.FAL, "t", vendor_model=model, arguments=arguments)
+        finding = party.run(Vendor.FAL, lambda service: service.look_up(trace))
+        return {match.vendor_ids["request_id"] for match in finding.matches}
+
+    loop, bounce = ids["loop"]["request_id"], ids["bounce"]["request_id"]
+    assert found(sync_mode="loop") == {loop}
+    assert found(sync_mode="bounce") == {bounce}
+    assert found(sync_mode="remap") == set()
+    assert found(sync_mode="loop", something_that_the_list_leaves_out=1) == {loop}
+    assert found() == {loop, bounce}, "where nothing was kept, nothing is compared"
+
+
+@pytest.mark.parametrize(
+    ("sent", "listed", "is_same"),
+    [
+        ({}, {"a": 1}, True),
+        ({"a": 1}, {}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, True),
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": 1}, {"a": "1"}, False),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": None}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, False),
+        ({"a": {"b": 1}}, {"a": 5}, False),
+        ({"a": [1, 2]}, {"a": [1, 2]}, True),
+        ({"a": [1, 2]}, {"a": [2, 1]}, False),
+        ({"a": [1, 2]}, {"a": [1, 2, 3]}, False),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1, "c": 2}]}, True),
+    ],
+)
+def test_arguments_agree_where_the_list_has_them(sent: Any, listed: Any, is_same: bool) -> None:
+    assert agrees(sent, listed) is is_same
+
+
 def test_a_job_that_the_list_hides_is_not_found_and_not_disproved(box: Any, party: Any) -> None:
     finish(party, party.submit(Vendor.FAL))
     box.fault("lookup-hidden", count=1, operation="list")
@@ -752,6 +804,88 @@ def test_a_list_of_many_pages_is_read_to_its_end(played: Callable[..., Any]) -> 
     party, server = played((200, page(1)), (200, page(2)), (200, page(3)))
     assert look_up(party, party.video_url) == ["r1", "r2", "r3"]
     assert ["cursor=c" in head for head in server.heads] == [False, True, True]
+
+
+def test_more_jobs_than_a_page_holds_are_all_seen(box: Any, party: Any) -> None:
+    ids = [party.submit(Vendor.FAL) for _ in range(LISTING_LIMIT + 2)]
+    for one in ids:
+        finish(party, one)
+    assert sorted(look_up(party)) == sorted(one["request_id"] for one in ids)
+    assert len(box.calls("list")) == 2
+
+
+def test_a_page_of_bodies_with_media_fits_into_an_answer(played: Callable[..., Any]) -> None:
+    """Each of the entries has its whole body, up to the largest that we send with media in it."""
+    party, server = played((200, {"items": []}))
+    look_up(party)
+    assert f"limit={LISTING_LIMIT} HTTP" in server.heads[0]
+    assert LISTING_LIMIT * Settings().inline_body_bytes < MAX_ANSWER_BYTES
+
+
+def test_a_list_is_read_no_further_back_than_the_submission(played: Callable[..., Any]) -> None:
+    def page(minutes: int) -> dict[str, Any]:
+        ended = datetime.now(timezone.utc) - timedelta(minutes=minutes)
+        item = {"request_id": "x", "json_input": {}, "ended_at": ended.isoformat()}
+        return {"items": [item], "has_more": True, "next_cursor": f"c{minutes}"}
+
+    party, server = played((200, page(0)), (200, page(1)), (200, page(30)), (200, page(60)))
+    assert look_up(party) == []
+    assert len(server.heads) == 3
+
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("2026-11-20T12:00:00Z", 0),
+        ("2026-11-20T12:00:00z", 0),
+        ("2026-11-20 12:00:00+00:00", 0),
+        ("2026-11-20T12:00:00", 0),
+        ("2026-11-20T13:00:00+01:00", 0),
+        ("2026-11-20T06:30:00-0530", 0),
+        ("2026-11-20T12:00:00.1Z", 100_000),
+        ("2026-11-20T12:00:00.12Z", 120_000),
+        ("2026-11-20T12:00:00.123Z", 123_000),
+        ("2026-11-20T12:00:00.1234+00:00", 123_400),
+        ("2026-11-20T12:00:00.123456", 123_456),
+        ("2026-11-20T12:00:00.123456789Z", 123_456),
+    ],
+)
+def test_a_moment_is_read_with_any_fraction(text: str, microseconds: int) -> None:
+    """fal cuts the zeros at the end of a fraction; Python 3.10 reads 3 or 6 digits alone."""
+    assert read_moment(text) == NOON.replace(microsecond=microseconds)
+
+
+NO_MOMENTS = ["", "soon", "2026-11-31T12:00:00Z", "2026-11-20", 1795176000, True, [], {}]
+
+
+@pytest.mark.parametrize(
+    "text", [None, *NO_MOMENTS, "2026-11-20T12:00:00.Z", "٢026-11-20T12:00:00Z"]
+)
+def test_what_is_no_moment_is_not_read(text: Any) -> None:
+    assert read_moment(text) is None
+
+
+@pytest.mark.parametrize("sent_at", NO_MOMENTS)
+def test_a_request_sent_at_a_time_that_cannot_be_read_is_no_match(party: Any, sent_at: Any) -> None:
+    assert not is_in_window({"sent_at": sent_at}, party.trace(Vendor.FAL, "t"))
+
+
+@pytest.mark.parametrize("item", [{}, {"sent_at": None}])
+def test_a_request_that_does_not_say_when_it_was_sent_may_be_a_match(
+    party: Any, item: dict[str, Any]
+) -> None:
+    assert is_in_window(item, party.trace(Vendor.FAL, "t"))
+
+
+def test_a_request_is_sent_within_two_minutes_of_our_clock(party: Any) -> None:
+    trace = party.trace(Vendor.FAL, "t", sent_from=NOON, sent_until=NOON)
+    for seconds, is_in in ((-121, False), (-119, True), (0, True), (119, True), (121, False)):
+        moment = NOON + timedelta(seconds=seconds)
+        text = moment.isoformat().replace("+00:00", ".5Z")
+        assert is_in_window({"sent_at": text}, trace) is is_in
 
 
 def test_a_list_that_goes_round_in_circles_ends(played: Callable[..., Any]) -> None:

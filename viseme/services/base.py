@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ..answer import Answer
 from ..bodies import Body, JsonBody
 from ..errors import CredentialError, RateLimited, UnreadableAnswer, VisemeError
-from ..model import Vendor, WireRequest
+from ..model import Carried, InlineMedia, Vendor, WireRequest
 from ..retry import RetryPolicy, next_wait, retry_after_seconds
 from ..secret import Secret
 from ..settings import Settings
@@ -105,7 +105,8 @@ class Trace:
 
     ``media_digests`` are BLAKE3 digests of the media strings in the body. The submission was sent
     between ``sent_from`` and ``sent_until`` (UTC). ``known_ids`` are the vendor's ids of other
-    jobs: another take has the same media.
+    jobs: another take has the same media. ``arguments`` is what ``body_arguments`` leaves of the
+    body; empty where it was not kept, and then it tells no two jobs apart.
     """
 
     token: str
@@ -114,6 +115,7 @@ class Trace:
     sent_from: datetime
     sent_until: datetime
     known_ids: frozenset[str] = frozenset()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,27 @@ class Finding:
 
     matches: tuple[Acceptance, ...]
     absence_is_proof: bool = False
+
+
+def body_arguments(body: Mapping[str, Any], media: Collection[Carried]) -> dict[str, Any]:
+    """What of a request body is no medium, as plain JSON: it can be kept, and compared later.
+
+    ``media`` are the media as they were carried; these strings are left out, and so is a list that
+    has one in it. Pure.
+    """
+    return {
+        name: body_arguments(value, media) if isinstance(value, Mapping) else value
+        for name, value in body.items()
+        if isinstance(value, Mapping) or not _holds_media(value, media)
+    }
+
+
+def _holds_media(value: object, media: Collection[Carried]) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_media(inner, media) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds_media(inner, media) for inner in value)
+    return isinstance(value, InlineMedia) or (isinstance(value, str) and value in media)
 
 
 class Service(ABC):

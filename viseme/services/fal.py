@@ -28,7 +28,7 @@ from .base import (
     Upload,
 )
 from .fal_errors import error_of, failure_of
-from .fal_listing import LISTING_MARGIN, has_media, is_in_window
+from .fal_listing import LISTING_MARGIN, ended_before, is_match
 from .fal_storage import FalStorage
 from .reading import answer_lost, objects
 
@@ -50,7 +50,9 @@ REFUSED_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
 # Statuses of a result by which the model itself refuses what it was sent.
 MODEL_REFUSALS = frozenset({400, 413, 415, 422})
 
-LISTING_PAGES = 20
+# An entry has the whole body, with media of up to 4 MiB in it: a page must fit into an answer.
+LISTING_LIMIT = 10
+LISTING_PAGES = 100
 
 
 class FalService(Service):
@@ -163,7 +165,7 @@ class FalService(Service):
         return await storage.upload(file, on_bytes_sent)
 
     async def look_up(self, trace: Trace) -> Finding:
-        """fal's list of requests, compared by the media strings we sent and by when.
+        """fal's list of requests, compared by the media and arguments we sent and by when.
 
         Absence proves nothing: the list may hold ended requests only. Its ``end`` is left out,
         since it may count when a request ended, which can be long after it was sent.
@@ -171,35 +173,35 @@ class FalService(Service):
         matches: list[Acceptance] = []
         cursor: str | None = None
         for _ in range(LISTING_PAGES):
-            query = {
-                "endpoint_id": trace.vendor_model,
-                "start": _iso(trace.sent_from - LISTING_MARGIN),
-                "expand": "payloads",
-                "limit": "100",
-                **({"cursor": cursor} if cursor else {}),
-            }
-            answer = await self.call(
-                "GET", "/v1/models/requests/by-endpoint", base="fal.platform", query=query
-            )
-            if not answer.is_success:
-                raise error_of(answer)
-            page = answer.json_object()
-            for item in objects(page.get("items")):
+            page = await self._listed(trace, cursor)
+            items = objects(page.get("items"))
+            for item in items:
                 request_id = item.get("request_id")
-                if not isinstance(request_id, str) or not request_id:
-                    continue
-                if (
-                    request_id not in trace.known_ids
-                    and is_in_window(item, trace)
-                    and has_media(item.get("json_input"), trace.media_digests)
-                ):
+                if isinstance(request_id, str) and request_id and is_match(item, trace):
                     paths = queue_paths(f"/{trace.vendor_model}", request_id)
                     matches.append(Acceptance({"request_id": request_id, **paths}))
             following = page.get("next_cursor")
             if not page.get("has_more") or not isinstance(following, str) or following == cursor:
                 break
+            if any(ended_before(item, trace) for item in items):
+                break
             cursor = following
         return Finding(tuple(matches))
+
+    async def _listed(self, trace: Trace, cursor: str | None) -> Mapping[str, Any]:
+        query = {
+            "endpoint_id": trace.vendor_model,
+            "start": _iso(trace.sent_from - LISTING_MARGIN),
+            "expand": "payloads",
+            "limit": str(LISTING_LIMIT),
+            **({"cursor": cursor} if cursor else {}),
+        }
+        answer = await self.call(
+            "GET", "/v1/models/requests/by-endpoint", base="fal.platform", query=query
+        )
+        if not answer.is_success:
+            raise error_of(answer)
+        return answer.json_object()
 
 
 def queue_paths(submit_path: str, request_id: str) -> dict[str, str]:
