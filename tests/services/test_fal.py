@@ -389,6 +389,43 @@ def test_a_result_that_cannot_be_had_now_does_not_end_a_job_that_went_well(
         report(played, (200, {"status": "COMPLETED"}), (status, {"detail": "x"}, QUICKLY))
 
 
+OURS = {"X_Fal_Request_Id": "r1", "Retry_After": "0"}
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_models_own_failure_is_an_end_after_every_try(
+    played: Callable[..., Any], status: int
+) -> None:
+    """Otherwise the job would be asked for until its time is over: COMPLETED, and no result."""
+    said = {"detail": "it broke", "error_type": "internal_error"}
+    party, server = played((200, {"status": "COMPLETED"}), (status, said, OURS))
+    found = party.run(Vendor.FAL, lambda service: service.report(IDS, logs=True, items=1))
+    assert found.phase is Phase.FAILED
+    assert type(found.problem) is JobFailed
+    assert (found.problem.code, found.problem.http_status) == ("internal_error", status)
+    assert len(server.heads) == 4, "the result was asked for three times"
+
+
+def test_a_models_failure_that_passes_is_none(played: Callable[..., Any]) -> None:
+    result = {"video": {"url": "https://v3.fal.media/x.mp4"}}
+    said = report(played, (200, {"status": "COMPLETED"}), (503, b"", OURS), (200, result))
+    assert said.answer == result
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_an_ingress_in_trouble_ends_no_job(played: Callable[..., Any], status: int) -> None:
+    with pytest.raises(VendorError):
+        report(played, (200, {"status": "COMPLETED"}), (status, NGINX, QUICKLY))
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 302, 451])
+def test_what_fal_itself_says_of_the_call_ends_no_job(
+    played: Callable[..., Any], status: int
+) -> None:
+    with pytest.raises(VisemeError):
+        report(played, (200, {"status": "COMPLETED"}), (status, {"detail": "x"}, OURS))
+
+
 def test_a_result_that_fal_no_longer_knows_is_missing_and_not_failed(
     played: Callable[..., Any],
 ) -> None:

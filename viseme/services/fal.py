@@ -139,7 +139,7 @@ class FalService(Service):
                 return Report(Phase.SUCCEEDED, log_lines=lines, answer=answer.json_object())
             if answer.status == 404:
                 return Report(Phase.MISSING, log_lines=lines, problem=error_of(answer))
-            if answer.status not in MODEL_REFUSALS:
+            if not is_models_own(answer):
                 raise error_of(answer)  # the job ended well; only its result cannot be had now
         return Report(Phase.FAILED, log_lines=lines, problem=failure_of(status, answer))
 
@@ -213,6 +213,18 @@ def queue_paths(submit_path: str, request_id: str) -> dict[str, str]:
     owner, app = submit_path.strip("/").split("/")[:2]
     path = f"/{owner}/{app}/requests/{path_segment(request_id)}"
     return {"status_path": f"{path}/status", "response_path": path, "cancel_path": f"{path}/cancel"}
+
+
+def is_models_own(answer: Answer) -> bool:
+    """Whether a result that is no success is what the model itself said of the job.
+
+    A 5xx with ``x-fal-request-id`` comes from fal and not from its ingress (docs.fal.ai, request
+    errors; fal-client): where it stays through every try it is how the job ended, and such an end
+    is not billed (docs.fal.ai, FAQ).
+    """
+    if answer.status >= 500:
+        return "x-fal-request-id" in answer.headers
+    return answer.status in MODEL_REFUSALS
 
 
 def log_lines(status: Mapping[str, Any]) -> Iterator[str]:
