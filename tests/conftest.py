@@ -26,12 +26,17 @@ from typing import Any
 
 import av
 import httpx
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from viseme.cli import main
 from viseme.ledger import Ledger
+
+# A machine under load is no failure of what is tested.
+hypothesis.settings.register_profile("viseme", deadline=None)
+hypothesis.settings.load_profile("viseme")
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY_VARIABLES = ("FAL_KEY", "AIML_API_KEY", "RUNWARE_API_KEY")

@@ -264,5 +264,6 @@ def _too_long(url: str, rules: FetchRules) -> FetchRefused:
     return FetchRefused(
         f"The result at {shown(url)} is longer than {rules.max_bytes} bytes.",
         limit=f"{rules.max_bytes} bytes",
-        remedy="Raise max_download_bytes in settings.json.",
+        remedy="Fetch it again later; if it stays so, ask the vendor. Nothing over "
+        "max_download_bytes of settings.json is ever fetched.",
     )

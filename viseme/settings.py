@@ -118,6 +118,15 @@ _MEBIBYTE = 1024 * 1024
 _DAY_SECONDS = 24 * 60 * 60
 
 
+def _without_facts_of_sandbox(given: Mapping[str, Any]) -> dict[str, Any]:
+    """``base_urls`` may be a sandbox's whole document of addresses, which tells more than URLs."""
+    base_urls = given.get("base_urls")
+    if not isinstance(base_urls, Mapping):
+        return dict(given)
+    others = ("sandbox_id", "time_scale", "control")
+    return {**given, "base_urls": {k: v for k, v in base_urls.items() if k not in others}}
+
+
 def _check_assumed(assumed: Mapping[str, str], path: Path) -> None:
     """Raise ``InputError`` for an assumption that no endpoint makes, or a value it cannot have."""
     makers = {entry.name: maker for maker in ENDPOINTS.values() for entry in maker.assumptions}
@@ -254,7 +263,7 @@ class Settings(_Frozen):
     fal_result_lifetime_seconds: Annotated[int, Field(ge=60)] = 7 * _DAY_SECONDS
     multipart_threshold_bytes: Annotated[int, Field(ge=1)] = 100 * _MEGABYTE
     multipart_part_bytes: Annotated[int, Field(ge=5 * _MEBIBYTE)] = 10 * _MEGABYTE
-    max_download_bytes: Annotated[int, Field(ge=1)] = 20_000 * _MEGABYTE
+    max_download_bytes: Annotated[int, Field(ge=1)] = 4_000 * _MEGABYTE
     base_urls: Mapping[BaseUrlName, BaseUrl] = Field(default_factory=dict)
     download_timeout_seconds: Annotated[float, Field(gt=0, le=_DAY_SECONDS)] = 3600.0
     trusted_result_hosts: tuple[Host, ...] = ()
@@ -271,7 +280,7 @@ class Settings(_Frozen):
         not exist the closest one that does.
         """
         environment = os.environ if environment is None else environment
-        given = read_file(path)
+        given = _without_facts_of_sandbox(read_file(path))
         names = _variable_names()
         defaults = {name: cls.model_fields[name].default for name in names}
         variables = read_environment(environment, names, defaults, _OTHER_VARIABLES)

@@ -241,7 +241,10 @@ def timing(
         pytest.param(result(5), timing(10, 20), ["5 frames, not 10 to 20"], id="below a range"),
         pytest.param(result(15), timing(10, 20), [], id="inside a range"),
         pytest.param(result(999), timing(None, None), [], id="nothing predicted"),
-        pytest.param(result(rate=30), timing(), ["30 fps, not 25"], id="another rate"),
+        pytest.param(result(12, rate=30), timing(), ["30 fps, not 25"], id="another rate"),
+        pytest.param(
+            result(5, rate=30), timing(), ["30 fps", "lasts 0.17 s, not 0.40"], id="rate and length"
+        ),
         pytest.param(result(), timing(rate=None, size=None), [], id="rate and size unknown"),
         pytest.param(result(width=48), timing(), ["48x64, not 96x64"], id="another size"),
         pytest.param(

@@ -272,7 +272,7 @@ def test_a_full_place_for_the_copy_leaves_the_result_kept_and_names_the_command(
     assert ended.code == 1, ended
     job_id = quick.job_id()
     assert ended.error["job_id"] == job_id
-    assert f"resume {job_id} --home {quick.home} -o {out}" in ended.error["remedy"]
+    assert f"resume {job_id} -o {out} --home {quick.home}" in ended.error["remedy"]
     assert list(full.iterdir()) == []
     assert quick.states() == ["FETCHED"]
     other = tmp_path / "other.mp4"

@@ -150,9 +150,23 @@ def test_a_wrong_key_ends_as_one(quick: Command, sandbox: Box, wish: Wish, vendo
     ended = quick(*wish(ENDPOINT[vendor]))
     assert ended.code == 3, ended
     assert ended.error["kind"] == "credentials"
-    assert f"login {vendor}" in ended.error["remedy"]
+    assert VARIABLE[vendor] in ended.error["remedy"]
     assert sandbox.charges() == []
     assert quick.states() in ([], ["FAILED"])
+
+
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
+def test_a_wrong_key_that_is_kept_is_mended_by_a_whole_command(
+    quick: Command, sandbox: Box, wish: Wish, vendor: str
+) -> None:
+    quick.live(sandbox)
+    for name in VARIABLE.values():
+        del quick.environment[name]
+    kept = quick.start("login", vendor, stdin="wrong-id:wrong-secret\n").ended()
+    assert kept.code == 0, kept
+    ended = quick(*wish(ENDPOINT[vendor]))
+    assert ended.code == 3, ended
+    assert f"login {vendor} --home {quick.home}" in ended.error["remedy"]
 
 
 @pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])

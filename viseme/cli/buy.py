@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ from ..edits import parse as parse_edits
 from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint
 from ..errors import InputError
-from ..jobs.commands import job_command
 from ..jobs.inputs import check_unicode, own_sound, read_footage, read_sound, read_text, with_text
-from ..jobs.orders import media_limits
 from ..jobs.quotes import quotes
 from ..jobs.receipt import usd_or_none
 from ..jobs.run import Finished, run
 from ..jobs.signals import CancelToken, Progress, Step
 from ..jobs.wish import Planned, Wish, make_plan
-from ..jobs.workplace import Watch, Workplace
+from ..jobs.workplace import Watch, Workplace, media_limits
 from ..model import Carry, Clip, Speech
 from ..money import parse_usd, usd_text
 from ..samples import sample_clip_path, sample_speech_path
@@ -210,19 +207,18 @@ def read_text_file(path: Path, field: str) -> str:
 def deliver(finished: Finished, out: Path | None, place: Workplace) -> tuple[Path, ...]:
     if out is None:
         return finished.files
-    command = job_command("resume", finished.job.id, place.home)
+    command = place.home.command("resume", finished.job.id, "-o", str(out))
     return copy_results(
         finished.files,
         out,
         job_id=finished.job.id,
-        remedy="The result is kept; make room and copy it with "
-        f"`{command} -o {shlex.quote(str(out))}`.",
+        remedy=f"The result is kept; make room and copy it with `{command}`.",
     )
 
 
 def print_finished(finished: Finished, files: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
-        print_json({**finished.receipt, "files": [str(path) for path in files]})
+        print_json({**finished.receipt, "files": [str(path.absolute()) for path in files]})
         return
     for warning in finished.job.warnings:
         note(f"warning: {warning}")

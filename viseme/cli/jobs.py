@@ -18,7 +18,7 @@ from ..ledger import JobRecord
 from ..money import usd_text
 from .buy import deliver, print_finished
 from .output import ProgressLine, print_json, say, table
-from .session import check_out, sandbox_url, workplace
+from .session import check_out, workplace
 
 
 def jobs_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
@@ -81,7 +81,7 @@ def _text(value: object) -> str:
 def check_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     with workplace(options) as place, ProgressLine() as progress:
         watch = Watch(cancel, progress)
-        job = asyncio.run(verbs.check(options.job, place, watch, sandbox_url(options, place)))
+        job = asyncio.run(verbs.check(options.job, place, watch, options.sandbox or None))
         _show(job, place, options.json)
     return 0
 
@@ -103,7 +103,7 @@ def _bring(
         watch = Watch(cancel, progress, options.time_limit)
 
         async def bring() -> Finished:
-            return await verb(options.job, place, watch, sandbox_url(options, place))
+            return await verb(options.job, place, watch, options.sandbox or None)
 
         if options.out is not None:
             check_out(options.out, _suffix_of(place.ledger.get(options.job)), [])
@@ -119,10 +119,8 @@ def _suffix_of(job: JobRecord) -> str:
 
 def cancel_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     with workplace(options) as place, ProgressLine() as progress:
-        watch = Watch(cancel, progress, options.time_limit)
-        job, said = asyncio.run(
-            verbs.cancel(options.job, place, watch, sandbox_url(options, place))
-        )
+        watch = Watch(cancel, progress)
+        job, said = asyncio.run(verbs.cancel(options.job, place, watch, options.sandbox or None))
         if said is verbs.CancelAnswer.UNSUPPORTED:
             raise VendorError(
                 f"{job.vendor.label} cannot cancel; the job goes on.",

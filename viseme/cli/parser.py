@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,11 +17,40 @@ MOST_COUNTED = 10**9
 VENDORS = [vendor.value for vendor in Vendor]
 
 
+EDITS_FORM = (
+    'An edit plan is JSON: {"unit": "seconds", '
+    '"removals": [{"from": 1.2, "to": 1.8, "bridge": 0.2}], '
+    '"additions": [{"at": 3, "duration": 0.5}]}. '
+    "The unit is seconds or frames, counted from 0 on the clip as it is; `to` itself is kept; a "
+    "bridge is new picture across the cut, none is a jump cut. pipio's four edit_ lists are taken "
+    "as they are."
+)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse whose complaints are errors like all others."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}.", field="command line", remedy=f"See `{self.prog} --help`.")
+        field, value, limit = _parts(message)
+        raise InputError(
+            f"{message}.",
+            field=field,
+            value=value,
+            limit=limit,
+            remedy=f"See `{self.prog} --help`.",
+        )
+
+
+def _parts(message: str) -> tuple[str, str | None, str | None]:
+    """The option, what was given and what is allowed, as far as argparse's sentence has them."""
+    option = re.match(r"argument ([^:\s/]+)", message)
+    given = re.search(r"(?:invalid \w+(?: value)?|value): '([^']*)'", message)
+    choices = re.search(r"\(choose from (.*)\)", message)
+    return (
+        option[1] if option else "command line",
+        given[1] if given else None,
+        choices[1].replace("'", "") if choices else None,
+    )
 
 
 def _seconds(text: str) -> float:
@@ -134,6 +164,7 @@ def _add_looking(verbs: argparse._SubParsersAction[Parser]) -> None:
         dest="action", metavar="ACTION", required=True, parser_class=Parser
     )
     apply = _verb(actions, "apply", "the cut as a video, with its sound; free")
+    apply.epilog = EDITS_FORM
     apply.add_argument("edits", type=Path, metavar="EDITS.json")
     apply.add_argument("--video", required=True, metavar="V")
     apply.add_argument("--audio", metavar="A", help="instead of the video's own sound")
@@ -146,11 +177,10 @@ def _add_jobs(verbs: argparse._SubParsersAction[Parser]) -> None:
     _job_verb(verbs, "show", "the receipt of a job", sandbox=False)
     _job_verb(verbs, "check", "ask the vendor how a job stands")
     resume = _job_verb(verbs, "resume", "bring a job to its end; fetch its results again")
-    cancel = _job_verb(verbs, "cancel", "ask the vendor to stop a job")
+    _job_verb(verbs, "cancel", "ask the vendor to stop a job")
     resubmit = _job_verb(verbs, "resubmit", "submit a job in doubt anew; may be a second charge")
     for verb in (resume, resubmit):
         verb.add_argument("-o", "--out", type=Path, metavar="OUT")
-    for verb in (resume, resubmit, cancel):
         verb.add_argument("--time-limit", type=_seconds, metavar="SECONDS")
     _job_verb(verbs, "discard", "give up a job in doubt", sandbox=False)
     spend = _verb(verbs, "spend", "what was spent, by vendor and endpoint")

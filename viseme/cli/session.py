@@ -41,13 +41,21 @@ async def destination(options: argparse.Namespace, place: Workplace) -> Destinat
 
 async def sandbox(place: Workplace, url: str = "") -> Destination:
     """The sandbox at ``url``, else the one that VISEME_SANDBOX names, else this home's own."""
-    named = url or place.settings.sandbox_url
-    return await sandbox_at(named, place.home) if named else await own_sandbox(place.home)
-
-
-def sandbox_url(options: argparse.Namespace, place: Workplace) -> str | None:
-    """Which sandbox a job is looked for at first, where one was named."""
-    return options.sandbox or place.settings.sandbox_url
+    if url:
+        return await sandbox_at(url, place.home)
+    named = place.settings.sandbox_url
+    if named is None:
+        return await own_sandbox(place.home)
+    try:
+        return await sandbox_at(named, place.home)
+    except InputError as problem:
+        raise InputError(
+            problem.message,
+            field="VISEME_SANDBOX",
+            value=named,
+            remedy="Start one there with `viseme sandbox --port N`, or unset VISEME_SANDBOX (in "
+            "settings.json: sandbox_url).",
+        ) from problem
 
 
 def check_out(out: Path, suffix: str, inputs: list[str | None]) -> None:

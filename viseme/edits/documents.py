@@ -90,7 +90,7 @@ def parse(document: str | Mapping[str, Any], frame_rate: Fraction | None = None)
     if isinstance(document, str):
         document = _load(document)
     if not isinstance(document, Mapping):
-        refuse("edits", document, "a JSON object", "See the help on edit plans for its form.")
+        refuse("edits", document, "a JSON object", "See `viseme edits apply --help` for its form.")
     if any(key in PIPIO_LISTS for key in document):
         return from_pipio(document)
     _check_keys(document, ("unit", "additions", "removals"), "edits")
@@ -169,7 +169,7 @@ def _load(text: str) -> Any:
             field="edits",
             value=text[:80],
             limit="a JSON object",
-            remedy="See the help on edit plans for its form.",
+            remedy="See `viseme edits apply --help` for its form.",
         ) from error
 
 

@@ -288,7 +288,7 @@ def _plan(arguments: FalPipioArguments, given: object, clip: Clip | None) -> edi
                 field="edits",
                 value=type(given).__name__,
                 limit="an edit plan, or its JSON",
-                remedy="See the help on edit plans for its form.",
+                remedy="See `viseme edits apply --help` for its form.",
             )
         rate = clip.frame_rate if clip is not None else None
         if arguments.frame_rate != NATIVE:

@@ -36,9 +36,9 @@ def check_budget(quote: Quote, caps: Caps, vendor: Vendor, spent_today_usd: Deci
         if quote.most_usd is None:
             if caps.allow_unknown_price:
                 continue
+            reason = (quote.unknown_reason or "").rstrip(".")
             raise BudgetExceeded(
-                f"The price is unknown ({quote.unknown_reason}), and a cap of {usd_text(cap)} "
-                "is set.",
+                f"The price is unknown ({reason}), and a cap of {usd_text(cap)} is set.",
                 field=name,
                 value="unknown",
                 limit=usd_text(cap),

@@ -51,13 +51,13 @@ def cut_recording(
     *,
     cancel: Cancel = None,
 ) -> Recording:
-    """The recording cut alike, as a FLAC file at ``target``.
+    """The recording cut alike, as a WAV file at ``target``.
 
     With ``clip`` the sound is that clip's own track and is aligned to its picture.
     """
     waveform, sample_rate = decode_sound(clip or recording.path, cancel=cancel)
     cut = cut_samples(waveform, sample_rate, plan, frame_count, frame_rate)
-    write_sound(target, cut, sample_rate, "flac")
+    write_sound(target, cut, sample_rate, "wav")
     return probe_speech(target)
 
 

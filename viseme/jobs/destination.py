@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from ..addresses import Addresses
+from ..addresses import Addresses, is_on_this_machine
 from ..answer import Answer
 from ..credentials import load, sandbox_credential
 from ..errors import InputError, LocalError, TransportError, UnreadableAnswer
 from ..home import Home
+from ..ledger import JobRecord
 from ..model import Vendor
 from ..secret import Secret
 from ..settings import Settings
@@ -73,7 +73,7 @@ async def sandbox_at(
     Raises InputError where none does or, with ``expected_id``, where it is another one.
     """
     control_url = control_url.rstrip("/")
-    if not _is_on_this_machine(control_url):
+    if not _is_plain_loopback(control_url):
         raise InputError(
             f"{control_url} is no address of a sandbox.",
             field="--sandbox",
@@ -105,31 +105,32 @@ async def own_sandbox(home: Home) -> Destination:
 
 
 async def of_job(
-    destination_id: str,
-    last_control_url: str | None,
-    home: Home,
-    settings: Settings,
-    sandbox_url: str | None,
+    job: JobRecord, home: Home, settings: Settings, sandbox_url: str | None
 ) -> Destination:
-    """Where a job of the ledger went: ``sandbox_url`` if given, else wherever it can be found."""
-    if destination_id == LIVE:
+    """Where a job of the ledger went: ``sandbox_url`` if given, else wherever it can be found.
+
+    That is where settings say the sandbox is, where it was last, or this home's own.
+    """
+    if job.destination == LIVE:
         return live(settings)
     if sandbox_url is not None:
-        return await sandbox_at(sandbox_url, home, expected_id=destination_id)
-    if last_control_url is not None:
+        return await sandbox_at(sandbox_url, home, expected_id=job.destination)
+    for hint in (settings.sandbox_url, job.sandbox_control_url):
+        if hint is None:
+            continue
         try:
-            return await sandbox_at(last_control_url, home, expected_id=destination_id)
+            return await sandbox_at(hint, home, expected_id=job.destination)
         except InputError:
-            pass  # it has gone from there; this home's own may be it, on another port
+            pass  # none is there, or another one; this home's own may be it, on another port
     if any(home.sandbox.glob("*")):
         own = await own_sandbox(home)
-        if own.id == destination_id:
+        if own.id == job.destination:
             return own
     raise InputError(
         "The sandbox that has this job does not run.",
         field="--sandbox",
-        value=last_control_url,
-        limit=f"the sandbox {destination_id}",
+        value=job.sandbox_control_url,
+        limit=f"the sandbox {job.destination}",
         remedy="Start it with the home it had then, and give its address with --sandbox URL.",
     )
 
@@ -147,12 +148,11 @@ def _from_facts(facts: Mapping[str, Any], control_url: str, again: Any) -> Desti
     )
 
 
-def _is_on_this_machine(url: str) -> bool:
+def _is_plain_loopback(url: str) -> bool:
     try:
-        parts = urlsplit(url)
+        return url.startswith("http://") and is_on_this_machine(url)
     except ValueError:
         return False
-    return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def base_urls_of(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -238,7 +238,7 @@ async def _find_or_start(home: Home) -> str:
 def _start(home: Home) -> subprocess.Popen[bytes]:
     program = Path(__file__).resolve().parent.parent / "__main__.py"
     home.sandbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-    command = [sys.executable, "-I", str(program), "sandbox", "--home", str(home.root)]
+    command = [sys.executable, str(program), "sandbox", "--home", str(home.root)]
     command += ["--time-scale", CHILD_TIME_SCALE, "--idle-seconds", CHILD_IDLE_SECONDS]
     with (home.sandbox / "sandbox.log").open("ab") as log:
         child = subprocess.Popen(  # noqa: S603  # our own program, by its absolute path
@@ -247,6 +247,7 @@ def _start(home: Home) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # no Ctrl-C of ours
         )
     _children.append(child)
     return child
@@ -279,4 +280,13 @@ def is_alive(process_id: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(process_id)
+
+
+def _is_zombie(process_id: int) -> bool:
+    """Whether Linux keeps only the number of a process that has ended."""
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_bytes()
+    except OSError:
+        return False
+    return status.rpartition(b")")[2].split()[:1] == [b"Z"]

@@ -1,4 +1,4 @@
-"""A submission whose answer was lost: what it can be found by, what the vendor says, who decides."""
+"""A submission whose answer was lost: what it can be found by, and what follows."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ LOOK_UP_INTERVAL_SECONDS = 2.0
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
 
-def doubtful(held: HeldJob) -> list[SubmissionRecord]:
-    """The submissions of a job of which nobody knows whether they arrived, oldest first."""
+def doubtful(held: HeldJob, token: str | None = None) -> list[SubmissionRecord]:
+    """The submissions of a job of which nobody knows whether they arrived, oldest first.
+
+    With ``token`` only those of that one task: a job that was submitted anew has several.
+    """
     return [
         submission
         for submission in held.ledger.submissions(held.job.id)
-        if submission.outcome in (None, Outcome.UNKNOWN)
+        if submission.outcome in (None, Outcome.UNKNOWN) and token in (None, submission.token)
     ]
 
 
@@ -49,42 +52,48 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
         decision = decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility)
         if decision.verdict is Verdict.FOUND and decision.acceptance is not None:
-            accepted(held, decision.acceptance)
+            accepted(held, decision.acceptance, trace.token)
             return
         if decision.verdict is Verdict.ABSENT:
-            _absent(held)
-            return
+            _absent(held, trace.token)
+            if held.job.state is State.INTENT:
+                return
+            trace = _trace_of(held) or trace  # of an earlier task, which is still in doubt
+            continue
         if decision.verdict is Verdict.UNKNOWN or not wait:
             raise in_doubt(held, f"{held.service.vendor.label}: {decision.reason}.")
         await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
 
 
-def _absent(held: HeldJob) -> None:
-    """The vendor knows no such job: it may be sent, unless the vendor once had it."""
+def _absent(held: HeldJob, token: str) -> None:
+    """The vendor knows no such task. With none left in doubt the job may be sent: to INTENT.
+
+    Not where the vendor once had it, which no document says it remembers for ever.
+    """
     submissions = held.ledger.submissions(held.job.id)
     if any(submission.outcome is Outcome.ACCEPTED for submission in submissions):
         vendor = held.service.vendor.label
         raise in_doubt(held, f"{vendor} accepted it once, and no longer knows it.")
-    for submission in doubtful(held):
+    for submission in doubtful(held, token):
         held.end_submission(submission.number, Outcome.NOT_ARRIVED)
-    held.move(State.INTENT, detail="the vendor knows no such job")
+    if not doubtful(held):
+        held.move(State.INTENT, detail="the vendor knows no such job")
 
 
-def accepted(held: HeldJob, acceptance: Acceptance) -> None:
-    """The vendor has it: from here on it can be asked for by its own id.
+def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> None:
+    """The vendor has the task ``token``: from here on it can be asked for by its own id.
 
-    Of several submissions in doubt the last one counts as the one that arrived: they were the same
-    task, or the others were given up. Raises LedgerError with the vendor's id where it cannot be
-    written down.
+    Of several submissions of that task one counts as the one that arrived: there is one purchase.
+    Raises LedgerError with the vendor's id where it cannot be written down.
     """
     ids = dict(acceptance.vendor_ids)
     named = named_id(ids)
     try:
-        open_ones = doubtful(held)
-        for earlier in open_ones[:-1]:
+        same_task = doubtful(held, token)
+        for earlier in same_task[:-1]:
             held.end_submission(earlier.number, Outcome.NOT_ARRIVED)
-        if open_ones:
-            number = open_ones[-1].number
+        if same_task:
+            number = same_task[-1].number
             held.end_submission(
                 number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=named, vendor_ids=ids
             )
@@ -126,6 +135,7 @@ def _trace_of(held: HeldJob) -> Trace | None:
         sent_from=sent_from,
         sent_until=sent_until,
         known_ids=_ids_of_others(held),
+        arguments=job.order.get("sent") or {},
     )
 
 

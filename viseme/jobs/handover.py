@@ -1,4 +1,4 @@
-"""Hand a job to its vendor, once: conform, carry, intent, send; and settle what is in doubt."""
+"""Hand a job to its vendor, once: conform, carry, intent, send."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import random
 import shutil
 import uuid
-from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from ..bodies import media_string_digest
@@ -15,19 +14,17 @@ from ..errors import (
     Interrupted,
     LedgerError,
     LocalError,
-    OutcomeUnknown,
     RateLimited,
     TransportError,
-    VendorError,
     VisemeError,
 )
 from ..ledger import Outcome, State
-from ..model import Carry, Clip, Recording
+from ..model import Carry, Clip, Recording, WireRequest
 from ..retry import RetryPolicy
-from ..services.base import Acceptance, Submission, Trace
+from ..services.base import Acceptance, Submission, body_arguments
 from ..transport import AnswerLost, NotSent
 from .budget import check_budget
-from .commands import choices
+from .doubt import accepted, check_no_doubt, doubtful, in_doubt
 from .held import HeldJob
 from .prepare import (
     CarriedMedium,
@@ -38,15 +35,13 @@ from .prepare import (
     conform_media,
     expires_at_ms,
 )
-from .receipt import timing_json
-from .reconcile import Verdict, decide
+from .receipt import error_json, timing_json
 from .signals import Step
 from .wish import Planned
+from .workplace import media_limits
 
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
 ANSWER_GRACE_SECONDS = 1.2  # after an interrupt, for an answer that is on its way
-LOOK_UP_INTERVAL_SECONDS = 2.0
-LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
 
 async def hand_over(held: HeldJob, planned: Planned) -> None:
@@ -105,6 +100,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         if planned.wish.carry is Carry.UPLOAD
         else body_limit_bytes(endpoint, settings),
         cut=_cut_of(planned),
+        limits=media_limits(held.place),
         cancel=held.watch.cancel,
     )
     media = [video] if sound is None else [video, sound]
@@ -118,10 +114,10 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
             held.service,
             settings,
             held.show,
+            partial(_record_upload, held),
         ),
         held.job.id,
     )
-    _record_uploads(held, carried)
     request = endpoint.write_request(
         order,
         carried["video"].carried,
@@ -133,6 +129,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     columns: dict[str, Any] = {
         "request_token": token,
         "media": {role: medium.as_json() for role, medium in carried.items()},
+        "order": {**held.job.order, "sent": _sent_arguments(request, carried)},
     }
     timing, notes = as_sent(endpoint, order, video.file, settings.assumed)
     columns["timing"] = {**(held.job.timing or {}), "predicted": timing_json(timing)}
@@ -148,6 +145,11 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     return submission
 
 
+def _sent_arguments(request: WireRequest, carried: dict[str, CarriedMedium]) -> dict[str, Any]:
+    """What a vendor's list is compared with should the answer be lost."""
+    return body_arguments(request.body, [medium.carried for medium in carried.values()])
+
+
 def _digests(
     submission: Submission, carried: dict[str, CarriedMedium]
 ) -> tuple[str, dict[str, str]]:
@@ -155,18 +157,19 @@ def _digests(
     return submission.body.digest(), hashes
 
 
-def _record_uploads(held: HeldJob, carried: dict[str, CarriedMedium]) -> None:
-    for role, medium in carried.items():
-        if medium.upload is not None and medium.medium.file is not None:
-            held.ledger.add_upload(
-                held.job.id,
-                role=role,
-                vendor=held.service.vendor,
-                reference=medium.upload.reference,
-                digest=medium.medium.digest,
-                size_bytes=medium.medium.file.size_bytes,
-                expires_at=expires_at_ms(medium.upload.expires_at),
-            )
+def _record_upload(held: HeldJob, carried: CarriedMedium) -> None:
+    upload, file = carried.upload, carried.medium.file
+    if upload is None or file is None:
+        return
+    held.ledger.add_upload(
+        held.job.id,
+        role=carried.medium.role,
+        vendor=held.service.vendor,
+        reference=upload.reference,
+        digest=carried.medium.digest,
+        size_bytes=file.size_bytes,
+        expires_at=expires_at_ms(upload.expires_at),
+    )
 
 
 def _check_budget(held: HeldJob, planned: Planned) -> None:
@@ -224,7 +227,7 @@ async def _send(held: HeldJob, submission: Submission) -> None:
             held.end_submission(number, Outcome.REFUSED, to=State.FAILED, error=error_json(problem))
             raise
         else:
-            accepted(held, acceptance)
+            accepted(held, acceptance, submission.token)
             return
 
 

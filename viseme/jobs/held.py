@@ -10,6 +10,7 @@ from ..endpoints.base import Endpoint
 from ..errors import Interrupted
 from ..ledger import JobRecord, Lease, Ledger, Outcome, State
 from ..services import Service
+from ..services.base import Report
 from .budget import Caps
 from .destination import Destination
 from .signals import Progress, Step
@@ -106,3 +107,15 @@ class HeldJob:
             fence=self.lease.fence,
             **columns,
         )
+        if to is None and detail is not None:
+            self.ledger.note(self.job.id, "submission", detail)
+
+
+async def ask(held: HeldJob) -> Report:
+    """What the vendor says of the job now."""
+    job = held.job
+    return await held.service.report(
+        {str(k): str(v) for k, v in (job.vendor_ids or {}).items()},
+        logs=bool(job.arguments.get("logs", True)),
+        items=job.item_count,
+    )

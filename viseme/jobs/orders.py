@@ -11,7 +11,7 @@ from ..ledger import JobRecord
 from ..media import MediaLimits, probe_clip, probe_speech
 from ..model import Carry, Clip, Footage, Recording, RemoteMedia, Speech, SpokenText
 from .wish import Planned, Wish, make_plan
-from .workplace import Workplace
+from .workplace import Workplace, media_limits
 
 
 def order_json(planned: Planned) -> dict[str, Any]:
@@ -90,15 +90,3 @@ def _check_same(job: JobRecord, field: str, path: Path, digest: str, wanted: str
             job_id=job.id,
             remedy="Put the file back, or run a new command with the file as it is now.",
         )
-
-
-def media_limits(place: Workplace) -> MediaLimits:
-    """The limits on files that settings.json sets."""
-    limits = place.settings.media_limits
-    return MediaLimits(
-        max_pixels=limits.max_pixels,
-        max_frames=limits.max_frames,
-        max_seconds=limits.max_seconds,
-        max_streams=limits.max_streams,
-        max_bytes=limits.max_bytes,
-    )

@@ -12,7 +12,7 @@ from typing import Any
 from ..bodies import JsonBody
 from ..edits import EditPlan
 from ..endpoints.base import Endpoint, Order
-from ..media import Conformed, conform_clip, conform_speech
+from ..media import Conformed, MediaLimits, conform_clip, conform_speech
 from ..model import (
     Carried,
     Carry,
@@ -86,6 +86,7 @@ def conform_media(
     *,
     body_limit_bytes: int | None,
     cut: CutSound | None,
+    limits: MediaLimits,
     cancel: Callable[[], bool],
 ) -> tuple[Medium, Medium | None]:
     """Files that the endpoint takes, in ``work``. Blocking.
@@ -93,7 +94,7 @@ def conform_media(
     ``body_limit_bytes`` is the most that both may take as data URIs together; None is no limit.
     Raises MediaError, LocalError, Interrupted.
     """
-    sound = _conform_sound(endpoint, order, work, body_limit_bytes, cut, cancel)
+    sound = _conform_sound(endpoint, order, work, body_limit_bytes, cut, limits, cancel)
     left = body_limit_bytes
     if left is not None and sound is not None and sound.inline is not None:
         left -= sound.inline.uri_bytes
@@ -106,6 +107,7 @@ def conform_media(
         containers=endpoint.video_rules.containers,
         codecs=endpoint.video_rules.codecs,
         max_bytes=None if left is None else _raw_bytes(left),
+        limits=limits,
         cancel=cancel,
     )
     video = Medium("video", file=file, name=footage.path.name, digest=footage.digest)
@@ -118,6 +120,7 @@ def _conform_sound(
     work: Path,
     body_limit_bytes: int | None,
     cut: CutSound | None,
+    limits: MediaLimits,
     cancel: Callable[[], bool],
 ) -> Medium | None:
     speech = order.speech
@@ -135,7 +138,7 @@ def _conform_sound(
             cut.plan,
             cut.frame_count,
             cut.frame_rate,
-            work / "cut.flac",
+            work / "cut.wav",
             cancel=cancel,
         )
         steps = ("cut along the edit plan",)
@@ -145,10 +148,12 @@ def _conform_sound(
         containers=endpoint.sound_rules.containers,
         codecs=endpoint.sound_rules.codecs,
         max_bytes=None if body_limit_bytes is None else _raw_bytes(body_limit_bytes // SOUND_SHARE),
+        limits=limits,
         cancel=cancel,
     )
     if steps:
-        file = Conformed(file.path, file.media_type, file.size_bytes, (*steps, *file.steps))
+        more = () if file.path == recording.path else file.steps
+        file = Conformed(file.path, file.media_type, file.size_bytes, (*steps, *more))
     return Medium("audio", file=file, name=speech.path.name, digest=speech.digest)
 
 
@@ -191,8 +196,12 @@ async def carry_media(
     service: Service,
     settings: Settings,
     report: Report,
+    on_upload: Callable[[CarriedMedium], None],
 ) -> dict[str, CarriedMedium]:
-    """Bring the media to the vendor, or leave them to travel in the request. By role."""
+    """Bring the media to the vendor, or leave them to travel in the request. By role.
+
+    ``on_upload`` is told of each file as soon as it lies at the vendor.
+    """
     by_role = {medium.role: medium for medium in media}
     names = dict.fromkeys(by_role, "x")
     skeleton = endpoint.write_request(order, names["video"], names.get("audio"), timing=timing)
@@ -206,6 +215,7 @@ async def carry_media(
         else:
             upload = await _upload(medium, service, report)
             carried[role] = CarriedMedium(medium, upload.reference, Carry.UPLOAD, upload)
+            on_upload(carried[role])
     return carried
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..errors import VisemeError
 from ..ledger import ItemRecord, ItemState, JobRecord
 from ..model import Clip, Quote, Timing
 from ..money import usd_json
@@ -31,8 +32,8 @@ def receipt(
         "quote": quote_json(job.quote),
         "cost_usd": usd_or_none(job.cost_usd),
         "timing": job.timing,
-        "media": job.media,
-        "arguments": _shown_arguments(job.arguments),
+        "media": _without_signatures(job.media),
+        "arguments": _without_signatures(job.arguments),
         "warnings": list(job.warnings),
         "vendor_output": job.vendor_output,
         "items": [_item_json(item, results_folder) for item in items],
@@ -42,12 +43,12 @@ def receipt(
     }
 
 
-def _shown_arguments(value: Any) -> Any:
-    """Arguments without the queries of their URLs, which may be signatures."""
+def _without_signatures(value: Any) -> Any:
+    """JSON without the queries of its URLs, which may be signatures."""
     if isinstance(value, Mapping):
-        return {name: _shown_arguments(inner) for name, inner in value.items()}
+        return {name: _without_signatures(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_shown_arguments(inner) for inner in value]
+        return [_without_signatures(inner) for inner in value]
     return redact(value) if isinstance(value, str) and "://" in value else value
 
 
@@ -128,6 +129,20 @@ def result_json(clip: Clip) -> dict[str, Any]:
             "channels": sound.channels,
             "sample_count": sound.sample_count,
         },
+    }
+
+
+def error_json(problem: VisemeError) -> dict[str, Any]:
+    """An error for the ledger and the receipt."""
+    return {
+        "kind": problem.kind,
+        "message": problem.message,
+        "field": problem.field,
+        "value": problem.value,
+        "limit": problem.limit,
+        "remedy": problem.remedy,
+        "code": problem.code,
+        "http_status": problem.http_status,
     }
 
 

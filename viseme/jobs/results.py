@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from ..download import FetchedFile, FetchRules, disk_error, fetch, store_data
@@ -84,15 +85,32 @@ def _keep(fetched: FetchedFile, folder: Path) -> KeptResult:
 def differences(clip: Clip, predicted: Timing) -> list[str]:
     """In what a result is not as predicted, as warnings; one frame is let pass. Pure."""
     found = []
-    least, most = predicted.frame_count_least, predicted.frame_count_most
-    if predicted.frame_rate is not None and clip.frame_rate != predicted.frame_rate:
-        found.append(f"The result has {clip.frame_rate} fps, not {predicted.frame_rate}.")
-    elif least is not None and most is not None and not least - 1 <= clip.frame_count <= most + 1:
-        wanted = str(least) if least == most else f"{least} to {most}"
-        found.append(f"The result has {clip.frame_count} frames, not {wanted} as predicted.")
+    if predicted.frame_rate is not None:
+        if clip.frame_rate != predicted.frame_rate:
+            found.append(f"The result has {clip.frame_rate} fps, not {predicted.frame_rate}.")
+        found += _length_differences(clip, predicted, predicted.frame_rate)
     size = (predicted.width, predicted.height)
     if None not in size and (clip.width, clip.height) != size:
         found.append(
             f"The result is {clip.width}x{clip.height}, not {size[0]}x{size[1]} as predicted."
         )
     return found
+
+
+def _length_differences(clip: Clip, predicted: Timing, frame_rate: Fraction) -> list[str]:
+    """In frames where the rates agree, else in seconds."""
+    least, most = predicted.frame_count_least, predicted.frame_count_most
+    if least is None or most is None:
+        return []
+    one_frame = max(1 / clip.frame_rate, 1 / frame_rate)
+    if least / frame_rate - one_frame <= clip.seconds <= most / frame_rate + one_frame:
+        return []
+    if clip.frame_rate != frame_rate:
+        wanted = _range(f"{float(least / frame_rate):.2f}", f"{float(most / frame_rate):.2f}")
+        return [f"The result lasts {float(clip.seconds):.2f} s, not {wanted} s as predicted."]
+    wanted = _range(str(least), str(most))
+    return [f"The result has {clip.frame_count} frames, not {wanted} as predicted."]
+
+
+def _range(least: str, most: str) -> str:
+    return least if least == most else f"{least} to {most}"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,11 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ..credentials import ENVIRONMENT_VARIABLES, status
 from ..endpoints import endpoint as endpoint_by_id
 from ..errors import (
+    CredentialError,
     InputError,
     JobFailed,
     LedgerError,
+    VendorError,
     VisemeError,
 )
 from ..ledger import (
@@ -35,9 +39,11 @@ from ..model import Vendor
 from ..transport import Transport
 from .budget import Caps, check_budget
 from .commands import job_command
+from .deliver import delete_uploads, fetch_results, item_is_here
 from .destination import Destination
-from .follow import fetch_results, follow, item_is_here
-from .handover import hand_over, never_taken, settle
+from .doubt import named_id, settle
+from .follow import follow
+from .handover import hand_over, never_taken
 from .held import HeldJob
 from .orders import order_json, planned_from_order
 from .receipt import receipt, timing_json
@@ -92,11 +98,11 @@ async def run(
     caps = caps_for(vendor, place, destination, max_usd)
     while True:
         job = place.ledger.find(mark)
-        is_new = False
         if job is None:
             spent = place.ledger.spent_today(vendor, account, destination=destination.id)
             check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
-            job, is_new = place.ledger.claim(_new_job(planned, destination, account, mark))
+            job, _ = place.ledger.claim(_new_job(planned, destination, account, mark))
+        was_cancelling = job.state is State.CANCELLING
         bought_here = False
 
         async def work(held: HeldJob, planned: Planned | None) -> None:
@@ -109,8 +115,8 @@ async def run(
         )
         if ended.state is not State.CANCELLED:
             return finished(ended, place, reused=not bought_here)
-        if is_new:
-            raise JobFailed("The vendor cancelled the job.", job_id=ended.id)
+        if not was_cancelling:
+            raise JobFailed("The job was cancelled at the vendor.", job_id=ended.id)
         # An earlier run's cancelling has ended only now: this run buys its own.
 
 
@@ -185,16 +191,26 @@ async def drive(
         except VisemeError as problem:
             _complete(problem, held)
             raise
+        finally:
+            if held.job.state in DEAD:
+                await delete_uploads(held)
         return held.job
 
 
 def _complete(problem: VisemeError, held: HeldJob) -> None:
     """What an error of a job owes the user beyond its text: the job's id, whole command lines."""
     problem.job_id = problem.job_id or held.job.id
+    vendor, home = held.job.vendor, held.place.home
     if problem.remedy is not None:
-        login = f"login {held.job.vendor.value}"
-        whole = held.place.home.command("login", held.job.vendor.value)
-        problem.remedy = problem.remedy.replace(f"`viseme {login}`", f"`{whole}`")
+        whole = home.command("login", vendor.value)
+        problem.remedy = problem.remedy.replace(f"`viseme login {vendor.value}`", f"`{whole}`")
+    if isinstance(problem, CredentialError) and held.destination.is_live:
+        variable = ENVIRONMENT_VARIABLES[vendor]
+        if status(vendor, home).origin == variable:
+            problem.remedy = (
+                f"The key is that of the environment variable {variable}, which is stronger than "
+                "any that is kept: correct it, or unset it."
+            )
 
 
 async def advance(held: HeldJob, planned: Planned | None) -> None:
@@ -264,18 +280,17 @@ def ended_error(job: JobRecord) -> VisemeError:
 
 def _known_job(problem: LedgerError, held: HeldJob) -> LedgerError:
     """A ledger that fails on the way: the vendor may have the job, and its id must not be lost."""
-    ids = ", ".join(
-        f"{k} {v}" for k, v in (held.job.vendor_ids or {}).items() if not k.endswith("_path")
-    )
+    vendor_id = problem.vendor_id or named_id(held.job.vendor_ids)
     command = job_command("resume", held.job.id, held.place.home)
+    known = f" {held.service.vendor.label} knows it as {vendor_id}." if vendor_id else ""
     return LedgerError(
         problem.message,
         field=problem.field,
         value=problem.value,
         limit=problem.limit,
-        remedy=f"{problem.remedy or ''} Then `{command}` goes on where it stopped."
-        + (f" The vendor knows it as {ids}." if ids else ""),
+        remedy=f"{problem.remedy or ''} Then `{command}` goes on where it stopped.{known}",
         job_id=held.job.id,
+        vendor_id=vendor_id,
         code=problem.code,
     )
 
@@ -289,6 +304,8 @@ async def holding(
     While another process holds it, its state is shown and waited for; a holder that has provably
     ended is not waited for. Raises Interrupted while waiting.
     """
+    job = place.ledger.get(job_id)
+    _check_account(job, place, destination)
     lease = await _acquire(job_id, place, watch)
     if lease is None:
         yield None
@@ -316,7 +333,20 @@ async def holding(
         _release(lease, place)
 
 
+def _check_account(job: JobRecord, place: Workplace, destination: Destination) -> None:
+    """Raise CredentialError for another account's key, to which the job would look as if gone."""
+    if account_at(job.vendor, destination, place) != job.account:
+        raise CredentialError(
+            f"The job was bought with another key of {job.vendor.label}'s than the one that is "
+            "set now.",
+            field=job.vendor.value,
+            job_id=job.id,
+            remedy=f"Set the key it was bought with: `viseme login {job.vendor.value}`.",
+        )
+
+
 async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
+    until = time.monotonic() + (watch.time_limit_seconds or 0)
     while True:
         job = place.ledger.get(job_id)
         if job.lease_owner is not None and owner_is_gone(job.lease_owner):
@@ -328,6 +358,14 @@ async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
         if job.state in DEAD:
             return None
         watch.cancel.check(job_id)
+        if watch.time_limit_seconds is not None and time.monotonic() > until:
+            raise VendorError(
+                f"The job has not ended after {watch.time_limit_seconds:.0f} s; another process "
+                "works on it.",
+                field="time_limit_seconds",
+                job_id=job_id,
+                remedy=f"See how it stands with `{job_command('show', job_id, place.home)}`.",
+            )
         text = f"{job.state.value.lower()}; another process works on it"
         watch.report(Progress(Step.RUN, text, job_id=job_id))
         await watch.cancel.sleep(HOLDER_LOOK_SECONDS)

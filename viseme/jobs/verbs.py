@@ -11,9 +11,9 @@ from ..services.base import CancelAnswer
 from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
-from .follow import apply_report, ask, ask_to_stop, stop
-from .handover import settle
-from .held import HeldJob
+from .doubt import settle
+from .follow import apply_report, ask_to_stop, stop
+from .held import HeldJob, ask
 from .run import Finished, drive, ended_error, finished, lost_items
 from .signals import Progress, Step
 from .wish import Planned
@@ -27,9 +27,7 @@ __all__ = ["CancelAnswer", "cancel", "check", "destination_of", "discard", "resu
 
 async def destination_of(job: JobRecord, place: Workplace, sandbox_url: str | None) -> Destination:
     """Where a job of the ledger went. Raises InputError where its sandbox cannot be found."""
-    return await of_job(
-        job.destination, job.sandbox_control_url, place.home, place.settings, sandbox_url
-    )
+    return await of_job(job, place.home, place.settings, sandbox_url)
 
 
 async def resume(
@@ -82,20 +80,9 @@ async def cancel(
     was sent is cancelled here. Raises InputError for a job that has ended.
     """
     job = place.ledger.get(job_id)
-    if job.state in (State.SENT, State.UNKNOWN):
-        raise OutcomeUnknown(
-            "It is not known whether the vendor has this job.",
-            job_id=job.id,
-            remedy=choices(job.id, place.home),
-        )
-    if job.state not in AT_VENDOR and job.state not in (State.PLANNED, State.INTENT):
-        raise InputError(
-            f"Job {job.id} is {job.state.value}; there is nothing left to cancel.",
-            field="job",
-            value=job.id,
-        )
     destination = await destination_of(job, place, sandbox_url)
-    if _is_worked_on(job) and job.state in AT_VENDOR:
+    job = await _until_cancellable(job, place, watch)
+    if _is_worked_on(job):
         return await _cancel_beside(job, place, destination, watch)
     said: list[CancelAnswer | None] = []
 
@@ -104,6 +91,7 @@ async def cancel(
             held.move(State.CANCELLED)
             said.append(CancelAnswer.CANCELLED)
             return
+        _check_cancellable(held.job, place)
         said.append(await stop(held))
         until = _follow_until(held.pace)
         while held.job.state is State.CANCELLING and time.monotonic() < until:
@@ -113,6 +101,36 @@ async def cancel(
 
     ended = await drive(job.id, place, destination, watch, step=stop_it)
     return ended, said[0] if said else None
+
+
+def _check_cancellable(job: JobRecord, place: Workplace) -> None:
+    if job.state not in AT_VENDOR and job.state not in (State.PLANNED, State.INTENT):
+        raise InputError(
+            f"Job {job.id} is {job.state.value}; there is nothing left to cancel.",
+            field="job",
+            value=job.id,
+            job_id=job.id,
+            remedy=f"See it with `{job_command('show', job.id, place.home)}`.",
+        )
+
+
+async def _until_cancellable(job: JobRecord, place: Workplace, watch: Watch) -> JobRecord:
+    """The job once the process that hands it over has done so: only then can it be cancelled."""
+    before = (State.PLANNED, State.INTENT, State.SENT)
+    while job.state in before and _is_worked_on(job):
+        watch.cancel.check(job.id)
+        text = "another process is handing the job over; waiting to cancel it"
+        watch.report(Progress(Step.CANCEL, text, job_id=job.id))
+        await watch.cancel.sleep(LOOK_SECONDS)
+        job = place.ledger.get(job.id)
+    if job.state in (State.SENT, State.UNKNOWN):
+        raise OutcomeUnknown(
+            "It is not known whether the vendor has this job.",
+            job_id=job.id,
+            remedy=choices(job.id, place.home),
+        )
+    _check_cancellable(job, place)
+    return job
 
 
 async def _cancel_beside(
@@ -195,5 +213,7 @@ def discard(job_id: str, place: Workplace) -> JobRecord:
             field="job",
             value=job.id,
             limit=State.UNKNOWN.value,
+            job_id=job.id,
+            remedy=f"See it with `{job_command('show', job.id, place.home)}`.",
         )
     return place.ledger.move(job.id, State.DISCARDED, detail="by the user")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 
 from ..account import account_id
 from ..addresses import origin_of
 from ..download import FetchRules
 from ..home import Home
 from ..ledger import Ledger
+from ..media import MediaLimits
 from ..model import Vendor
 from ..services import SERVICES, Service
 from ..settings import Settings
 from ..transport import Transport
 from .destination import Destination, is_alive
 from .signals import CancelToken, Report, silent
+
+MOST_BYTES_A_SECOND = 50_000_000  # twice what 4K at the highest quality takes
+LEAST_RESULT_CAP_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,18 @@ def account_at(vendor: Vendor, destination: Destination, place: Workplace) -> st
     return account_id(vendor, destination.secret(vendor, place.home), place.home)
 
 
-def fetch_rules(vendor: Vendor, destination: Destination, settings: Settings) -> FetchRules:
-    """From where results may be fetched: http and loopback only where named by origin."""
+def fetch_rules(
+    vendor: Vendor,
+    destination: Destination,
+    settings: Settings,
+    longest_seconds: Fraction | None = None,
+) -> FetchRules:
+    """From where results may be fetched, and how large one may be.
+
+    http and loopback only where named by origin. ``longest_seconds`` is the most that the result
+    should last, where that is known: a body that never ends is given up long before the disk is
+    full.
+    """
     named = (
         frozenset(origin_of(url) for url in settings.base_urls.values())
         if destination.is_live
@@ -62,9 +78,15 @@ def fetch_rules(vendor: Vendor, destination: Destination, settings: Settings) ->
     return FetchRules(
         trusted_origins=named,
         vendor_hosts=(*own, *allowed),
-        max_bytes=settings.max_download_bytes,
+        max_bytes=_most_bytes(settings.max_download_bytes, longest_seconds),
         whole_timeout_seconds=settings.download_timeout_seconds,
     )
+
+
+def _most_bytes(cap_bytes: int, longest_seconds: Fraction | None) -> int:
+    if longest_seconds is None:
+        return cap_bytes
+    return min(cap_bytes, LEAST_RESULT_CAP_BYTES + ceil(longest_seconds * MOST_BYTES_A_SECOND))
 
 
 def lease_owner() -> str:
@@ -76,3 +98,15 @@ def owner_is_gone(owner: str) -> bool:
     """Whether a lease's owner provably runs no more: a process of this machine that has ended."""
     host, _, process_id = owner.rpartition("/")
     return host == socket.gethostname() and process_id.isdigit() and not is_alive(int(process_id))
+
+
+def media_limits(place: Workplace) -> MediaLimits:
+    """The limits on files that settings.json sets."""
+    limits = place.settings.media_limits
+    return MediaLimits(
+        max_pixels=limits.max_pixels,
+        max_frames=limits.max_frames,
+        max_seconds=limits.max_seconds,
+        max_streams=limits.max_streams,
+        max_bytes=limits.max_bytes,
+    )

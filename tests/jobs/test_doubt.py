@@ -1,0 +1,218 @@
+"""What follows when answers are lost, ids are forgotten, or keys change: never a second charge
+that nobody asked for, never another job's result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from viseme.jobs.deliver import number_results
+from viseme.ledger import Outcome, State
+from viseme.model import ResultItem
+
+ENDPOINT = {"fal": "fal-sync", "aimlapi": "aimlapi-pixverse", "runware": "runware-pixverse"}
+Wish = Callable[..., tuple[object, ...]]
+NO_WAIT = {"fal": 0, "aimlapi": 0, "runware": 0}
+
+
+@pytest.fixture
+def wish(clip: Path, speech: Path) -> Wish:
+    """The words of a run at one vendor, with JSON."""
+
+    def words(vendor: str, box: Any, *more: object) -> tuple[object, ...]:
+        media = ("--video", clip, "--audio", speech)
+        return ("run", ENDPOINT[vendor], *media, "--sandbox", box.control, "--json", *more)
+
+    return words
+
+
+@pytest.fixture
+def box(start_sandbox: Callable[..., Any]) -> Any:
+    return start_sandbox("--time-scale", "0.1", "--no-render")
+
+
+def await_state(command: Any, *states: str) -> None:
+    end = time.monotonic() + 20
+    while not (found := command.states()) or found[0] not in states:
+        assert time.monotonic() < end, found
+        time.sleep(0.02)
+
+
+def test_a_refusal_after_a_lost_answer_does_not_end_what_was_bought(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    box.fault("drop-after-accept", count=1)
+    running = quick.start(*wish("runware", box))
+    box.await_charge()
+    box.fault("no-credit", operation="submit", count=1)
+    ended = running.ended()
+    again = quick(*wish("runware", box))
+    assert (ended.code, again.code) == (0, 0), ended
+    assert len(box.charges()) == 1
+
+
+def test_a_refused_resubmission_leaves_the_first_one_in_doubt(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("drop-after-accept", count=1)
+    box.fault("lookup-hidden")
+    assert quick(*wish("fal", box)).code == 5
+    box.fault("no-credit", operation="submit", count=1)
+    assert quick("resubmit", quick.job_id(), "--sandbox", box.control, "--json").code == 5
+    assert quick.states() == ["UNKNOWN"]
+    assert quick(*wish("fal", box)).code == 5
+    assert len(box.charges()) == 1
+
+
+def test_a_job_that_the_vendor_has_forgotten_is_not_bought_again_by_itself(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("slow-queue", seconds=60)
+    running = quick.start(*wish("runware", box))
+    await_state(quick, "ACCEPTED", "RUNNING")
+    running.kill()
+    box.reset()
+    for _ in range(2):
+        ended = quick(*wish("runware", box))
+        assert ended.code == 5, ended
+        assert quick.states() == ["UNKNOWN"]
+    assert box.charges() == []
+    assert box.calls("submit") == []
+
+
+def test_another_key_asks_nothing_of_a_job(quick: Any, box: Any, clip: Path, speech: Path) -> None:
+    quick.live(box)
+    box.fault("slow-queue", seconds=60)
+    media = ("--video", clip, "--audio", speech)
+    running = quick.start("run", "runware-pixverse", *media, "--json")
+    await_state(quick, "ACCEPTED", "RUNNING")
+    running.kill()
+    before = quick.states()
+    polls = len(box.calls("status"))
+    quick.environment["RUNWARE_API_KEY"] = "another-runware"
+    ended = quick("resume", quick.job_id(), "--json")
+    assert ended.code == 3
+    assert ended.error["job_id"] == quick.job_id()
+    assert quick.states() == before
+    assert len(box.calls("status")) == polls
+
+
+def test_a_job_cancelled_while_it_is_attached_to_is_not_bought_anew(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    box.fault("slow-queue", seconds=60, count=1)
+    running = quick.start(*wish("fal", box))
+    await_state(quick, "ACCEPTED")
+    running.kill()
+    attached = quick.start(*wish("fal", box))
+    asked = len(box.calls("status"))
+    end = time.monotonic() + 10
+    while len(box.calls("status")) < asked + 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    quick("cancel", quick.job_id(), "--sandbox", box.control)
+    assert attached.ended().code == 4
+    assert quick.states() == ["CANCELLED"]
+    assert len(box.calls("submit")) == 1
+
+
+def test_the_same_media_with_other_arguments_are_another_job(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("drop-before-accept", count=1)
+    assert quick(*wish("fal", box, "--set", "sync_mode=loop")).code == 5
+    never_bought = quick.job_id()
+    box.fault("drop-after-accept", count=1)
+    box.fault("lookup-hidden", count=1)
+    assert quick(*wish("fal", box, "--set", "sync_mode=bounce")).code == 5
+    bought = quick.job_id()
+    box.await_charge()
+    time.sleep(1.5)  # until the job has ended there and is listed
+    assert quick("check", never_bought, "--sandbox", box.control, "--json").code == 5
+    found = quick("resume", bought, "--sandbox", box.control, "--json")
+    assert found.code == 0, found
+    assert found.document["vendor_ids"]["request_id"] == box.charges()[0]["vendor_id"]
+
+
+def test_a_task_that_was_sent_twice_is_counted_once(quick: Any, box: Any, wish: Wish) -> None:
+    box.fault("drop-after-accept", count=1)
+    assert quick(*wish("runware", box)).code == 0
+    (charge,) = box.charges()
+    (row,) = quick("spend", "--json").document["spend"]
+    assert Decimal(row["least_usd"]) == Decimal(row["most_usd"]) == Decimal(charge["usd"])
+
+
+def test_uploads_of_a_failed_job_are_deleted_too(quick: Any, box: Any, wish: Wish) -> None:
+    box.fault("job-fails", count=1)
+    assert quick(*wish("runware", box)).code == 4
+    with quick.ledger() as ledger:
+        uploads = ledger.uploads(quick.job_id())
+    assert len(uploads) == 2
+    assert all(upload.deleted_at is not None for upload in uploads)
+
+
+def test_why_an_answer_was_lost_stands_among_the_events(quick: Any, box: Any, wish: Wish) -> None:
+    box.fault("drop-after-accept", count=1)
+    quick(*wish("aimlapi", box))
+    with quick.ledger() as ledger:
+        told = [event.detail or "" for event in ledger.events(quick.job_id())]
+    assert any("lost" in text for text in told), told
+
+
+def test_a_job_is_cancelled_once_the_process_that_hands_it_over_has_done_so(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    box.fault("stall", operation="upload", seconds=2)
+    box.fault("slow-queue", seconds=60)
+    running = quick.start(*wish("fal", box, "--carry", "upload"))
+    await_state(quick, "PLANNED")
+    ended = quick("cancel", quick.job_id(), "--sandbox", box.control, "--json")
+    assert ended.code == 0, ended
+    assert running.ended().code == 4
+    assert quick.states() == ["CANCELLED"]
+
+
+def test_a_doubt_that_a_later_try_outlived_is_looked_up_by_its_own_time(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("drop-after-accept", count=1)
+    box.fault("lookup-hidden", count=1)
+    assert quick(*wish("fal", box)).code == 5
+    job_id = quick.job_id()
+    with quick.ledger() as ledger:  # a resubmission that provably never left
+        ledger.move(job_id, State.INTENT)
+        number = ledger.begin_submission(job_id).number
+        ledger.end_submission(job_id, number, Outcome.NOT_ARRIVED, to=State.INTENT)
+        ledger.move(job_id, State.UNKNOWN)
+    time.sleep(1.5)
+    assert quick("resume", job_id, "--sandbox", box.control, "--json").code == 0
+    assert len(box.charges()) == 1
+
+
+def item(vendor_id: str | None) -> ResultItem:
+    return ResultItem(url=f"https://example.com/{vendor_id}.mp4", vendor_id=vendor_id)
+
+
+@pytest.mark.parametrize(
+    ("ids", "known", "numbered"),
+    [
+        (["a", "b"], {}, {1: "a", 2: "b"}),
+        (["b", "a"], {"a": 1, "b": 2}, {1: "a", 2: "b"}),
+        (["c", "a"], {"a": 2}, {1: "c", 2: "a"}),
+        (["b"], {"a": 1, "b": 2}, {2: "b"}),
+        ([None, None], {}, {1: None, 2: None}),
+    ],
+)
+def test_results_keep_the_number_that_their_id_had(
+    ids: list[str | None], known: dict[str, int], numbered: dict[int, str | None]
+) -> None:
+    found = number_results([item(vendor_id) for vendor_id in ids], known)
+    assert {number: result.vendor_id for number, result in found.items()} == numbered

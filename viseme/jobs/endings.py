@@ -1,0 +1,47 @@
+"""What to tell whoever comes away from a job that is bought and not brought home."""
+
+from __future__ import annotations
+
+from ..errors import OutcomeUnknown, VisemeError
+from .commands import job_command
+from .held import HeldJob
+
+
+def goes_on(held: HeldJob, problem: VisemeError) -> VisemeError:
+    """``problem`` with what is true of the job: it goes on, and how to come back to it."""
+    command = job_command("resume", held.job.id, held.place.home)
+    first = f"{problem.remedy} " if problem.remedy else ""
+    return _again(problem, f"{first}The job goes on; come back to it with `{command}`.", held)
+
+
+def unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
+    """``problem`` of a job whose result the vendor has."""
+    command = job_command("resume", held.job.id, held.place.home)
+    first = f"{problem.remedy} " if problem.remedy else ""
+    return _again(problem, f"{first}It is paid for; fetch it with `{command}`.", held)
+
+
+def gone(held: HeldJob, problem: VisemeError) -> VisemeError:
+    """A result that is not even at the address which the vendor names anew."""
+    command = job_command("resume", held.job.id, held.place.home)
+    remedy = (
+        f"It is paid for; try `{command}` later. If it stays so, the vendor keeps it no longer, "
+        f"and the same command with --take {held.job.take + 1} buys it anew."
+    )
+    return _again(problem, remedy, held)
+
+
+def _again(problem: VisemeError, remedy: str, held: HeldJob) -> VisemeError:
+    if isinstance(problem, OutcomeUnknown):
+        return problem
+    return type(problem)(
+        problem.message,
+        field=problem.field,
+        value=problem.value,
+        limit=problem.limit,
+        remedy=remedy,
+        job_id=held.job.id,
+        vendor_id=problem.vendor_id,
+        code=problem.code,
+        http_status=problem.http_status,
+    )
