@@ -26,7 +26,8 @@ from viseme.errors import (
 )
 from viseme.model import Vendor
 from viseme.services.base import CancelAnswer, OutgoingFile, Phase, Upload
-from viseme.services.runware import PHASES, error_of, read_items
+from viseme.services.runware import PHASES, read_items
+from viseme.services.runware_errors import error_of, is_refusal
 from viseme.transport import AnswerLost, NotSent
 
 TASK = "0a0b0c0d-0000-4000-8000-000000000001"
@@ -179,6 +180,64 @@ def test_an_error_in_a_200_is_a_refusal(
         submit(played, (200, errors(code)))
 
 
+TAKEN_OR_NOT = [
+    # code, refused in a 200, refused in a 400, refused in a 500
+    ("invalidApiKey", True, True, False),
+    ("missingApiKey", True, True, False),
+    ("insufficientCredits", True, True, False),
+    ("lowBalance", True, True, False),
+    ("quotaExceeded", True, True, False),
+    ("contentPolicyViolation", True, True, False),
+    ("providerContentPolicyViolation", True, True, False),
+    ("nsfwContentDetected", True, True, False),
+    ("rateLimitExceeded", True, True, False),
+    ("providerRateLimit", True, True, False),
+    ("invalidAudio", True, True, False),
+    ("invalidProviderSettings", True, True, False),
+    ("missingModel", True, True, False),
+    ("unsupportedTaskType", True, True, False),
+    ("timeoutProvider", False, False, False),
+    ("providerError", False, False, False),
+    ("internalServerError", False, False, False),
+    ("internalError", False, False, False),
+    ("noAvailableServer", False, False, False),
+    ("modelUnavailable", False, False, False),
+    ("connectionLost", False, False, False),
+    ("requestTimedOut", False, False, False),
+    ("systemOverloaded", False, False, False),
+    ("taskFailed", False, False, False),
+    ("downloadFailed", False, True, False),
+    ("somethingNew", False, True, False),
+    ("", False, True, False),
+    (None, False, True, False),
+]
+
+
+@pytest.mark.parametrize(("code", "in_200", "in_400", "in_500"), TAKEN_OR_NOT)
+def test_only_a_clear_no_is_one(code: str | None, in_200: bool, in_400: bool, in_500: bool) -> None:
+    entry = {"code": code, "message": "about it"}
+    assert is_refusal(entry, 200) is in_200
+    for status in (400, 401, 402, 403, 404, 405, 413, 415, 422, 429):
+        assert is_refusal(entry, status) is in_400
+    for status in (302, 408, 409, 500, 502, 503, 504):
+        assert is_refusal(entry, status) is in_500
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 422])
+@pytest.mark.parametrize("code", ["timeoutProvider", "noAvailableServer", "internalServerError"])
+def test_a_servers_fault_is_no_refusal(played: Callable[..., Any], status: int, code: str) -> None:
+    """The task may have been taken; the same UUID again tells, and buys nothing twice."""
+    with pytest.raises(AnswerLost, match=code) as caught:
+        submit(played, (status, errors(code)))
+    assert (caught.value.code, caught.value.http_status) == (code, status)
+
+
+def test_a_refusal_beside_a_servers_fault_is_none(played: Callable[..., Any]) -> None:
+    both = {"errors": [fails("invalidAudio"), fails("timeoutProvider")]}
+    with pytest.raises(AnswerLost, match="timeoutProvider"):
+        submit(played, (400, both))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -257,6 +316,9 @@ def test_the_table_of_statuses_is_tried_whole() -> None:
         ([VIDEO], [fails("x")] * 3, 4, Phase.SUCCEEDED, 1, 3),
         ([VIDEO, {"status": "error"}], [], 2, Phase.SUCCEEDED, 1, 1),
         ([VIDEO, {"status": "processing"}], [fails("x")], 3, Phase.RUNNING, 0, 0),
+        # Nothing is said of the third: it may still be listed.
+        ([VIDEO], [fails("x")], 3, Phase.RUNNING, 1, 1),
+        ([VIDEO, VIDEO, {"status": "error"}], [], 4, Phase.RUNNING, 2, 1),
         ([{"status": "processing"}], [fails("x")], 2, Phase.RUNNING, 0, 0),
         ([], [fails("x")], 1, Phase.FAILED, 0, 0),
         ([], [fails("x")], 4, Phase.FAILED, 0, 0),  # one error for the whole task
@@ -271,9 +333,12 @@ def test_a_task_of_several_results(
     named = data(*given)["data"]
     said = read_items(named, failed, items)
     assert said.phase is phase
-    if phase is Phase.SUCCEEDED:
+    assert said.is_partial is (phase is Phase.RUNNING and done > 0)
+    if done:
         assert said.answer is not None
         assert (len(said.answer["data"]), len(said.answer["errors"])) == (done, lost)
+    else:
+        assert said.answer is None
     if phase is Phase.FAILED:
         assert isinstance(said.problem, JobFailed)
         assert said.problem.code == "x"

@@ -41,13 +41,18 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the vendor says of a job now. ``answer`` is its whole final answer once succeeded."""
+    """What the vendor says of a job now. ``answer`` is its whole final answer once succeeded.
+
+    ``is_partial``: it runs, some results are in ``answer`` and some failed, and nothing is said of
+    the others. They may still come, or never; how long to wait is for who asks to decide.
+    """
 
     phase: Phase
     queue_position: int | None = None
     log_lines: tuple[str, ...] = ()
     answer: Mapping[str, Any] | None = None
     problem: VisemeError | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

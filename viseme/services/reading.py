@@ -20,10 +20,12 @@ def objects(entries: object) -> list[Mapping[str, Any]]:
     return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
 
 
-def answer_lost(vendor: Vendor, status: int) -> AnswerLost:
+def answer_lost(vendor: Vendor, status: int, *, code: object = None) -> AnswerLost:
     """For an answer to a submission that does not tell whether the vendor took it."""
+    shown = f"HTTP {status} [{code}]" if code else f"HTTP {status}"
     return AnswerLost(
-        f"{vendor.label} answered the submission with HTTP {status}, "
+        f"{vendor.label} answered the submission with {shown}, "
         "which does not say whether it was accepted.",
+        code=str(code) if code else None,
         http_status=status,
     )

@@ -13,14 +13,10 @@ from typing import Any, ClassVar
 from ..answer import Answer
 from ..bodies import JsonBody
 from ..errors import (
-    ContentRejected,
     CredentialError,
-    JobFailed,
     OutOfCredit,
     RateLimited,
-    RequestRejected,
     UnreadableAnswer,
-    VendorError,
     VisemeError,
 )
 from ..model import InlineMedia, Vendor, WireRequest
@@ -35,7 +31,8 @@ from .base import (
     Trace,
     Upload,
 )
-from .reading import answer_lost, is_content_refusal, objects
+from .reading import answer_lost, objects
+from .runware_errors import REFUSED_STATUSES, error_of, is_refusal, is_unknown, job_failure
 
 PHASES = {
     "queued": Phase.QUEUED,
@@ -47,10 +44,8 @@ PHASES = {
     "error": Phase.FAILED,
 }
 CONFLICT = "conflictTaskUUID"
-REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 TASK_STATUSES = frozenset({400, 404, 422})  # of an answer that may tell how a task ended
 ACKNOWLEDGEMENT = frozenset({"taskType", "taskUUID"})
-UNKNOWN_TASK = ("notfound", "taskfailedornotfound", "unknowntask")
 
 
 class RunwareService(Service):
@@ -87,11 +82,11 @@ class RunwareService(Service):
             return accepted  # the UUID is ours, so the task that has it is ours too
         if answer.is_success and _of_task(_entries(answer, "data"), submission.token):
             return accepted  # whatever stands beside it, the task is there to be asked for
-        if answer.is_success and not errors:
-            raise answer_lost(self.vendor, answer.status)
-        if answer.is_success or answer.status in REFUSED_STATUSES:
+        refused = all(is_refusal(error, answer.status) for error in errors)
+        if refused and (errors or answer.status in REFUSED_STATUSES):
             raise error_of(errors[0] if errors else {}, answer.status, text=answer.text)
-        raise answer_lost(self.vendor, answer.status)
+        unclear = next((e for e in errors if not is_refusal(e, answer.status)), {})
+        raise answer_lost(self.vendor, answer.status, code=unclear.get("code"))
 
     async def _task(
         self,
@@ -115,7 +110,7 @@ class RunwareService(Service):
         answer = await self._task({"taskType": "getResponse", "taskUUID": task_uuid})
         data = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
-        if not data and _is_unknown(errors):
+        if not data and is_unknown(errors):
             return await self._details(task_uuid, items)
         if not data and not _is_verdict(answer, errors, task_uuid):
             raise self.error_of(answer)
@@ -127,7 +122,7 @@ class RunwareService(Service):
         details = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
         if not details:
-            if not _is_unknown(errors) and (errors or not answer.is_success):
+            if not is_unknown(errors) and (errors or not answer.is_success):
                 raise self.error_of(answer)
             answer.json_object()  # absence is told by an answer, not by a page of HTML
             first = errors[0] if errors else {}
@@ -188,17 +183,22 @@ def read_items(
 ) -> Report:
     """The state of a task of ``items`` results from what is said of each. Pure.
 
-    It has ended once every result is in or has failed, or some have failed and none is pending;
-    well, where at least one is in: what failed then goes along in the answer's ``errors``.
+    It has ended once every result is in or has failed; well, where at least one is in: what failed
+    then goes along in the answer's ``errors``. An error without any result, and nothing pending,
+    is of the whole task. Where some are in, some have failed and of the others nothing is said,
+    these may still be listed, or never: the report is partial.
     """
     phases = [_phase(entry) for entry in data]
     done = [e for e, phase in zip(data, phases, strict=True) if phase is Phase.SUCCEEDED]
     failed = [*errors, *(e for e, p in zip(data, phases, strict=True) if p is Phase.FAILED)]
     is_pending = any(not phase.is_end for phase in phases)
-    if len(done) + len(failed) >= items or (failed and not is_pending):
-        if done:
-            return Report(Phase.SUCCEEDED, answer={"data": done, "errors": failed})
-        return Report(Phase.FAILED, problem=_job_failure(failed[0]))
+    answer = {"data": done, "errors": failed}
+    if done and len(done) + len(failed) >= items:
+        return Report(Phase.SUCCEEDED, answer=answer)
+    if failed and not done and (len(failed) >= items or not is_pending):
+        return Report(Phase.FAILED, problem=job_failure(failed[0]))
+    if done and failed and not is_pending:
+        return Report(Phase.RUNNING, answer=answer, is_partial=True)
     if phases and all(phase is Phase.QUEUED for phase in phases):
         return Report(Phase.QUEUED)
     return Report(Phase.RUNNING)
@@ -226,52 +226,6 @@ def _is_verdict(answer: Answer, errors: Sequence[Mapping[str, Any]], task_uuid: 
     return any(error.get("taskUUID") == task_uuid for error in errors)
 
 
-def _job_failure(entry: Mapping[str, Any]) -> VisemeError:
-    problem = error_of(entry, 200)
-    if isinstance(problem, ContentRejected):
-        return problem
-    return JobFailed(
-        problem.message,
-        field=problem.field,
-        code=problem.code,
-        remedy="Run the same command again; a failed job leaves no result and is bought anew.",
-    )
-
-
-def error_of(entry: Mapping[str, Any], status: int, *, text: str = "") -> VisemeError:
-    """The typed error for an entry of ``errors``.
-
-    Runware says that its codes are not stable, so they are matched by what they contain and an
-    unknown one is shown as it is.
-    """
-    code = str(entry.get("code") or "") or None
-    message = str(entry.get("message") or " ".join(text.split())[:200] or "no text")
-    parameter = entry.get("parameter")
-    shown = f"Runware: {message} [{code or f'HTTP {status}'}]"
-    facts: dict[str, Any] = {
-        "code": code,
-        "http_status": status,
-        "field": str(parameter) if parameter else None,
-    }
-    lowered = (code or "").lower()
-    if status == 401 or "apikey" in lowered:
-        facts["field"] = "RUNWARE_API_KEY"
-        return CredentialError(
-            shown, remedy="Set a valid key with `viseme login runware`.", **facts
-        )
-    if status == 402 or any(word in lowered for word in ("credit", "balance", "quota")):
-        return OutOfCredit(shown, remedy="Top up at my.runware.ai.", **facts)
-    if is_content_refusal(code):
-        return ContentRejected(shown, remedy="Use other footage or speech.", **facts)
-    if status == 429 or "ratelimit" in lowered:
-        return RateLimited(shown, remedy="Wait a minute and run the same command again.", **facts)
-    if (400 <= status < 500 and status != 408) or lowered.startswith(
-        ("invalid", "missing", "unsupported")
-    ):
-        return RequestRejected(shown, remedy="Change what it names and run again.", **facts)
-    return VendorError(shown, remedy="Run the same command again later.", **facts)
-
-
 def _entries(answer: Answer, name: str) -> list[Mapping[str, Any]]:
     """``data`` or ``errors`` of an answer; empty where it is not of the documented form."""
     try:
@@ -284,9 +238,3 @@ def _entries(answer: Answer, name: str) -> list[Mapping[str, Any]]:
 def _of_task(entries: Sequence[Mapping[str, Any]], task_uuid: str) -> list[Mapping[str, Any]]:
     """The entries of one task; an error without a UUID is of the whole request, so of it too."""
     return [entry for entry in entries if entry.get("taskUUID", task_uuid) == task_uuid]
-
-
-def _is_unknown(errors: Sequence[Mapping[str, Any]]) -> bool:
-    return any(
-        word in str(error.get("code", "")).lower() for error in errors for word in UNKNOWN_TASK
-    )
