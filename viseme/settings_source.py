@@ -59,6 +59,7 @@ def read_file(path: Path) -> dict[str, Any]:
             field="settings.json",
             value=path,
             limit="a JSON object",
+            remedy="Correct it, or move it away to use the defaults.",
         )
     return document
 

@@ -239,3 +239,17 @@ def test_a_key_that_was_logged_in_is_in_the_one_private_file_only(
     assert gone.document["is_set"] is False
     assert traces(quick.home) == []
     assert quick(*wish("fal-sync", "--take", 2)).code == 3
+
+
+def test_no_more_jobs_of_an_account_are_at_a_vendor_than_settings_allow(
+    quick: Command, start_sandbox: Callable[..., Box], clip: Path, speech: Path
+) -> None:
+    box = start_sandbox("--time-scale", "0.2", "--no-render")
+    quick.settings(concurrency={"fal": 1})
+    words = ("run", "fal-sync", "--video", clip, "--audio", speech, "--sandbox", box.control)
+    first = quick.start(*words)
+    box.await_call("submit")
+    second = quick.start(*words, "--take", "2").ended()
+    assert (first.ended().code, second.code) == (0, 0)
+    assert "waiting: 1 jobs of this account are at fal" in second.err
+    assert len(box.calls("submit")) == 2

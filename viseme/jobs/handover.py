@@ -18,7 +18,7 @@ from ..errors import (
     TransportError,
     VisemeError,
 )
-from ..ledger import Outcome, State
+from ..ledger import AT_VENDOR, Outcome, State, utc_milliseconds
 from ..model import Carry, Clip, Recording, WireRequest
 from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments
@@ -41,6 +41,7 @@ from .wish import Planned
 from .workplace import media_limits
 
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
+TURN_LOOK_SECONDS = 0.3
 ANSWER_GRACE_SECONDS = 1.2  # after an interrupt, for an answer that is on its way
 
 
@@ -55,6 +56,7 @@ async def hand_over(held: HeldJob, planned: Planned) -> None:
         try:
             work.mkdir(mode=0o700, parents=True, exist_ok=True)
             submission = await _prepare(held, planned, work)
+            await _wait_for_turn(held)
             held.check_cancelled()
         except OSError as problem:
             raise LocalError(
@@ -193,6 +195,28 @@ def _cut_of(planned: Planned) -> CutSound | None:
         return None
     is_own = isinstance(order.footage, Clip) and order.footage.digest == order.speech.digest
     return CutSound(edited.plan, edited.frame_count, edited.frame_rate, is_own)
+
+
+async def _wait_for_turn(held: HeldJob) -> None:
+    """Until fewer jobs of this account are at the vendor than settings allow at a time.
+
+    Counted are those that a live process works on: one that was left alone must not hold up the
+    others. Two processes that look at the same moment may both go; the vendor queues what is over.
+    """
+    vendor = held.service.vendor
+    limit = held.place.settings.concurrent_jobs(vendor)
+    while True:
+        now = utc_milliseconds()
+        busy = [
+            job
+            for job in held.ledger.list(states=(State.SENT, *AT_VENDOR))
+            if job.account == held.job.account and job.is_leased(now) and job.id != held.job.id
+        ]
+        if len(busy) < limit:
+            return
+        held.report(Step.WAIT, f"waiting: {len(busy)} jobs of this account are at {vendor.label}")
+        held.check_cancelled()
+        await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
 
 
 async def _send(held: HeldJob, submission: Submission) -> None:

@@ -137,14 +137,14 @@ def own_sound(footage: Footage, *, cancel: Cancel = None) -> Recording:
 def _remote(text: str, endpoint: Endpoint, field: str) -> RemoteMedia | None:
     """``text`` as something the vendor has or fetches; None where it is a path."""
     if "://" in text:
-        if text.startswith("https://"):
+        if text.startswith("https://") and "@" not in text.partition("://")[2].partition("/")[0]:
             return RemoteMedia(text)
         raise InputError(
             f"{field} is a URL that a vendor does not fetch.",
             field=field,
             value=text,
-            limit="https://",
-            remedy="Give an https URL, or a file of this machine.",
+            limit="https://, without user and password",
+            remedy="Give such a URL (a presigned one will do), or a file of this machine.",
         )
     if not _is_uuid(text) or Path(text).exists():
         return None

@@ -64,6 +64,7 @@ class Step(str, Enum):
     PROBE = "probing"
     PREPARE = "preparing"
     UPLOAD = "uploading"
+    WAIT = "waiting"
     SUBMIT = "submitting"
     QUEUE = "queued"
     RUN = "running"
