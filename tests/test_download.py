@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -768,6 +769,38 @@ def test_a_folder_that_is_gone_is_a_local_error(wire_server: Serve, tmp_path: Pa
     server = wire_server(lambda wire: wire.read_request() and wire.answer(200, BODY))
     with pytest.raises(LocalError, match="cannot be written"):
         get(server.url, tmp_path / "none" / "x", rules_for(server.url))
+
+
+KILLED_PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from viseme.addresses import origin_of
+from viseme.download import FetchRules, fetch
+
+url, target = sys.argv[1], Path(sys.argv[2])
+asyncio.run(fetch(url, target, FetchRules(trusted_origins=frozenset({origin_of(url)}))))
+"""
+
+
+def test_what_a_killed_fetch_left_behind_is_written_over(wire_server: Serve, target: Path) -> None:
+    def script(wire: Any) -> None:
+        wire.read_request()
+        if wire.number == 1:
+            wire.send(http(f"Content-Length: {len(BODY)}") + BODY[:-1])
+            wire.stall()
+        wire.answer(200, BODY[:1000])
+
+    server = wire_server(script)
+    command = [sys.executable, "-c", KILLED_PROGRAM, server.url, str(target)]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        while process.poll() is None and not left_over(target):
+            time.sleep(0.02)
+        process.kill()
+    (part,) = left_over(target)
+    assert part.endswith(".part")
+    get(server.url, target, rules_for(server.url))
+    assert target.read_bytes() == BODY[:1000]
+    assert left_over(target) == ["incoming"]
 
 
 def test_a_part_file_that_nobody_finished_is_removed(target: Path) -> None:

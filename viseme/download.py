@@ -204,11 +204,15 @@ def store_data(data: str, target: Path, max_bytes: int) -> FetchedFile:
 
 
 class PartFile:
-    """A file that appears under its name only when it is whole and on disk."""
+    """A file that appears under its name only when it is whole and on disk.
+
+    A target has one writer at a time (a job's lease is exclusive), so what a killed one left
+    behind is written over by the next.
+    """
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        self._part = target.with_name(f".{target.name}.part")
         self._hasher = blake3()
         self._size_bytes = 0
         self._is_finished = False
