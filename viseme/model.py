@@ -201,8 +201,9 @@ class Quote:
 class WireRequest:
     """One paid submission as the vendor's documents have it, before a service sends it.
 
-    ``path`` is appended to the vendor's base URL. ``body`` is JSON in which an ``InlineMedia``
-    may stand wherever a media string may.
+    ``path`` is appended to where the vendor takes submissions: its base URL, and the path that all
+    its models have in common. ``body`` is JSON in which an ``InlineMedia`` may stand wherever a
+    media string may.
     """
 
     path: str

@@ -138,7 +138,7 @@ def test_a_file_in_the_body_stands_where_its_url_would(
 
 def test_aimlapi_takes_model_and_fields(clip: Clip, speech: Recording) -> None:
     assert written("aimlapi-pixverse", clip, speech) == WireRequest(
-        "/v2/video/generations",
+        "",
         {"model": "pixverse/lip-sync", "video_url": VIDEO, "audio_url": AUDIO},
     )
     assert written("aimlapi-pixverse", clip, SpokenText("Hello")).body == {

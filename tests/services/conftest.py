@@ -123,9 +123,7 @@ class Party:
         if vendor is Vendor.FAL:
             return WireRequest("/fal-ai/pixverse/lipsync", media | body)
         if vendor is Vendor.AIMLAPI:
-            return WireRequest(
-                "/v2/video/generations", {"model": "pixverse/lip-sync"} | media | body
-            )
+            return WireRequest("", {"model": "pixverse/lip-sync"} | media | body)
         task = {
             "taskType": "videoInference",
             "model": "pixverse:lipsync@1",

@@ -231,6 +231,18 @@ def test_the_table_of_statuses_is_tried_whole() -> None:
     assert len(PHASES) == 13
 
 
+def test_a_job_is_asked_for_where_it_was_submitted(played: Callable[..., Any]) -> None:
+    party, server = played((200, {"id": "g", "status": "queued"}))
+
+    async def use(service: Any) -> None:
+        submission = service.submission(party.request(Vendor.AIMLAPI), "t")
+        await service.report((await service.submit(submission)).vendor_ids, logs=True, items=1)
+
+    party.run(Vendor.AIMLAPI, use)
+    submitted, asked = (head.split(" ")[1].partition("?")[0] for head in server.heads)
+    assert submitted == asked == "/v2/video/generations"
+
+
 def test_an_id_is_asked_for_as_it_is(played: Callable[..., Any]) -> None:
     party, server = played((200, {"status": "queued"}))
     party.run(Vendor.AIMLAPI, lambda service: service.report(IDS, logs=True, items=1))

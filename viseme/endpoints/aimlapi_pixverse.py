@@ -127,7 +127,7 @@ class AimlapiPixverse(Endpoint):
             body["lip_sync_tts_speaker"] = order.speech.voice
         else:
             body["audio_url"] = media_text(sound)
-        return WireRequest("/v2/video/generations", body)
+        return WireRequest("", body)
 
     def read_result(self, body: Mapping[str, Any], *, expected_items: int = 1) -> VendorResult:
         video = body.get("video")

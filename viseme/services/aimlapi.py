@@ -56,7 +56,7 @@ PHASES = {
 }
 REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # anything else is dropped without a word
-GENERATIONS_PATH = "/v2/video/generations"
+GENERATIONS_PATH = "/v2/video/generations"  # for submissions of every model, and for polls
 LOG_MARGIN = timedelta(minutes=2)
 LOG_PAGES = 10
 
@@ -80,7 +80,12 @@ class AimlapiService(Service):
             raise ValueError("AI/ML API drops a request id of this form")
         headers = {**request.headers, "X-Client-Request-Id": token}
         return Submission(
-            self.base, request.path, request.query, headers, JsonBody(request.body), token
+            self.base,
+            GENERATIONS_PATH + request.path,
+            request.query,
+            headers,
+            JsonBody(request.body),
+            token,
         )
 
     async def submit(self, submission: Submission) -> Acceptance:
