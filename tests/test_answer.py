@@ -28,6 +28,13 @@ def test_bodies_that_cannot_be_read_are_unreadable_answers(body: bytes) -> None:
         Answer(200, {}, body).json_object()
 
 
+def test_a_secret_is_taken_out_of_headers_and_body() -> None:
+    answer = Answer(401, {"x-echo": "Key abc:def"}, b'{"detail": "no abc:def, abc:def"}')
+    assert answer.without("abc:def") == Answer(
+        401, {"x-echo": "Key ***"}, b'{"detail": "no ***, ***"}'
+    )
+
+
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"text"'])
 def test_json_that_is_no_object_is_an_unreadable_answer(body: bytes) -> None:
     assert Answer(200, {}, body).json() == json.loads(body)

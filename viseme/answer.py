@@ -26,6 +26,11 @@ class Answer:
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
 
+    def without(self, secret: str) -> Answer:
+        """The same with ``***`` wherever it says ``secret``."""
+        headers = {name: value.replace(secret, "***") for name, value in self.headers.items()}
+        return Answer(self.status, headers, self.body.replace(secret.encode(), b"***"))
+
     def json(self) -> Any:
         """The body as JSON. Raises UnreadableAnswer."""
         try:

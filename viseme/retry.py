@@ -1,6 +1,6 @@
 """When a call is made again, and after how long: pure decisions, no clock and no socket.
 
-A paid submission never comes here: it is sent once, and what follows is in ``jobs/run.py``.
+A paid submission never comes here: it is sent once, and what follows is in ``jobs/handover.py``.
 """
 
 from __future__ import annotations
