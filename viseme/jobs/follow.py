@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 from ..errors import (
@@ -28,6 +29,9 @@ from .signals import Step
 
 CANCEL_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 LEAST_POLL_SECONDS = 0.02
+# For results of which nothing is told while others are in and some have failed: late, or lost.
+PARTIAL_GRACE_SECONDS = 60.0
+LEAST_PARTIAL_GRACE_SECONDS = 1.0
 MISSING_REPORTS = 4  # a vendor may not show at once what it has just accepted
 
 
@@ -40,6 +44,8 @@ async def follow(held: HeldJob) -> None:
     polls = held.place.settings.poll_intervals(held.service.vendor)
     missing = poll_count = 0
     reached = time.monotonic()
+    partial_since: float | None = None
+    partial_grace = max(LEAST_PARTIAL_GRACE_SECONDS, PARTIAL_GRACE_SECONDS * held.pace)
     while True:
         try:
             report = await held.watch.cancel.guard(ask(held), held.job.id)
@@ -56,6 +62,9 @@ async def follow(held: HeldJob) -> None:
             missing = missing + 1 if report.phase is Phase.MISSING else 0
             if missing > MISSING_REPORTS:
                 raise in_doubt(held, f"{held.service.vendor.label} no longer knows the job.")
+            partial_since = partial_since or (time.monotonic() if report.is_partial else None)
+            if partial_since is not None and time.monotonic() - partial_since > partial_grace:
+                report = replace(report, phase=Phase.SUCCEEDED)
             if await apply_report(held, report):
                 return
         if held.elapsed_seconds > _time_limit(held):

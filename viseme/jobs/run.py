@@ -6,37 +6,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ..credentials import ENVIRONMENT_VARIABLES, status
-from ..endpoints import endpoint as endpoint_by_id
 from ..errors import (
     CredentialError,
     InputError,
     JobFailed,
     LedgerError,
-    VendorError,
     VisemeError,
 )
 from ..ledger import (
     DEAD,
-    STALE_FENCE,
     ItemRecord,
     ItemState,
     JobRecord,
-    Lease,
     NewJob,
     State,
     fingerprint,
 )
 from ..model import Vendor
-from ..transport import Transport
 from .budget import Caps, check_budget
 from .commands import job_command
 from .deliver import delete_uploads, fetch_results, item_is_here
@@ -45,20 +38,15 @@ from .doubt import named_id, settle
 from .follow import follow
 from .handover import hand_over, never_taken
 from .held import HeldJob
+from .holding import holding
 from .orders import order_json, planned_from_order
 from .receipt import receipt, timing_json
-from .signals import Progress, Step
 from .wish import Planned
 from .workplace import (
     Watch,
     Workplace,
     account_at,
-    lease_owner,
-    owner_is_gone,
-    service_for,
 )
-
-HOLDER_LOOK_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -293,101 +281,6 @@ def _known_job(problem: LedgerError, held: HeldJob) -> LedgerError:
         vendor_id=vendor_id,
         code=problem.code,
     )
-
-
-@asynccontextmanager
-async def holding(
-    job_id: str, place: Workplace, destination: Destination, watch: Watch, caps: Caps
-) -> AsyncIterator[HeldJob | None]:
-    """The job with its lease, renewed while the block runs; None where it is FETCHED or over.
-
-    While another process holds it, its state is shown and waited for; a holder that has provably
-    ended is not waited for. Raises Interrupted while waiting.
-    """
-    job = place.ledger.get(job_id)
-    _check_account(job, place, destination)
-    lease = await _acquire(job_id, place, watch)
-    if lease is None:
-        yield None
-        return
-    job = place.ledger.get(job_id)
-    try:
-        async with Transport(destination.addresses) as transport:
-            held = HeldJob(
-                job,
-                lease,
-                endpoint_by_id(job.endpoint),
-                place,
-                destination,
-                service_for(job.vendor, destination, transport, place),
-                watch,
-                caps,
-            )
-            renewal = asyncio.ensure_future(_renew(lease, place))
-            try:
-                yield held
-            finally:
-                renewal.cancel()
-                await asyncio.wait({renewal})
-    finally:
-        _release(lease, place)
-
-
-def _check_account(job: JobRecord, place: Workplace, destination: Destination) -> None:
-    """Raise CredentialError for another account's key, to which the job would look as if gone."""
-    if account_at(job.vendor, destination, place) != job.account:
-        raise CredentialError(
-            f"The job was bought with another key of {job.vendor.label}'s than the one that is "
-            "set now.",
-            field=job.vendor.value,
-            job_id=job.id,
-            remedy=f"Set the key it was bought with: `viseme login {job.vendor.value}`.",
-        )
-
-
-async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
-    until = time.monotonic() + (watch.time_limit_seconds or 0)
-    while True:
-        job = place.ledger.get(job_id)
-        if job.lease_owner is not None and owner_is_gone(job.lease_owner):
-            gone = Lease(job.id, job.lease_owner, job.fence, job.lease_until or 0)
-            place.ledger.release_lease(gone)
-        lease = place.ledger.acquire_lease(job_id, lease_owner(), place.settings.lease_seconds)
-        if lease is not None:
-            return lease
-        if job.state in DEAD:
-            return None
-        watch.cancel.check(job_id)
-        if watch.time_limit_seconds is not None and time.monotonic() > until:
-            raise VendorError(
-                f"The job has not ended after {watch.time_limit_seconds:.0f} s; another process "
-                "works on it.",
-                field="time_limit_seconds",
-                job_id=job_id,
-                remedy=f"See how it stands with `{job_command('show', job_id, place.home)}`.",
-            )
-        text = f"{job.state.value.lower()}; another process works on it"
-        watch.report(Progress(Step.RUN, text, job_id=job_id))
-        await watch.cancel.sleep(HOLDER_LOOK_SECONDS)
-
-
-async def _renew(lease: Lease, place: Workplace) -> None:
-    """Keep the lease while the job is worked on. A lost lease stops every further write itself."""
-    while True:
-        await asyncio.sleep(place.settings.lease_seconds / 3)
-        try:
-            await asyncio.to_thread(place.ledger.renew_lease, lease, place.settings.lease_seconds)
-        except LedgerError as problem:
-            if problem.code == STALE_FENCE:
-                return
-            # A full disk or a busy file now need not be one at the next renewal.
-
-
-def _release(lease: Lease, place: Workplace) -> None:
-    try:
-        place.ledger.release_lease(lease)
-    except LedgerError:
-        return  # it lapses by itself, and this process' end frees it at once
 
 
 def finished(job: JobRecord, place: Workplace, *, reused: bool) -> Finished:
