@@ -100,6 +100,8 @@ def test_another_key_asks_nothing_of_a_job(quick: Any, box: Any, clip: Path, spe
     ended = quick("resume", quick.job_id(), "--json")
     assert ended.code == 3
     assert ended.error["job_id"] == quick.job_id()
+    assert ended.error["field"] == "RUNWARE_API_KEY"
+    assert "unset it" in ended.error["remedy"]
     assert quick.states() == before
     assert len(box.calls("status")) == polls
 
@@ -176,6 +178,23 @@ def test_a_job_is_cancelled_once_the_process_that_hands_it_over_has_done_so(
     ended = quick("cancel", quick.job_id(), "--sandbox", box.control, "--json")
     assert ended.code == 0, ended
     assert running.ended().code == 4
+    assert quick.states() == ["CANCELLED"]
+
+
+def test_a_cancelling_that_the_vendor_refuses_is_an_error_of_its_own(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    box.fault("slow-queue", seconds=60, count=1)
+    running = quick.start(*wish("fal", box))
+    await_state(quick, "ACCEPTED")
+    running.kill()
+    job_id = quick.job_id()
+    box.fault("bad-key", operation="cancel", count=1)
+    refused = quick("cancel", job_id, "--sandbox", box.control, "--json")
+    assert refused.code == 3, refused
+    assert refused.error["job_id"] == job_id
+    again = quick("cancel", job_id, "--sandbox", box.control, "--json")
+    assert again.code == 0, again
     assert quick.states() == ["CANCELLED"]
 
 

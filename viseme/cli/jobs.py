@@ -14,7 +14,7 @@ from ..jobs.receipt import job_line, receipt, time_text, usd_or_none
 from ..jobs.run import Finished
 from ..jobs.signals import CancelToken
 from ..jobs.workplace import Watch, Workplace
-from ..ledger import JobRecord
+from ..ledger import AT_VENDOR, JobRecord
 from ..money import usd_text
 from .buy import deliver, print_finished
 from .output import ProgressLine, print_json, say, table
@@ -126,6 +126,13 @@ def cancel_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
                 f"{job.vendor.label} cannot cancel; the job goes on.",
                 job_id=job.id,
                 remedy=f"Fetch its result with `{job_command('resume', job.id, place.home)}`.",
+            )
+        if said is None and job.state in AT_VENDOR:
+            raise VendorError(
+                f"{job.vendor.label} did not answer whether it cancels the job, which may go on "
+                "and be charged.",
+                job_id=job.id,
+                remedy=f"See how it ends with `{job_command('check', job.id, place.home)}`.",
             )
         if options.json:
             _show(job, place, as_json=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..credentials import ENVIRONMENT_VARIABLES, status
 from ..home import Home
+from ..model import Vendor
 
 
 def job_command(verb: str, job_id: str, home: Home) -> str:
@@ -17,3 +19,14 @@ def choices(job_id: str, home: Home) -> str:
         f"submit anew, which may be a second charge: `{job_command('resubmit', job_id, home)}`; "
         f"or give it up: `{job_command('discard', job_id, home)}`."
     )
+
+
+def key_remedy(vendor: Vendor, home: Home) -> str:
+    """How the key that is in force for a vendor is replaced by another."""
+    variable = ENVIRONMENT_VARIABLES[vendor]
+    if status(vendor, home).origin == variable:
+        return (
+            f"The key is that of the environment variable {variable}, which is stronger than any "
+            "that is kept: correct it, or unset it."
+        )
+    return f"Set the right key with `{home.command('login', vendor.value)}`."

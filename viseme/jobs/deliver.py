@@ -77,7 +77,7 @@ def _missing_warning(result: VendorResult) -> list[str]:
     missing = result.expected_items - len(result.items)
     if missing <= 0:
         return []
-    why = f": {'; '.join(result.notes)}" if result.notes else ""
+    why = f": {'; '.join(result.notes)}".rstrip(".") if result.notes else ""
     return [f"{missing} of {result.expected_items} results did not come{why}."]
 
 

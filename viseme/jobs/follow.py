@@ -50,7 +50,10 @@ async def follow(held: HeldJob) -> None:
         try:
             report = await held.watch.cancel.guard(ask(held), held.job.id)
         except Interrupted:
-            await stop(held)
+            try:
+                await stop(held)
+            except VisemeError as problem:
+                raise _unstopped(held, problem) from problem
             raise interrupted(held) from None
         except (CredentialError, VendorError) as problem:
             outage_seconds = time.monotonic() - reached
@@ -159,15 +162,30 @@ async def stop(held: HeldJob) -> CancelAnswer | None:
 
 
 async def ask_to_stop(job: JobRecord, service: Service, ledger: Ledger) -> CancelAnswer | None:
-    """The vendor's answer to a cancelling, noted in the ledger; None where none came in time."""
+    """The vendor's answer to a cancelling, noted in the ledger; None where none came in time.
+
+    Raises what the vendor refused it with.
+    """
     ids = {str(k): str(v) for k, v in (job.vendor_ids or {}).items()}
     try:
         said = await asyncio.wait_for(service.cancel(ids), CANCEL_TIMEOUT_SECONDS)
-    except (VisemeError, asyncio.TimeoutError) as problem:
-        ledger.note(job.id, "cancel", f"no answer: {problem or 'timed out'}")
+    except asyncio.TimeoutError:
+        ledger.note(job.id, "cancel", "no answer in time")
         return None
+    except VisemeError as problem:
+        ledger.note(job.id, "cancel", f"refused: {problem.message}")
+        raise
     ledger.note(job.id, "cancel", said.value)
     return said
+
+
+def _unstopped(held: HeldJob, problem: VisemeError) -> Interrupted:
+    command = job_command("cancel", held.job.id, held.place.home)
+    return Interrupted(
+        f"Stopped watching; the vendor refused to cancel: {problem.message}",
+        job_id=held.job.id,
+        remedy=f"The job may go on and be charged. Try `{command}`.",
+    )
 
 
 def interrupted(held: HeldJob) -> Interrupted:

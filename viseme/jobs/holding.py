@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ..credentials import ENVIRONMENT_VARIABLES
 from ..endpoints import endpoint as endpoint_by_id
 from ..errors import CredentialError, LedgerError, VendorError
 from ..ledger import DEAD, STALE_FENCE, JobRecord, Lease
 from ..transport import Transport
 from .budget import Caps
-from .commands import job_command
+from .commands import job_command, key_remedy
 from .destination import Destination
 from .held import HeldJob
 from .signals import Progress, Step
@@ -72,9 +73,9 @@ def _check_account(job: JobRecord, place: Workplace, destination: Destination) -
         raise CredentialError(
             f"The job was bought with another key of {job.vendor.label}'s than the one that is "
             "set now.",
-            field=job.vendor.value,
+            field=ENVIRONMENT_VARIABLES[job.vendor],
             job_id=job.id,
-            remedy=f"Set the key it was bought with: `viseme login {job.vendor.value}`.",
+            remedy=key_remedy(job.vendor, place.home),
         )
 
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..credentials import ENVIRONMENT_VARIABLES, status
 from ..errors import (
     CredentialError,
     InputError,
@@ -31,7 +30,7 @@ from ..ledger import (
 )
 from ..model import Vendor
 from .budget import Caps, check_budget
-from .commands import job_command
+from .commands import job_command, key_remedy
 from .deliver import delete_uploads, fetch_results, item_is_here
 from .destination import Destination
 from .doubt import named_id, settle
@@ -188,17 +187,8 @@ async def drive(
 def _complete(problem: VisemeError, held: HeldJob) -> None:
     """What an error of a job owes the user beyond its text: the job's id, whole command lines."""
     problem.job_id = problem.job_id or held.job.id
-    vendor, home = held.job.vendor, held.place.home
-    if problem.remedy is not None:
-        whole = home.command("login", vendor.value)
-        problem.remedy = problem.remedy.replace(f"`viseme login {vendor.value}`", f"`{whole}`")
     if isinstance(problem, CredentialError) and held.destination.is_live:
-        variable = ENVIRONMENT_VARIABLES[vendor]
-        if status(vendor, home).origin == variable:
-            problem.remedy = (
-                f"The key is that of the environment variable {variable}, which is stronger than "
-                "any that is kept: correct it, or unset it."
-            )
+        problem.remedy = key_remedy(held.job.vendor, held.place.home)
 
 
 async def advance(held: HeldJob, planned: Planned | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 
-from ..errors import InputError, OutcomeUnknown
+from ..errors import InputError, OutcomeUnknown, VisemeError
 from ..ledger import AT_VENDOR, JobRecord, State, utc_milliseconds
 from ..services.base import CancelAnswer
 from ..transport import Transport
@@ -141,7 +141,11 @@ async def _cancel_beside(
         service = service_for(job.vendor, destination, transport, place)
         if not service.can_cancel:
             return job, CancelAnswer.UNSUPPORTED
-        said = await ask_to_stop(job, service, place.ledger)
+        try:
+            said = await ask_to_stop(job, service, place.ledger)
+        except VisemeError as problem:
+            problem.job_id = job.id
+            raise
     until = _follow_until(destination.time_scale)
     while job.state in AT_VENDOR and time.monotonic() < until:
         watch.cancel.check(job.id)
