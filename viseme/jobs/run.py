@@ -187,8 +187,15 @@ async def drive(
 def _complete(problem: VisemeError, held: HeldJob) -> None:
     """What an error of a job owes the user beyond its text: the job's id, whole command lines."""
     problem.job_id = problem.job_id or held.job.id
-    if isinstance(problem, CredentialError) and held.destination.is_live:
-        problem.remedy = key_remedy(held.job.vendor, held.place.home)
+    if problem.remedy is None:
+        return
+    vendor, home = held.job.vendor, held.place.home
+    short = f"`viseme login {vendor.value}`"
+    if isinstance(problem, CredentialError):
+        right = key_remedy(vendor, home)
+        problem.remedy = problem.remedy.replace(f"Set a valid key with {short}.", right)
+    whole = home.command("login", vendor.value)
+    problem.remedy = problem.remedy.replace(short, f"`{whole}`")
 
 
 async def advance(held: HeldJob, planned: Planned | None) -> None:
