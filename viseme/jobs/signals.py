@@ -71,7 +71,6 @@ class Step(str, Enum):
     CANCEL = "cancelling"
     RECONCILE = "looking up"
     FETCH = "downloading"
-    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
