@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from viseme.edits import Addition, EditPlan, Removal
-from viseme.jobs.cut import cut_samples
+from viseme.errors import InputError
+from viseme.jobs.cut import cut_clip, cut_pictures, cut_samples, pictures_of_frames
+from viseme.jobs.marks import COLOURS, Marks, Origin, text_dots
+from viseme.media import iterate_frames, probe_clip, probe_speech
+from viseme.model import Recording, Sound
+
+Media = Any
 
 
 def ramp(count: int, channels: int = 1) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -55,3 +64,101 @@ def test_odd_rates_lose_no_sample_over_many_frames(rate: Fraction, sample_rate: 
     assert abs(int(cut[jump[0]]) - first) <= 1
     assert abs(int(cut[jump[0] + 1]) - second) <= 2
     assert abs(len(cut) - (frames - 1) / rate * sample_rate) <= 1
+
+
+# The picture of a cut
+
+PLAN = EditPlan(additions=(Addition(3, 4),), removals=(Removal(5, 7, 2), Removal(10, 10)))
+NEW = {3: "addition", 6: "addition", 9: "bridge", 10: "bridge"}  # first and last of each run
+SOURCES = {2: 2, 7: 3, 8: 4, 11: 8, 13: 11}  # output frame: source frame
+
+
+def is_marked_as(frame: np.ndarray[Any, Any], colour: tuple[int, int, int]) -> bool:
+    """Whether a tenth of the frame's edge has the colour, as far as an encoder keeps it."""
+    edge = frame[:3].reshape(-1, 3).astype(int)
+    return bool((np.abs(edge - colour).max(axis=1) < 60).mean() > 0.1)
+
+
+def check_marked(path: Path, frame_count: int) -> None:
+    clip = probe_clip(path)
+    assert clip.frame_count == frame_count
+    frames = [frame.copy() for frame in iterate_frames(clip)]
+    colours = {"addition": COLOURS["addition"], "bridge": COLOURS["bridge"]}
+    for number, origin in NEW.items():
+        marked = {name for name, colour in colours.items() if is_marked_as(frames[number], colour)}
+        assert marked == {origin}
+    for number, source in SOURCES.items():
+        # TinyMedia's frame n is a grey of its own; the frames in memory below are the same.
+        assert abs(int(frames[number].mean()) - (20 + 16 * source)) <= 4
+        assert not any(is_marked_as(frames[number], colour) for colour in colours.values())
+
+
+def test_additions_and_bridges_are_marked_each_in_its_own_way(media: Media, tmp_path: Path) -> None:
+    clip = probe_clip(media.clip(sound_seconds=0.48))
+    speech = probe_speech(clip.path)
+    target = tmp_path / "marked.mp4"
+    count = cut_clip(clip, speech, PLAN, target, recording_is_own=True, is_marked=True)
+    assert count == 12 + 4 - 3 + 2 - 1
+    check_marked(target, count)
+    sound = probe_clip(target).sound
+    assert sound is not None
+    assert sound.sample_count == round(Fraction(count, 25) * 16_000)
+
+
+def test_frames_in_memory_are_cut_and_marked_without_a_file_of_them(tmp_path: Path) -> None:
+    greys = np.array([20 + 16 * number for number in range(12)], np.float32) / 255
+    images = np.broadcast_to(greys[:, None, None, None], (12, 65, 97, 3))
+    target = tmp_path / "marked.mp4"
+    pictures = pictures_of_frames(images, Fraction(25))
+    count = cut_pictures(pictures, None, PLAN, target, is_marked=True)
+    check_marked(target, count)
+    assert [path.name for path in tmp_path.iterdir()] == ["marked.mp4"]
+
+
+def test_without_marks_new_frames_hold_the_picture_before_them(
+    media: Media, tmp_path: Path
+) -> None:
+    target = tmp_path / "plain.mp4"
+    cut_clip(probe_clip(media.clip()), None, EditPlan((Addition(0, 2), Addition(4, 1))), target)
+    means = [float(frame.mean()) for frame in iterate_frames(probe_clip(target))]
+    shown = [0, 0, 0, 1, 2, 3, 3, *range(4, 12)]
+    assert means == pytest.approx([20 + 16 * number for number in shown], abs=4)
+
+
+def test_a_plan_that_does_not_fit_is_refused_before_anything_is_decoded(
+    media: Media, tmp_path: Path
+) -> None:
+    clip = probe_clip(media.clip())
+    silent = Recording(clip.path, "x", 1, "mp4", Sound("aac", 1, 1, 1))
+    with pytest.raises(InputError, match="removals"):
+        cut_clip(clip, silent, EditPlan(removals=(Removal(11, 12),)), tmp_path / "x.mp4")
+    assert list(tmp_path.glob("x*")) == []
+
+
+def test_a_cut_keeps_pixels_that_are_not_square(media: Media, tmp_path: Path) -> None:
+    wide = replace(probe_clip(media.clip()), pixel_aspect=Fraction(16, 15))
+    cut_clip(wide, None, EditPlan(removals=(Removal(0, 0),)), tmp_path / "wide.mp4")
+    assert probe_clip(tmp_path / "wide.mp4").pixel_aspect == Fraction(16, 15)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (16, 9), (97, 33), (640, 360)])
+@pytest.mark.parametrize("origin", ["addition", "bridge"])
+def test_marks_fit_pictures_of_any_size(size: tuple[int, int], origin: Origin) -> None:
+    width, height = size
+    held = np.full((height, width, 3), 200, np.uint8)
+    frames = list(Marks(width, height).over(held, origin, 1000))
+    assert len(frames) == 1000
+    assert all(frame.shape == held.shape for frame in frames[::100])
+    assert (held == 200).all()
+    assert any((frame == COLOURS[origin]).all(axis=2).any() for frame in frames[:1])
+
+
+def test_a_caption_counts_the_new_frames() -> None:
+    frames = list(Marks(320, 180).over(np.zeros((180, 320, 3), np.uint8), "bridge", 10))
+    assert len({frame.tobytes() for frame in frames}) == 10
+    dots = text_dots("BRIDGE 10/10", 2)
+    assert dots.shape == (10, (12 * 4 - 1) * 2)
+    white = (frames[-1] == 255).all(axis=2)
+    rows, columns = np.nonzero(white)
+    top, left = rows.min(), columns.min()
+    assert (white[top : top + 10, left : left + dots.shape[1]] == dots).all()

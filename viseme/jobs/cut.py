@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +14,59 @@ from numpy.typing import NDArray
 from ..edits import EditPlan, FrameRun, sample_at, segments, sound_segments
 from ..media import (
     ClipWriter,
+    EncodeSettings,
     decode_sound,
     iterate_frames,
     probe_speech,
     write_sound,
 )
+from ..media.digest import stop_if
+from ..media.pixels import FrameBytes, to_array
 from ..model import Clip, Recording
+from .marks import Marks
 
 Cancel = Callable[[], bool] | None
+Sound: TypeAlias = "tuple[NDArray[np.float32], int]"  # [1, C, S] and its sample rate
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Where the frames of a cut come from: a file or memory.
+
+    ``frames(start, stop, cancel)`` gives frames ``start <= k < stop``, uint8 [H, W, 3]; each is
+    good until the next one comes.
+    """
+
+    width: int
+    height: int
+    frame_count: int
+    frame_rate: Fraction
+    frames: Callable[[int, int, Cancel], Iterator[NDArray[np.uint8]]]
+    pixel_aspect: Fraction = Fraction(1)
+
+
+def pictures_of_clip(clip: Clip) -> Pictures:
+    """The frames of a file, decoded one at a time."""
+
+    def frames(start: int, stop: int, cancel: Cancel) -> Iterator[NDArray[np.uint8]]:
+        return iterate_frames(clip, start=start, stop=stop, cancel=cancel)
+
+    return Pictures(
+        clip.width, clip.height, clip.frame_count, clip.frame_rate, frames, clip.pixel_aspect
+    )
+
+
+def pictures_of_frames(images: Any, frame_rate: Fraction) -> Pictures:
+    """Frames in memory, [N, H, W, 3 or 4] in 0..1 (array or tensor), made bytes one at a time."""
+    frame_count, height, width = (int(side) for side in images.shape[:3])
+
+    def frames(start: int, stop: int, cancel: Cancel) -> Iterator[NDArray[np.uint8]]:
+        bytes_of = FrameBytes(width, height)
+        for index in range(start, stop):
+            stop_if(cancel)
+            yield bytes_of.from_floats(to_array(images[index]))[:height, :width]
+
+    return Pictures(width, height, frame_count, Fraction(frame_rate), frames)
 
 
 def cut_samples(
@@ -68,55 +115,94 @@ def cut_clip(
     target: Path,
     *,
     recording_is_own: bool = False,
+    is_marked: bool = False,
     cancel: Cancel = None,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the cut as a video: new frames hold the last picture before them. Returns its frames.
 
     ``recording`` is cut alike; ``recording_is_own`` says that it is the clip's own track.
+    ``is_marked`` as for ``cut_pictures``.
     """
-    runs = segments(plan, clip.frame_count)
-    total = sum(run.frame_count for run in runs)
-    sound: NDArray[np.float32] | None = None
-    sample_rate = 0
+    segments(plan, clip.frame_count)  # a plan that does not fit is refused before sound is decoded
+    sound: Sound | None = None
     if recording is not None:
         source = clip if recording_is_own else recording.path
         waveform, sample_rate = decode_sound(source, cancel=cancel)
-        sound = cut_samples(waveform, sample_rate, plan, clip.frame_count, clip.frame_rate)[0]
+        cut = cut_samples(waveform, sample_rate, plan, clip.frame_count, clip.frame_rate)
+        sound = (cut, sample_rate)
+    return cut_pictures(
+        pictures_of_clip(clip),
+        sound,
+        plan,
+        target,
+        is_marked=is_marked,
+        cancel=cancel,
+        on_frame=on_frame,
+    )
+
+
+def cut_pictures(
+    pictures: Pictures,
+    sound: Sound | None,
+    plan: EditPlan,
+    target: Path,
+    *,
+    is_marked: bool = False,
+    settings: EncodeSettings | None = None,
+    cancel: Cancel = None,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the cut of ``pictures`` as a video, with ``sound``, which is cut already.
+
+    New frames hold the last picture before them; with ``is_marked`` additions and bridges are
+    drawn over, each in its own colour. ``on_frame`` is told of frames written and frames in all.
+    Returns the frames.
+    """
+    runs = segments(plan, pictures.frame_count)
+    total = sum(run.frame_count for run in runs)
+    samples, sample_rate = (None, 0) if sound is None else (sound[0][0], sound[1])
     with ClipWriter(
         target,
-        width=clip.width,
-        height=clip.height,
-        frame_rate=clip.frame_rate,
-        sound=None if sound is None else (sample_rate, sound.shape[0]),
+        width=pictures.width,
+        height=pictures.height,
+        frame_rate=pictures.frame_rate,
+        pixel_aspect=pictures.pixel_aspect,
+        sound=None if samples is None else (sample_rate, samples.shape[0]),
+        settings=settings or EncodeSettings(),
+        cancel=cancel,
     ) as writer:
+        marks = Marks(pictures.width, pictures.height) if is_marked else None
         sounded = 0
-        for written, frame in enumerate(_cut_frames(clip, runs, cancel), 1):
+        for written, frame in enumerate(_cut_frames(pictures, runs, marks, cancel), 1):
             writer.write_frame(frame)
-            if sound is not None:
-                end = min(sound.shape[1], sample_at(written, clip.frame_rate, sample_rate))
-                writer.write_sound(sound[:, sounded:end])
+            if samples is not None:
+                end = min(samples.shape[1], sample_at(written, pictures.frame_rate, sample_rate))
+                writer.write_sound(samples[:, sounded:end])
                 sounded = end
             if on_frame is not None:
                 on_frame(written, total)
-        if sound is not None and sounded < sound.shape[1]:
-            writer.write_sound(sound[:, sounded:])
+        if samples is not None and sounded < samples.shape[1]:
+            writer.write_sound(samples[:, sounded:])
     return total
 
 
 def _cut_frames(
-    clip: Clip, runs: tuple[FrameRun, ...], cancel: Cancel
+    pictures: Pictures, runs: tuple[FrameRun, ...], marks: Marks | None, cancel: Cancel
 ) -> Iterator[NDArray[np.uint8]]:
     """The output's frames. New ones before the first source frame show that one."""
     held: NDArray[np.uint8] | None = None
     for run in runs:
         if run.start_frame is not None:
             stop = run.start_frame + run.frame_count
-            for frame in iterate_frames(clip, start=run.start_frame, stop=stop, cancel=cancel):
+            for frame in pictures.frames(run.start_frame, stop, cancel):
                 held = frame
                 yield frame
             continue
         if held is None:
-            held = next(iter(iterate_frames(clip, start=0, stop=1, cancel=cancel)))
+            held = next(iter(pictures.frames(0, 1, cancel)))
+        if marks is not None and run.origin != "source":
+            yield from marks.over(held, run.origin, run.frame_count)
+            continue
         for _ in range(run.frame_count):
             yield held

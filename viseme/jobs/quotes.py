@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..endpoints import endpoints_of_model, translate
-from ..endpoints.base import Endpoint
+from ..endpoints import ENDPOINTS, endpoints_of_model, translate
+from ..endpoints.base import Endpoint, Order
 from ..errors import InputError
-from ..model import Quote, Timing
+from ..model import Footage, Quote, Speech, Timing
 from .wish import Planned
 
 
@@ -30,11 +30,31 @@ def quotes(planned: Planned, assumed: Mapping[str, str]) -> tuple[VendorQuote, .
             purchase = planned.purchase
             found.append(VendorQuote(endpoint, purchase.quote, purchase.timing))
             continue
-        try:
-            order = translate(planned.order, endpoint)
-            timing = endpoint.predict(order, assumed)
-            found.append(VendorQuote(endpoint, endpoint.quote(order, timing, assumed), timing))
-        except InputError as problem:
-            reason = f"{endpoint.vendor.label} would refuse it: {problem.message}"
-            found.append(VendorQuote(endpoint, Quote.unknown(reason), None))
+        found.append(_quote(endpoint, lambda target: translate(planned.order, target), assumed))
     return tuple(found)
+
+
+def quotes_everywhere(
+    footage: Footage | None, speech: Speech | None, assumed: Mapping[str, str]
+) -> tuple[VendorQuote, ...]:
+    """What every endpoint asks for these media with its own defaults, in the order of endpoints.
+
+    Of one that does not take them the price is unknown, and the reason says why. The models
+    differ: this compares prices, not results.
+    """
+    return tuple(
+        _quote(endpoint, lambda target: target.order({}, footage, speech), assumed)
+        for endpoint in ENDPOINTS.values()
+    )
+
+
+def _quote(
+    endpoint: Endpoint, order_at: Callable[[Endpoint], Order], assumed: Mapping[str, str]
+) -> VendorQuote:
+    try:
+        order = order_at(endpoint)
+        timing = endpoint.predict(order, assumed)
+        return VendorQuote(endpoint, endpoint.quote(order, timing, assumed), timing)
+    except InputError as problem:
+        reason = f"{endpoint.vendor.label} would refuse it: {problem.message}"
+        return VendorQuote(endpoint, Quote.unknown(reason), None)
