@@ -1,0 +1,187 @@
+"""A real ComfyUI for the tests of this folder, and the sandbox that its nodes buy from.
+
+Where there is no ComfyUI, they are skipped and say why.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SandboxProcess
+from tests.host.client import Graph, Node
+from tests.host.hosting import Host, Installation, NoHost, find_installation
+
+LOG_LINES = 60
+# The vendors' waits by mode: fal queues for 2 s and runs for 8 s, times the scale.
+MODES = {
+    "brisk": ("--time-scale", "0.02"),  # really makes the videos
+    "canned": ("--time-scale", "0.02", "--no-render"),
+    "slow": ("--time-scale", "1", "--no-render"),  # 2 s in the queue, 8 s running
+    "running": ("--time-scale", "0.2", "--no-render"),
+}
+LIP_SYNCS = ("VisemePixverseLipSync", "VisemeSyncLipSync2Pro", "VisemePipioLipSync")
+REPEATS = int(os.environ.get("VISEME_REPEATS", "2"))
+
+
+class ModalSandbox(SandboxProcess):
+    """A sandbox that can become quicker or slower at the same control address."""
+
+    mode = "brisk"
+
+    def become(self, mode: str) -> None:
+        """Start anew with that mode's waits, where it is in another; without faults and jobs."""
+        if mode != self.mode:
+            self.stop()
+            port = self.control.rpartition(":")[2]
+            self.options = ("--port", port, *MODES[mode])
+            self.mode = mode
+            self.start()
+        self.reset()
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The ComfyUI of this machine."""
+    try:
+        return find_installation(tmp_path_factory.getbasetemp() / "host-libraries")
+    except NoHost as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def _box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModalSandbox]:
+    box = ModalSandbox(tmp_path_factory.mktemp("host-sandbox"), *MODES["brisk"])
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
+    """The sandbox of the host, empty and brisk: a job takes about 0.2 s, and the video is made."""
+    _box.become("brisk")
+    yield _box
+    assert _box.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture
+def canned_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
+    """The same, answering with a ready clip."""
+    _box.become("canned")
+    yield _box
+    assert _box.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture
+def slow_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
+    """The same with the vendors' real waits: 2 s in the queue, 8 s running."""
+    _box.become("slow")
+    yield _box
+    assert _box.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture(scope="session")
+def _hosts() -> Iterator[list[Host]]:
+    started: list[Host] = []
+    yield started
+    for host in started:
+        host.stop()
+
+
+@pytest.fixture(scope="session")
+def _comfy(
+    installation: Installation,
+    _box: ModalSandbox,
+    _hosts: list[Host],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Host:
+    base = tmp_path_factory.mktemp("comfyui")
+    host = Host(installation, base, "--disable-api-nodes", sandbox=_box, home=base / "home")
+    _hosts.append(host)
+    return host
+
+
+@pytest.fixture
+def comfy(_comfy: Host, request: pytest.FixtureRequest) -> Iterator[Host]:
+    """The ComfyUI of this session. Use ``box`` or ``slow_box`` beside it."""
+    _log_on_failure(request, _comfy)
+    yield _comfy
+    assert _comfy.process.poll() is None, "ComfyUI died"
+
+
+@pytest.fixture
+def start_comfy(
+    installation: Installation,
+    _box: ModalSandbox,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., Host]]:
+    """Starts further ones; ``start_comfy("--cache-none", environment={...})``.
+
+    Each has a base folder and a home of its own; the same ``base`` again is a restart.
+    """
+    started: list[Host] = []
+
+    def start(*options: str, base: Path | None = None, **more: Any) -> Host:
+        base = base or tmp_path / f"comfyui-{len(started)}"
+        more.setdefault("sandbox", _box)
+        more.setdefault("home", base / "home")
+        host = Host(installation, base, *options, **more)
+        started.append(host)
+        _log_on_failure(request, host)
+        return host
+
+    yield start
+    for host in started:
+        host.stop()
+
+
+def _log_on_failure(request: pytest.FixtureRequest, host: Host) -> None:
+    """Let a failure show the last lines that ComfyUI has said."""
+    request.node.hosts = [*getattr(request.node, "hosts", []), host]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for host in getattr(item, "hosts", []):
+            lines = host.log().splitlines()[-LOG_LINES:]
+            report.sections.append((f"ComfyUI at {host.base}", "\n".join(lines)))
+    return report
+
+
+_takes = itertools.count(2)
+
+
+@pytest.fixture
+def take() -> int:
+    """A take that no test has bought: another purchase, whatever was bought before."""
+    return next(_takes)
+
+
+class SampleGraph(Graph):
+    """A graph that begins with the sample clip and its speech."""
+
+    def __init__(self, take: int) -> None:
+        super().__init__()
+        self.take = take
+        self.clip = self.add("VisemeSampleClip")
+
+    def lip_sync(self, class_type: str = "VisemeSyncLipSync2Pro", **inputs: Any) -> Node:
+        """A lip-sync node on them; inputs named here come on top."""
+        given = {"media": self.clip[0], "audio": self.clip[1], "take": self.take, **inputs}
+        return self.add(class_type, **given)
+
+
+@pytest.fixture
+def graph(take: int) -> SampleGraph:
+    """A new graph whose lip-syncs nobody has bought yet."""
+    return SampleGraph(take)

@@ -1,0 +1,219 @@
+"""A real ComfyUI as a process: finding one, starting it on a folder of its own, reading its log."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conftest import ROOT, SandboxProcess, bare_environment
+from tests.host.client import Client, until
+
+START_SECONDS = 90.0
+STOP_SECONDS = 20.0
+HELPER_PACK = Path(__file__).resolve().parent / "helper_pack"
+FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
+LACKING = ("httpx", "pybase64", "platformdirs")  # what requirements.txt has and ComfyUI lacks
+ALWAYS = ("--cpu", "--listen", "127.0.0.1", "--database-url", "sqlite:///:memory:")
+
+
+class NoHost(Exception):
+    """There is no ComfyUI to test with; the text says why."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A ComfyUI on this machine. ``libraries`` is what its own Python lacks, as a folder."""
+
+    folder: Path
+    python: Path
+    libraries: Path | None = None
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        namespace: dict[str, Any] = {}
+        for line in (self.folder / "comfyui_version.py").read_text().splitlines():
+            if line.startswith("__version__"):
+                namespace["version"] = line.split('"')[1]
+        return tuple(int(part) for part in namespace["version"].split("."))
+
+
+def find_installation(libraries: Path, folder: Path | None = None) -> Installation:
+    """The ComfyUI at ``folder``, at COMFYUI_PATH, or where comfy-cli puts one. Raises ``NoHost``.
+
+    Its own environment is never changed: with CI=true, what it lacks goes to ``libraries``.
+    """
+    if folder is None:
+        folder = Path(os.environ.get("COMFYUI_PATH") or Path.home() / "comfy" / "ComfyUI")
+    if not (folder / "main.py").is_file():
+        raise NoHost(f"There is no ComfyUI at {folder}; COMFYUI_PATH names another one.")
+    names = (".venv/bin/python", "venv/bin/python", ".venv/Scripts/python.exe")
+    python = next((folder / name for name in names if (folder / name).exists()), None)
+    if python is None:
+        raise NoHost(f"{folder} has no Python in .venv.")
+    lacking = _lacking(python)
+    if not lacking:
+        return Installation(folder, python)
+    if os.environ.get("CI") != "true":
+        raise NoHost(
+            f"{python} lacks {', '.join(lacking)}; install what requirements.txt names there."
+        )
+    if not libraries.exists():
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
+        subprocess.run([*pip, "--target", str(libraries), *lacking], check=True, timeout=300)
+    return Installation(folder, python, libraries)
+
+
+def _lacking(python: Path) -> list[str]:
+    ask = "import importlib.util as u, json, sys; print(json.dumps([n for n in sys.argv[1:] "
+    ask += "if u.find_spec(n) is None]))"
+    said = subprocess.run(
+        [str(python), "-c", ask, *LACKING], capture_output=True, check=True, timeout=60
+    )
+    found: list[str] = json.loads(said.stdout)
+    return found
+
+
+class Host(Client):
+    """A ComfyUI that runs on ``base``, with the checkout and the helper pack linked in.
+
+    ``home`` is VISEME_HOME; None leaves it to ComfyUI's own user folder.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        base: Path,
+        *options: str,
+        sandbox: SandboxProcess | None = None,
+        home: Path | None = None,
+        environment: dict[str, str] | None = None,
+        pack_name: str = "viseme",
+    ) -> None:
+        self.installation = installation
+        self.base = base
+        self.home = home
+        self.log_path = base / "comfyui.log"
+        for name in FOLDERS:
+            (base / name).mkdir(parents=True, exist_ok=True)
+        _link(base / "custom_nodes" / pack_name, ROOT)
+        _link(base / "custom_nodes" / "helper_pack", HELPER_PACK)
+        self._environment = bare_environment() | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        if sandbox is not None:
+            self._environment["VISEME_SANDBOX"] = sandbox.control
+        if home is not None:
+            self._environment["VISEME_HOME"] = str(home)
+        if installation.libraries is not None:
+            self._environment["PYTHONPATH"] = str(installation.libraries)
+        self._environment |= environment or {}
+        self.options = options
+        self._start()
+
+    def _start(self) -> None:
+        port = _free_port()
+        command = [str(self.installation.python), "main.py", *ALWAYS, "--port", str(port)]
+        command += ["--base-directory", str(self.base), *self.options]
+        started = time.monotonic()
+        with self.log_path.open("ab") as log:
+            self.log_start = log.tell()
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.installation.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            until(lambda: self._answers(url), START_SECONDS, "the start of ComfyUI")
+        except AssertionError as problem:
+            self._end()
+            raise AssertionError(f"{problem}\n{self.log()[-4000:]}") from None
+        self.start_seconds = time.monotonic() - started
+        super().__init__(url)
+
+    def _answers(self, url: str) -> bool:
+        assert self.process.poll() is None, f"ComfyUI ended with {self.process.returncode}"
+        try:
+            return httpx.get(f"{url}/system_stats", timeout=5, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        self.close()
+        self._end()
+
+    def restart(self, *options: str) -> None:
+        """End it and start it anew on the same folder, with other options where any are given."""
+        self.stop()
+        self.options = options or self.options
+        self._start()
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.close()
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(STOP_SECONDS)
+
+    # What it leaves behind
+
+    def log(self, *, whole: bool = False) -> str:
+        """What it has said since it was started; with ``whole``, since its first start."""
+        data = self.log_path.read_bytes()
+        return data[0 if whole else self.log_start :].decode(errors="replace")
+
+    def saved(self, file: dict[str, Any]) -> Path:
+        """A file that a node shows, on this disk."""
+        return self.base / str(file["type"]) / str(file["subfolder"]) / str(file["filename"])
+
+    def put(self, source: Path) -> str:
+        """Copy a file to ComfyUI's input folder; its name there."""
+        shutil.copy(source, self.base / "input" / source.name)
+        return source.name
+
+    # Memory, as Linux counts it
+
+    def peak_bytes(self) -> int:
+        """The most it has held since ``reset_peak``."""
+        return self._status_bytes("VmHWM")
+
+    def held_bytes(self) -> int:
+        return self._status_bytes("VmRSS")
+
+    def reset_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _status_bytes(self, name: str) -> int:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        [line] = [line for line in lines if line.startswith(f"{name}:")]
+        return int(line.split()[1]) * 1024
+
+
+def _link(link: Path, target: Path) -> None:
+    if not link.is_symlink():
+        link.symlink_to(target, target_is_directory=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
