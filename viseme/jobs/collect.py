@@ -1,0 +1,70 @@
+"""Bring the results of a job here that was bought before, without ever buying anything."""
+
+from __future__ import annotations
+
+from ..errors import InputError, Interrupted
+from ..ledger import DEAD, JobRecord, State, utc_milliseconds
+from .commands import job_command
+from .doubt import settle
+from .held import HeldJob
+from .run import Finished, advance, drive, ended_error, finished, lost_items
+from .verbs import destination_of
+from .wish import Planned
+from .workplace import Watch, Workplace
+
+_NOT_BOUGHT = frozenset({State.PLANNED, State.INTENT})
+
+
+async def collect(
+    job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
+) -> Finished:
+    """The results of a job: those that are here, else waited for and fetched. Never pays.
+
+    Unlike ``resume`` it submits nothing, and stopping it stops only the waiting: the job goes on
+    at its vendor. Raises InputError for a job that is not there or was never bought, and the error
+    of one that ended without a result.
+    """
+    job = place.ledger.get(job_id)
+    if job.state is State.FETCHED and not lost_items(job, place):
+        return finished(job, place, reused=True)
+    if job.state in DEAD:
+        raise ended_error(job)
+    if not job.is_leased(utc_milliseconds()):
+        _check_bought(job, place)
+    destination = await destination_of(job, place, sandbox_url)
+    # A token that is never set: on an interrupt the job is left alone, not cancelled.
+    undisturbed = Watch(report=watch.report, time_limit_seconds=watch.time_limit_seconds)
+    try:
+        ended = await watch.cancel.guard(
+            drive(job.id, place, destination, undisturbed, step=_bring), job.id
+        )
+    except Interrupted as problem:
+        raise Interrupted(
+            "Stopped waiting; the job goes on.",
+            job_id=job.id,
+            remedy=f"Collect it again later, or stop it with "
+            f"`{job_command('cancel', job.id, place.home)}`.",
+        ) from problem
+    return finished(ended, place, reused=True)
+
+
+async def _bring(held: HeldJob, _planned: Planned | None) -> None:
+    """From wherever the job is to its end, but for a submission."""
+    if held.job.state in (State.SENT, State.UNKNOWN):
+        await settle(held)
+    _check_bought(held.job, held.place)
+    # From here the vendor has it or has had it: no state that follows leads to a submission.
+    await advance(held, None)
+
+
+def _check_bought(job: JobRecord, place: Workplace) -> None:
+    if job.state not in _NOT_BOUGHT:
+        return
+    raise InputError(
+        f"Job {job.id} never reached {job.vendor.label}: nothing was bought, and there is no "
+        "result to collect.",
+        field="job",
+        value=job.id,
+        job_id=job.id,
+        remedy=f"`{job_command('resume', job.id, place.home)}` buys it now.",
+    )
