@@ -1,0 +1,25 @@
+// @ts-check
+// What Viseme adds to ComfyUI's page. Each matter has its own file beside this one.
+
+import { app } from "../../scripts/app.js";
+
+import { showErrors, showNotices } from "./errors.js";
+import { openKeys } from "./keys.js";
+import { keepPreviewOutOfPrompts } from "./preview.js";
+
+const KEYS_COMMAND = "Viseme.Keys";
+
+app.registerExtension({
+  name: "Viseme",
+  commands: [{ id: KEYS_COMMAND, label: "Viseme: keys", icon: "pi pi-key", function: openKeys }],
+  menuCommands: [{ path: ["Extensions", "Viseme"], commands: [KEYS_COMMAND] }],
+
+  setup() {
+    showErrors();
+    showNotices();
+  },
+
+  nodeCreated(/** @type {any} */ node) {
+    keepPreviewOutOfPrompts(node);
+  },
+});
