@@ -39,6 +39,7 @@ from .receipt import error_json, timing_json
 from .signals import Step
 from .wish import Planned
 from .workplace import media_limits
+from .writing import write_media
 
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
 TURN_LOOK_SECONDS = 0.3
@@ -93,10 +94,11 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     endpoint, order, settings = planned.endpoint, planned.order, held.place.settings
     _check_budget(held, planned)
     held.report(Step.PREPARE, "preparing the media")
+    written = await asyncio.to_thread(write_media, planned, work, held.watch.cancel)
     video, sound = await asyncio.to_thread(
         conform_media,
         endpoint,
-        order,
+        written.order,
         work,
         body_limit_bytes=None
         if planned.wish.carry is Carry.UPLOAD
@@ -105,6 +107,8 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         limits=media_limits(held.place),
         cancel=held.watch.cancel,
     )
+    video = video.after(written.video_steps)
+    sound = None if sound is None else sound.after(written.sound_steps)
     media = [video] if sound is None else [video, sound]
     carried = await held.watch.cancel.guard(
         carry_media(
@@ -135,7 +139,8 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     }
     timing, notes = as_sent(endpoint, order, video.file, settings.assumed)
     columns["timing"] = {**(held.job.timing or {}), "predicted": timing_json(timing)}
-    columns["warnings"] = tuple(dict.fromkeys((*held.job.warnings, *notes)))
+    told = (*held.job.warnings, *written.order.warnings, *notes)
+    columns["warnings"] = tuple(dict.fromkeys(told))
     columns["body_digest"], columns["media_hashes"] = await asyncio.to_thread(
         _digests, submission, carried
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..ledger import JobRecord
+from ..ledger import JobRecord, Outcome
 from ..media import MediaLimits, probe_clip, probe_speech
 from ..model import Carry, Clip, Footage, Recording, RemoteMedia, Speech, SpokenText
 from .wish import Planned, Wish, make_plan
@@ -15,22 +15,24 @@ from .workplace import Workplace, media_limits
 
 
 def order_json(planned: Planned) -> dict[str, Any]:
-    """All that was ordered, as plain JSON; files by path and digest."""
+    """All that was ordered, as plain JSON; files by path and digest, what is none by its name."""
     wish, purchase = planned.wish, planned.purchase
     return {
         "endpoint": wish.endpoint_id,
         "given": purchase.arguments,
-        "video": _medium_json(purchase.footage),
-        "speech": _medium_json(purchase.speech),
+        "video": _medium_json(purchase.footage, wish.write_footage is not None),
+        "speech": _medium_json(purchase.speech, wish.write_speech is not None),
         "sound_is_edited": wish.sound_is_edited,
         "carry": wish.carry.value,
         "take": wish.take,
     }
 
 
-def _medium_json(medium: Footage | Speech | None) -> dict[str, Any] | None:
+def _medium_json(medium: Footage | Speech | None, is_unwritten: bool) -> dict[str, Any] | None:
     if medium is None:
         return None
+    if is_unwritten and isinstance(medium, (Clip, Recording)):
+        return {"unwritten": medium.path.name, "digest": medium.digest}
     if isinstance(medium, (Clip, Recording)):
         return {"path": str(medium.path.absolute()), "digest": medium.digest}
     if isinstance(medium, RemoteMedia):
@@ -43,9 +45,12 @@ def planned_from_order(
 ) -> Planned:
     """The plan of a job of the ledger, its files probed anew.
 
-    Raises InputError where a file is not there any more or is another one now.
+    Raises InputError where a file is not there any more or is another one now, and where the media
+    were no files.
     """
     order = job.order
+    if has_unwritten_media(job):
+        raise _only_in_a_graph(job, place)
     limits = media_limits(place)
     footage: Footage | None = None
     video = order.get("video")
@@ -65,6 +70,25 @@ def planned_from_order(
         int(order.get("take", 1)),
     )
     return make_plan(wish, place.settings)
+
+
+def has_unwritten_media(job: JobRecord) -> bool:
+    """Whether the job's media were in a graph and can be had from there alone."""
+    media = (job.order.get("video"), job.order.get("speech"))
+    return any(isinstance(medium, Mapping) and "unwritten" in medium for medium in media)
+
+
+def _only_in_a_graph(job: JobRecord, place: Workplace) -> InputError:
+    in_doubt = (None, Outcome.UNKNOWN)
+    is_open = any(sent.outcome in in_doubt for sent in place.ledger.submissions(job.id))
+    return InputError(
+        "The media of this job were in a graph of ComfyUI and are in no file."
+        + ("" if is_open else " Nothing was bought."),
+        field="job",
+        value=job.id,
+        job_id=job.id,
+        remedy="Run the graph again with the same inputs: it goes on with this job.",
+    )
 
 
 def _speech_of(

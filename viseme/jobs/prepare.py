@@ -29,6 +29,7 @@ from .signals import Progress, Report, Step
 
 # Of a body that must fit a size, no more than this share goes to the sound.
 SOUND_SHARE = 4
+UNTOUCHED = ("passed through untouched",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class Medium:
         if self.file is None:
             return None
         return InlineMedia(self.file.path, self.file.media_type, self.file.size_bytes)
+
+    def after(self, steps: tuple[str, ...]) -> Medium:
+        """The same, with what was done before it was conformed."""
+        if self.file is None or not steps:
+            return self
+        own = () if self.file.steps == UNTOUCHED else self.file.steps
+        return replace(self, file=replace(self.file, steps=(*steps, *own)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +159,7 @@ def _conform_sound(
         limits=limits,
         cancel=cancel,
     )
-    if steps:
-        more = () if file.path == recording.path else file.steps
-        file = Conformed(file.path, file.media_type, file.size_bytes, (*steps, *more))
-    return Medium("audio", file=file, name=speech.path.name, digest=speech.digest)
+    return Medium("audio", file=file, name=speech.path.name, digest=speech.digest).after(steps)
 
 
 def _raw_bytes(uri_bytes: int) -> int:

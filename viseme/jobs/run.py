@@ -73,15 +73,7 @@ async def run(
     """
     vendor = planned.endpoint.vendor
     account = account_at(vendor, destination, place)
-    mark = fingerprint(
-        destination=destination.id,
-        account=account,
-        endpoint=planned.endpoint.id,
-        arguments=fingerprint_arguments(planned),
-        footage=planned.order.footage,
-        speech=planned.order.speech,
-        take=planned.wish.take,
-    )
+    mark = job_mark(planned, place, destination)
     caps = caps_for(vendor, place, destination, max_usd)
     while True:
         job = place.ledger.find(mark)
@@ -105,6 +97,19 @@ async def run(
         if not was_cancelling:
             raise JobFailed("The job was cancelled at the vendor.", job_id=ended.id)
         # An earlier run's cancelling has ended only now: this run buys its own.
+
+
+def job_mark(planned: Planned, place: Workplace, destination: Destination) -> str:
+    """The fingerprint under which the ledger knows this purchase. Raises CredentialError."""
+    return fingerprint(
+        destination=destination.id,
+        account=account_at(planned.endpoint.vendor, destination, place),
+        endpoint=planned.endpoint.id,
+        arguments=fingerprint_arguments(planned),
+        footage=planned.order.footage,
+        speech=planned.order.speech,
+        take=planned.wish.take,
+    )
 
 
 def fingerprint_arguments(planned: Planned) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .destination import Destination, of_job
 from .doubt import settle
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
+from .orders import has_unwritten_media
 from .run import Finished, drive, ended_error, finished, lost_items
 from .signals import Progress, Step
 from .wish import Planned
@@ -178,6 +179,15 @@ async def resubmit(
             value=job.id,
             remedy=f"`{job_command('resume', job.id, place.home)}` goes on with it, and the "
             "original command with --take buys another one.",
+        )
+    if has_unwritten_media(job):
+        raise InputError(
+            "The media of this job were in a graph of ComfyUI: it cannot be submitted from here.",
+            field="job",
+            value=job.id,
+            job_id=job.id,
+            remedy=f"Give it up with `{job_command('discard', job.id, place.home)}` and run the "
+            "graph again: that buys it anew, which may be a second charge.",
         )
     destination = await destination_of(job, place, sandbox_url)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint, Order
 from ..errors import InputError
 from ..model import Carry, Footage, Plan, Purchase, RemoteMedia, Speech
 from ..settings import Settings
+
+if TYPE_CHECKING:
+    from .writing import WriteClip, WriteRecording
 
 MOST_TAKES = 10**9
 
@@ -21,7 +24,8 @@ class Wish:
 
     ``given`` is nested by documented name and plain JSON, an edit plan under ``edits`` among it.
     With an edit plan the speech is cut as the frames are, unless ``sound_is_edited`` says that it
-    is the final track already.
+    is the final track already. ``write_footage`` and ``write_speech`` make the files of media that
+    are none yet; they are called only when something is really bought.
     """
 
     endpoint_id: str
@@ -31,6 +35,8 @@ class Wish:
     sound_is_edited: bool = False
     carry: Carry = Carry.AUTO
     take: int = 1
+    write_footage: WriteClip | None = None
+    write_speech: WriteRecording | None = None
 
 
 @dataclass(frozen=True, slots=True)

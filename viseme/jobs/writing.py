@@ -1,0 +1,175 @@
+"""Media of a plan that are no files yet, written on the way to the vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..endpoints.base import Order
+from ..errors import LocalError
+from ..media import (
+    MediaLimits,
+    SoundWriter,
+    encode_clip,
+    iterate_sound,
+    probe_clip,
+    probe_speech,
+    trim_clip,
+)
+from ..media.digest import stop_if
+from ..media.mixdown import mix_matrix
+from ..media.pixels import to_array
+from ..media.still import write_still
+from ..model import Clip, Recording
+from .wish import Planned
+
+MOST_CHANNELS = 2
+_PIECE_SAMPLES = 1 << 16
+
+
+class WriteClip(Protocol):
+    """Writes a clip into a folder, and gives it as counted there; its digest stays the source's."""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What the user is told of it."""
+
+    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip: ...
+
+
+class WriteRecording(Protocol):
+    """The same for a recording."""
+
+    @property
+    def steps(self) -> tuple[str, ...]: ...
+
+    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording: ...
+
+
+@dataclass(frozen=True)
+class Written:
+    """An order whose media all are files, and what was done to make them."""
+
+    order: Order
+    video_steps: tuple[str, ...] = ()
+    sound_steps: tuple[str, ...] = ()
+
+
+def write_media(planned: Planned, folder: Path, cancel: Callable[[], bool]) -> Written:
+    """Write what of a plan is no file yet into ``folder``. Blocking.
+
+    The order is checked again with what the files really are. Raises InputError, LocalError,
+    MediaDamaged and Interrupted.
+    """
+    order, write_footage = planned.order, planned.wish.write_footage
+    write_speech = planned.wish.write_speech
+    if write_footage is None and write_speech is None:
+        return Written(order)
+    footage, speech = order.footage, order.speech
+    video_steps: tuple[str, ...] = ()
+    sound_steps: tuple[str, ...] = ()
+    if write_footage is not None and isinstance(footage, Clip):
+        footage, video_steps = write_footage(folder, cancel), write_footage.steps
+    if write_speech is not None and isinstance(speech, Recording):
+        speech, sound_steps = write_speech(folder, cancel), write_speech.steps
+    again = planned.endpoint.order(order.arguments.model_dump(mode="json"), footage, speech)
+    return Written(again, video_steps, sound_steps)
+
+
+@dataclass(frozen=True, eq=False)
+class FramesWriter:
+    clip: Clip
+    frames: Any = field(repr=False)
+    steps: tuple[str, ...]
+
+    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
+        path = folder / self.clip.path
+        if self.clip.is_still:
+            write_still(path, self.frames[0])
+        else:
+            encode_clip(path, self.frames, self.clip.frame_rate, cancel=cancel)
+        return _counted(path, self.clip, cancel)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowWriter:
+    clip: Clip
+    source: Clip
+    start_frame: int
+    stop_frame: int
+    limits: MediaLimits
+    steps: tuple[str, ...]
+
+    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
+        path = folder / self.clip.path
+        start, stop = self.start_frame, self.stop_frame
+        trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
+        return _counted(path, self.clip, cancel)
+
+
+def _counted(path: Path, clip: Clip, cancel: Callable[[], bool]) -> Clip:
+    written = probe_clip(path, cancel=cancel)
+    if (written.frame_count, written.frame_rate) != (clip.frame_count, clip.frame_rate):
+        raise LocalError(
+            f"{clip.frame_count} frames at {clip.frame_rate} fps became {written.frame_count} at "
+            f"{written.frame_rate}; nothing was sent.",
+            remedy="Run `viseme doctor` to see which codecs this machine has.",
+        )
+    return replace(written, digest=clip.digest)
+
+
+class _Pieces(Protocol):
+    """Sound in pieces of float32 [C, n]."""
+
+    def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class SamplePieces:
+    samples: Any = field(repr=False)
+
+    def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
+        channels, count = (int(number) for number in self.samples.shape)
+        mix = mix_matrix(["NONE"] * channels, MOST_CHANNELS)
+        for start in range(0, count, _PIECE_SAMPLES):
+            piece = to_array(self.samples[:, start : start + _PIECE_SAMPLES])
+            yield mix @ np.nan_to_num(piece, nan=0.0) if channels > MOST_CHANNELS else piece
+
+
+@dataclass(frozen=True, eq=False)
+class WindowPieces:
+    source: Clip
+    start_frame: int
+    stop_frame: int
+
+    def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
+        pieces = iterate_sound(
+            self.source,
+            start_seconds=self.start_frame / self.source.frame_rate,
+            stop_seconds=self.stop_frame / self.source.frame_rate,
+            most_channels=MOST_CHANNELS,
+            cancel=cancel,
+        )
+        return (piece for piece, _ in pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingWriter:
+    recording: Recording
+    pieces: _Pieces
+    steps: tuple[str, ...]
+
+    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording:
+        path, sound = folder / self.recording.path, self.recording.sound
+        with SoundWriter(
+            path, sample_rate=sound.sample_rate, channels=sound.channels, container="wav"
+        ) as writer:
+            for piece in self.pieces(cancel):
+                stop_if(cancel)
+                writer.write(piece)
+        return replace(probe_speech(path, cancel=cancel), digest=self.recording.digest)
