@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError, LocalError
 from ..home import Home, find_home
-from ..jobs.destination import Destination, live, own_sandbox, sandbox_at
+from ..jobs.destination import Destination, chosen_sandbox, live, sandbox_at
 from ..jobs.workplace import Workplace
 from ..ledger import Ledger
 from ..settings import Settings
@@ -40,22 +40,10 @@ async def destination(options: argparse.Namespace, place: Workplace) -> Destinat
 
 
 async def sandbox(place: Workplace, url: str = "") -> Destination:
-    """The sandbox at ``url``, else the one that VISEME_SANDBOX names, else this home's own."""
+    """The sandbox at ``url``, else the one that settings name, else this home's own."""
     if url:
         return await sandbox_at(url, place.home)
-    named = place.settings.sandbox_url
-    if named is None:
-        return await own_sandbox(place.home)
-    try:
-        return await sandbox_at(named, place.home)
-    except InputError as problem:
-        raise InputError(
-            problem.message,
-            field="VISEME_SANDBOX",
-            value=named,
-            remedy="Start one there with `viseme sandbox --port N`, or unset VISEME_SANDBOX (in "
-            "settings.json: sandbox_url).",
-        ) from problem
+    return await chosen_sandbox(place.home, place.settings)
 
 
 def check_out(out: Path, suffix: str, inputs: list[str | None]) -> None:

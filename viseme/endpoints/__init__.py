@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import InputError
+from ._arguments import read_arguments
+from ._pixverse import NAMES as PIXVERSE_VOICES
 from .aimlapi_pixverse import AimlapiPixverse
 from .base import Arguments, Assumption, Edited, Endpoint, MediaRules, Order
 from .fal_pipio import FalPipio
@@ -16,6 +18,7 @@ from .runware_pixverse import RunwarePixverse
 
 __all__ = [
     "ENDPOINTS",
+    "PIXVERSE_VOICES",
     "Arguments",
     "Assumption",
     "Edited",
@@ -24,6 +27,7 @@ __all__ = [
     "Order",
     "endpoint",
     "endpoints_of_model",
+    "read_arguments",
     "translate",
 ]
 

@@ -104,6 +104,26 @@ async def own_sandbox(home: Home) -> Destination:
     return _from_facts(facts, control_url, again)
 
 
+async def chosen_sandbox(home: Home, settings: Settings) -> Destination:
+    """The sandbox that VISEME_SANDBOX or settings.json names, else this home's own.
+
+    Raises InputError where the named one does not answer.
+    """
+    named = settings.sandbox_url
+    if named is None:
+        return await own_sandbox(home)
+    try:
+        return await sandbox_at(named, home)
+    except InputError as problem:
+        raise InputError(
+            problem.message,
+            field="VISEME_SANDBOX",
+            value=named,
+            remedy="Start one there with `viseme sandbox --port N`, or unset VISEME_SANDBOX (in "
+            "settings.json: sandbox_url).",
+        ) from problem
+
+
 async def of_job(
     job: JobRecord, home: Home, settings: Settings, sandbox_url: str | None
 ) -> Destination:

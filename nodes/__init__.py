@@ -1,0 +1,1 @@
+"""The ComfyUI side of Viseme: the only code here that knows ComfyUI."""

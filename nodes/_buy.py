@@ -1,0 +1,235 @@
+"""One lip-sync from a node's inputs to its outputs: the work that every lip-sync node does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ..viseme.endpoints import endpoint
+from ..viseme.errors import InputError
+from ..viseme.jobs.destination import Destination, chosen_sandbox, live
+from ..viseme.jobs.run import Finished, job_mark, run
+from ..viseme.jobs.signals import Progress, Step
+from ..viseme.jobs.wish import Planned, Wish, make_plan
+from ..viseme.jobs.workplace import Watch, Workplace, media_limits
+from ..viseme.media import probe_clip
+from ..viseme.model import Clip, SpokenText
+from . import _host
+from ._common import RunOptions
+from ._jobs import attend
+from ._media import (
+    Scratch,
+    audio_output,
+    clip_input,
+    frames_output,
+    sound_input,
+    video_output,
+)
+from ._runner import Execution, on_runner
+from ._types import EditsValue
+
+
+@dataclass(frozen=True)
+class LipSync:
+    """What a node asks for. ``given`` holds the endpoint's options, nested.
+
+    ``text`` is what the vendor is to speak; ``audio`` is not used then. ``edits`` come with
+    ``sound_is_edited``, which says that the audio is cut along them already.
+    """
+
+    endpoint_id: str
+    options: RunOptions
+    media: object = None
+    audio: object = None
+    text: SpokenText | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    edits: EditsValue | None = None
+    sound_is_edited: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result as the outputs give it. Frames and audio are None where nobody takes them."""
+
+    path: Path
+    frame_rate: float
+    frames: torch.Tensor | None
+    audio: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Bought:
+    """All results of a job, one at least, with the job's receipt."""
+
+    job_id: str
+    results: tuple[Result, ...]
+    receipt: str
+
+    def output(self) -> Any:
+        """For a node with five plain outputs: the first result."""
+        first = self.results[0]
+        return io.NodeOutput(
+            video_output(first.path),
+            first.frames,
+            first.audio,
+            first.frame_rate,
+            self.receipt,
+            ui=self._preview(),
+        )
+
+    def list_output(self) -> Any:
+        """For a node whose five outputs are lists, all of one length."""
+        return io.NodeOutput(
+            [video_output(result.path) for result in self.results],
+            [result.frames for result in self.results],
+            [result.audio for result in self.results],
+            [result.frame_rate for result in self.results],
+            [self.receipt for _ in self.results],
+            ui=self._preview(),
+        )
+
+    def _preview(self) -> Any:
+        return _host.preview([result.path for result in self.results], self.job_id)
+
+
+async def buy(request: LipSync, hidden: Any) -> Bought:
+    """The results of a lip-sync, bought or come back to; for a node's ``execute``.
+
+    Raises LipSyncError, and the host's own interruption.
+    """
+    wanted = _host.wanted(hidden)
+    return await on_runner(partial(_buy, request, wanted), hidden.unique_id)
+
+
+async def _buy(request: LipSync, wanted: frozenset[str], execution: Execution) -> Bought:
+    execution.report(Progress(Step.PROBE, "reading the media"))
+    place = await asyncio.to_thread(_host.workplace)
+    options, scratch = request.options, Scratch(place.home)
+    try:
+        planned = await asyncio.to_thread(plan, request, place, scratch, execution)
+        where = live(place.settings)
+        if not options.is_live:
+            where = await chosen_sandbox(place.home, place.settings)
+        mark = await asyncio.to_thread(job_mark, planned, place, where)
+        work = partial(_run, planned, place, where, options.max_usd, scratch)
+        finished = await attend(mark, place, work, execution, options.time_limit_seconds)
+    finally:
+        if not scratch.is_in_use:
+            await asyncio.to_thread(scratch.remove)
+    return await bring(finished, wanted, execution, _native_size(planned))
+
+
+async def _run(
+    planned: Planned,
+    place: Workplace,
+    where: Destination,
+    max_usd: Decimal | None,
+    scratch: Scratch,
+    watch: Watch,
+) -> Finished:
+    scratch.is_in_use = True
+    try:
+        return await run(planned, place, where, watch, max_usd=max_usd)
+    finally:
+        scratch.is_in_use = False
+        await asyncio.to_thread(scratch.remove)
+
+
+def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execution) -> Planned:
+    """Read the media and make the plan; blocking. Raises InputError, MediaError, Interrupted."""
+    options, target = request.options, endpoint(request.endpoint_id)
+    limits, cancel = media_limits(place), execution.cancel
+    given: dict[str, Any] = dict(request.given)
+    wish = Wish(
+        target.id, carry=options.carry, take=options.take, sound_is_edited=request.sound_is_edited
+    )
+    if options.video_url:
+        given[target.video_field] = options.video_url
+    if request.media is not None:
+        source = clip_input(request.media, options.source_fps, scratch, limits, cancel)
+        wish = replace(wish, footage=source.clip, write_footage=source.write)
+    if request.text is not None:
+        wish = replace(wish, speech=request.text)
+    else:
+        if options.audio_url:
+            given[target.audio_field] = options.audio_url
+        if request.audio is not None:
+            sound = sound_input(request.audio, cancel)
+            wish = replace(wish, speech=sound.recording, write_speech=sound.write)
+            _check_cut(request, sound.recording.digest)
+    if request.edits is not None:
+        given["edits"] = request.edits.plan
+    return make_plan(replace(wish, given=given), place.settings)
+
+
+def _check_cut(request: LipSync, digest: str) -> None:
+    """The uncut sound with an edit plan would put the words of one place to the lips of another."""
+    edits = request.edits
+    if edits is None or edits.plan.is_empty or not request.sound_is_edited:
+        return
+    if digest == edits.uncut_digest:
+        raise InputError(
+            "audio is the speech as it was before the edits, but audio_is_edited is on.",
+            field="audio",
+            value="uncut speech",
+            limit="the audio output of Edit Ranges",
+            remedy="Connect the audio output of Edit Ranges, or turn audio_is_edited off to have "
+            "it cut here.",
+        )
+
+
+def _native_size(planned: Planned) -> tuple[int, int] | None:
+    """The odd size that was padded to an even one for the vendor; None where none was."""
+    clip = planned.order.footage
+    if not isinstance(clip, Clip) or not (clip.width % 2 or clip.height % 2):
+        return None
+    return clip.width, clip.height
+
+
+async def bring(
+    finished: Finished,
+    wanted: frozenset[str],
+    execution: Execution,
+    native_size: tuple[int, int] | None = None,
+) -> Bought:
+    """A job's results as outputs, with what of ``frames`` and ``audio`` is wanted decoded.
+
+    ``native_size`` (width, height) crops frames that were padded to even sides.
+    """
+    execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
+    results = tuple(
+        [
+            await asyncio.to_thread(_result, path, wanted, execution, native_size)
+            for path in finished.files
+        ]
+    )
+    return Bought(finished.job.id, results, json.dumps(finished.receipt, indent=2))
+
+
+def _result(
+    path: Path, wanted: frozenset[str], execution: Execution, native_size: tuple[int, int] | None
+) -> Result:
+    cancel = execution.cancel
+    clip = probe_clip(path, cancel=cancel)
+    crop_to = native_size
+    if native_size is not None and (clip.width, clip.height) != _even(native_size):
+        crop_to = None
+    return Result(
+        path,
+        float(clip.frame_rate),
+        frames_output(clip, crop_to, cancel) if "frames" in wanted else None,
+        audio_output(clip, cancel) if "audio" in wanted else None,
+    )
+
+
+def _even(size: tuple[int, int]) -> tuple[int, int]:
+    return size[0] + size[0] % 2, size[1] + size[1] % 2

@@ -1,0 +1,149 @@
+"""What the nodes need of ComfyUI besides its types: folders, messages, and who consumes what."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import folder_paths
+from comfy_api.latest import io, ui
+from server import PromptServer
+
+from ..viseme.home import Home, find_home
+
+if TYPE_CHECKING:
+    from ..viseme.jobs.workplace import Workplace
+    from ..viseme.ledger import Ledger
+
+log = logging.getLogger("viseme")
+
+NOTICE_EVENT = "viseme.notice"
+# An input that no schema declares. The host makes it part of the key under which it keeps a node's
+# outputs, so that a node whose frames are connected later is executed again, and only then.
+DECODED_KEY = "viseme_decoded"
+# Outputs that cost memory and time to make, by node: name and index.
+_DECODED: dict[str, dict[str, int]] = {}
+
+_place_lock = threading.Lock()
+_ledgers: dict[Path, Ledger] = {}
+
+
+def home() -> Home:
+    """Our private folder: what VISEME_HOME says, else the host's own for packs. Not created."""
+    return find_home(host_folder=Path(folder_paths.get_system_user_directory("viseme")))
+
+
+def workplace() -> Workplace:
+    """Home, settings as the file has them now, and the ledger, opened once for this process.
+
+    Blocking. Raises InputError, LocalError and LedgerError.
+    """
+    # What is needed only once a node runs is not imported when the host starts.
+    from ..viseme.jobs.workplace import Workplace
+    from ..viseme.ledger import Ledger
+    from ..viseme.settings import Settings
+
+    folder = home().create()
+    settings = Settings.load(folder.settings)
+    with _place_lock:
+        ledger = _ledgers.get(folder.ledger)
+        if ledger is None:
+            ledger = _ledgers[folder.ledger] = Ledger.open(folder.ledger)
+    return Workplace(folder, settings, ledger)
+
+
+def notify(severity: str, summary: str, detail: str) -> None:
+    """Tell everyone who has the page open, and the log. ``severity`` as toasts know it."""
+    log.warning("%s %s", summary, detail)
+    PromptServer.instance.send_sync(
+        NOTICE_EVENT, {"severity": severity, "summary": summary, "detail": detail}
+    )
+
+
+# --------------------------------------------------------------------------- consumed outputs
+
+
+def decode_when_consumed(node_id: str, outputs: Mapping[str, int]) -> None:
+    """Have ``mark_consumed`` note which of these outputs, by index, others take in."""
+    _DECODED[node_id] = dict(outputs)
+
+
+def mark_consumed(request: Any) -> Any:
+    """Write into each node of ours in a prompt which of its decoded outputs are consumed.
+
+    The host calls it with every prompt, from the page or from a program, before it is validated.
+    """
+    prompt = request.get("prompt") if isinstance(request, dict) else None
+    if not isinstance(prompt, dict):
+        return request
+    nodes = {key: node for key, node in prompt.items() if isinstance(node, dict)}
+    taken = {
+        (str(value[0]), value[1])
+        for node in nodes.values()
+        for value in _values(node)
+        if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
+    }
+    for key, node in nodes.items():
+        outputs = _DECODED.get(str(node.get("class_type")))
+        if outputs is None or not isinstance(node.get("inputs"), dict):
+            continue
+        names = [name for name, index in outputs.items() if (str(key), index) in taken]
+        node["inputs"][DECODED_KEY] = ",".join(names)
+    return request
+
+
+def _values(node: dict[str, Any]) -> list[Any]:
+    inputs = node.get("inputs")
+    return list(inputs.values()) if isinstance(inputs, dict) else []
+
+
+def wanted(hidden: Any, names: tuple[str, ...] = ("frames", "audio")) -> frozenset[str]:
+    """Which of these outputs somebody consumes; all of them where that is not known.
+
+    A node that was made while a graph was executed is not in the prompt that was marked.
+    """
+    prompt = hidden.prompt if isinstance(hidden.prompt, dict) else {}
+    node = prompt.get(str(hidden.unique_id))
+    noted = node.get("inputs", {}).get(DECODED_KEY) if isinstance(node, dict) else None
+    if not isinstance(noted, str):
+        return frozenset(names)
+    return frozenset(noted.split(",")) & frozenset(names)
+
+
+def asked(hidden: Any, name: str) -> object:
+    """What the prompt itself has under an input's name; None where nothing."""
+    try:
+        node = hidden.dynprompt.get_node(hidden.unique_id)
+    except Exception:  # noqa: BLE001 - each host has an error of its own for "no such node"
+        return None
+    return node.get("inputs", {}).get(name)
+
+
+# ------------------------------------------------------------------------------------ preview
+
+
+def preview(files: list[Path], name: str) -> Any:
+    """The files as a preview in the node: links, or copies, in the host's temp folder."""
+    folder = Path(folder_paths.get_temp_directory()) / "viseme"
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = []
+    for number, file in enumerate(files, 1):
+        target = folder / f"{name}-{number}{file.suffix}"
+        if not target.exists():
+            _link(file, target)
+        shown.append(ui.SavedResult(target.name, "viseme", io.FolderType.temp))
+    return ui.PreviewVideo(shown)
+
+
+def _link(file: Path, target: Path) -> None:
+    part = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        os.link(file, part)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(file, part)
+    part.replace(target)

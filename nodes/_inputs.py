@@ -1,0 +1,209 @@
+"""An endpoint's options as inputs of a node, and the widgets' values as arguments again.
+
+Everything follows from the fields of the endpoint's pydantic model: name, bounds, default, options
+and the words of the tooltip. A nested option is named by its path (``safety_checkContent``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..viseme.endpoints.base import Arguments
+from ..viseme.errors import InputError
+
+# Where a document names no bound, a widget still needs one.
+LEAST_INTEGER, MOST_INTEGER = -(2**31), 2**31 - 1
+MOST_SECONDS = 30 * 24 * 3600
+_BOUNDS = {
+    "height": (-64, 16384),
+    "width": (-64, 16384),
+    "frame_rate": (-1, 240),
+    "seed": (0, MOST_INTEGER),
+}
+# Options whose default is a setting of the user's: 0 in the widget leaves them to it.
+_DEFAULT_IS_A_SETTING = frozenset({"result_lifetime_seconds"})
+_ROLES = frozenset({"picture", "delivery"})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of an endpoint: its path in the arguments, and its JSON schema without null.
+
+    ``left_out`` is the widget's value that stands for an option that is not given.
+    """
+
+    path: tuple[str, ...]
+    part: Mapping[str, Any]
+    role: str
+    left_out: object = None
+
+    @property
+    def widget_id(self) -> str:
+        return "_".join(self.path)
+
+
+def options_of(model: type[Arguments], leave_out: Collection[str] = ()) -> tuple[Option, ...]:
+    """The options that a node shows: those of the picture and of delivery with a choice in them.
+
+    Media, text and voice are inputs of their own; ``leave_out`` names what else is not a widget.
+    """
+    schema = model.model_json_schema()
+    return tuple(_options(schema, schema, (), leave_out))
+
+
+def _options(
+    part: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    outer: tuple[str, ...],
+    leave_out: Collection[str],
+) -> Iterator[Option]:
+    for name, field in part["properties"].items():
+        role = str(field.get("viseme"))
+        kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+        kind = _resolved(kinds[0], schema)
+        if role not in _ROLES or name in leave_out or "const" in kind:
+            continue
+        path = (*outer, name)
+        if "properties" in kind:
+            yield from _options(kind, schema, path, leave_out)
+            continue
+        merged = {**kind, **{k: v for k, v in field.items() if k != "anyOf"}}
+        yield Option(path, merged, role, _left_out(name, merged, kinds))
+
+
+def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    reference = part.get("$ref")
+    return schema["$defs"][reference.rpartition("/")[2]] if reference else part
+
+
+def _left_out(name: str, part: Mapping[str, Any], kinds: list[Any]) -> object:
+    """The value for "not given", where the option has one: outside of what can be given."""
+    if part.get("default") is None or len(kinds) > 1 or name in _DEFAULT_IS_A_SETTING:
+        return "" if part.get("type") == "string" else 0
+    return None
+
+
+def option_inputs(options: Collection[Option], rare: Collection[str] | None = None) -> list[Any]:
+    """The inputs, in order. ``rare`` names what only the advanced view shows; None is delivery."""
+    return [
+        _input(option, option.role == "delivery" if rare is None else option.widget_id in rare)
+        for option in options
+    ]
+
+
+def _input(option: Option, is_rare: bool) -> io.Input:
+    part, name = option.part, option.widget_id
+    default = part.get("default") if option.left_out is None else option.left_out
+    common = {"optional": True, "tooltip": _tooltip(option), "advanced": is_rare or None}
+    if "enum" in part:
+        return io.Combo.Input(name, options=list(part["enum"]), default=default, **common)
+    if part["type"] == "boolean":
+        return io.Boolean.Input(name, default=default, **common)
+    if part["type"] == "string":
+        return io.String.Input(name, default=default, **common)
+    least, most = _bounds(option)
+    if part["type"] == "number":
+        return io.Float.Input(name, default=default, min=least, max=most, step=0.1, **common)
+    # A seed that changes by itself would buy anew with every run.
+    after = io.ControlAfterGenerate.fixed if name == "seed" else None
+    return io.Int.Input(
+        name, default=default, min=least, max=most, step=1, control_after_generate=after, **common
+    )
+
+
+def _bounds(option: Option) -> tuple[int, int]:
+    part = option.part
+    least, most = _BOUNDS.get(option.path[-1], (LEAST_INTEGER, MOST_INTEGER))
+    least = max(least, part.get("minimum", part.get("exclusiveMinimum", least)))
+    if option.left_out is not None:
+        least = min(least, 0)
+    return int(least), int(min(most, part.get("maximum", most)))
+
+
+def _tooltip(option: Option) -> str:
+    text = " ".join(str(option.part.get("description", "")).split())
+    if option.path[-1] in _DEFAULT_IS_A_SETTING:
+        return f"{text} 0 takes the one in Viseme's settings."
+    if option.left_out == 0:  # what the endpoint's words call empty, or all, is 0 in a widget
+        at_zero = text.replace("Empty:", "0:").replace("all takes", "0 takes")
+        return at_zero if at_zero != text else f"{text} 0: leave it out."
+    if option.left_out == "":
+        return f"{text} Empty: leave it out."
+    return text
+
+
+def given_by(options: Collection[Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The widgets' values as nested arguments; what is left out or missing is not among them."""
+    given: dict[str, Any] = {}
+    for option in options:
+        value = values.get(option.widget_id)
+        if value is None or (option.left_out is not None and value == option.left_out):
+            continue
+        place = given
+        for name in option.path[:-1]:
+            place = place.setdefault(name, {})
+        place[option.path[-1]] = value
+    return given
+
+
+def check_values(inputs: Collection[Any], values: Mapping[str, Any]) -> None:
+    """What the host would check of widgets, which it leaves to a node that checks anything itself.
+
+    ``inputs`` are those of the schema; ``values`` as ``validate_inputs`` gets them: nested for a
+    DynamicCombo, None where linked. Raises InputError.
+    """
+    for entry in inputs:
+        if isinstance(entry, io.DynamicCombo.Input):
+            _check_choice(entry, values)
+        elif (value := values.get(entry.id)) is not None:
+            _check_value(entry, entry.id, value)
+
+
+def _check_choice(entry: Any, values: Mapping[str, Any]) -> None:
+    chosen = values.get(entry.id)
+    if chosen is None:
+        return  # the default, or a name that ``chosen_option`` will refuse
+    inner = next((o.inputs for o in entry.options if o.key == chosen.get(entry.id)), ())
+    for child in inner:
+        value = chosen.get(child.id)
+        if value is not None:
+            _check_value(child, f"{entry.id}.{child.id}", value)
+
+
+def _check_value(entry: Any, name: str, value: object) -> None:
+    if isinstance(entry, io.Combo.Input) and value not in entry.options:
+        raise refused(name, value, f"one of {', '.join(map(str, entry.options))}")
+    if isinstance(entry, (io.Int.Input, io.Float.Input)):
+        number = value if isinstance(value, (int, float)) else None
+        if number is None or not entry.min <= number <= entry.max:
+            raise refused(name, value, f"{entry.min} to {entry.max}")
+
+
+def refused(name: str, value: object, limit: str) -> InputError:
+    """The error for a widget's value that is none of those it can have."""
+    return InputError(
+        f"{name} is {value!r}; it is {limit}.",
+        field=name,
+        value=value,
+        limit=limit,
+        remedy="Correct it.",
+    )
+
+
+def chosen_option(name: str, given: Any, asked: object, choice: Any) -> dict[str, Any]:
+    """What the DynamicCombo ``choice`` was set to, with the values of its option's own widgets.
+
+    ``given`` is what the host passes: nothing at all both for an option that it does not know and
+    for one left out, which is why ``asked`` is what the prompt itself has under ``name``. Raises
+    InputError.
+    """
+    options = [option.key for option in choice.options]
+    if isinstance(given, Mapping) and given.get(name) in options:
+        return dict(given)
+    if asked is None:
+        return {name: options[0]}
+    raise refused(name, asked, f"one of {', '.join(options)}")

@@ -1,0 +1,111 @@
+"""PixVerse Lip Sync: one model, sold by three vendors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..viseme.endpoints import PIXVERSE_VOICES, endpoint
+from ..viseme.model import SpokenText, Vendor
+from . import _common, _host
+from ._inputs import chosen_option, given_by, option_inputs, options_of
+
+_ENDPOINTS = {
+    Vendor.FAL.label: "fal-pixverse",
+    Vendor.AIMLAPI.label: "aimlapi-pixverse",
+    Vendor.RUNWARE.label: "runware-pixverse",
+}
+_OPTIONS = {label: options_of(endpoint(name).arguments_model) for label, name in _ENDPOINTS.items()}
+_NODE_ID = "VisemePixverseLipSync"
+_host.decode_when_consumed(_NODE_ID, _common.DECODED_OUTPUTS)
+
+_SPEECH = _common.speech_input(
+    ("Auto", *PIXVERSE_VOICES),
+    "What the vendor's voice says. PixVerse takes at most 200 characters.",
+)
+_VENDOR = io.DynamicCombo.Input(
+    "vendor",
+    options=[
+        io.DynamicCombo.Option(label, option_inputs(options)) for label, options in _OPTIONS.items()
+    ],
+    optional=True,
+    tooltip="Who is asked and paid. The model is the same; prices, limits and options differ.",
+)
+
+_INPUTS = [
+    *_common.media_inputs("The video, or its frames (see source_fps)."),
+    _common.run_on_input(),
+    _SPEECH,
+    *_common.run_inputs(),
+    _VENDOR,
+]
+
+
+class PixverseLipSync(io.ComfyNode):
+    """PixVerse LipSync at fal, AI/ML API or Runware. Runware may make several results at once."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id=_NODE_ID,
+            display_name="PixVerse Lip Sync",
+            category=_common.CATEGORY,
+            description="Makes the mouth in a video say recorded or written speech, with PixVerse "
+            "LipSync at fal, AI/ML API or Runware. In the sandbox it is free.",
+            search_aliases=[*_common.ALIASES, "pixverse", "fal", "aimlapi", "runware"],
+            inputs=list(_INPUTS),
+            outputs=_common.result_outputs(is_list=True),
+            hidden=_common.hidden(),
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def validate_inputs(cls, **values: Any) -> bool:
+        vendor = values.get("vendor") or {}
+        speech = values.get("speech") or {}
+        label = vendor.get("vendor", Vendor.FAL.label)
+        text = None
+        if speech.get("speech") == _common.TEXT:
+            # None where it is linked, and then not known yet.
+            text = speech.get("text", "") if speech.get("text", "") is not None else "..."
+        _common.check_widgets(
+            _INPUTS,
+            values,
+            _ENDPOINTS[label],
+            _OPTIONS[label],
+            given=vendor,
+            text=text,
+        )
+        return True
+
+    @classmethod
+    async def execute(
+        cls,
+        media: Any = None,
+        audio: Any = None,
+        speech: Any = None,
+        vendor: Any = None,
+        **others: Any,
+    ) -> Any:
+        from ._buy import LipSync, buy
+
+        speech = chosen_option("speech", speech, _host.asked(cls.hidden, "speech"), _SPEECH)
+        vendor = chosen_option("vendor", vendor, _host.asked(cls.hidden, "vendor"), _VENDOR)
+        text = None
+        if speech["speech"] == _common.TEXT:
+            voice = speech.get("voice") or "Auto"
+            text = SpokenText(speech.get("text") or "", None if voice == "Auto" else voice)
+        label = vendor["vendor"]
+        bought = await buy(
+            LipSync(
+                _ENDPOINTS[label],
+                _common.RunOptions.of(others),
+                media=media,
+                audio=audio,
+                text=text,
+                given=given_by(_OPTIONS[label], vendor),
+            ),
+            cls.hidden,
+        )
+        return bought.list_output()
