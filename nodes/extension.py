@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
-from . import _host
+from . import _host, _routes
 from .pipio import PipioLipSync
 from .pixverse import PixverseLipSync
 from .sample_clip import SampleClip
@@ -17,6 +17,7 @@ class VisemeExtension(ComfyExtension):
 
     async def on_load(self) -> None:
         PromptServer.instance.add_on_prompt_handler(_host.mark_consumed)
+        _routes.add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [PixverseLipSync, SyncLipSync2Pro, PipioLipSync, SampleClip]

@@ -13,7 +13,6 @@ const SEVERITIES = ["success", "info", "warn", "error"];
 const LEAST_MS = 8000;
 const MOST_MS = 60000;
 const READING_MS_PER_CHARACTER = 80;
-const KEYS_HINT = "In this page: menu > Extensions > Viseme > Viseme: keys.";
 
 /**
  * Show a toast for as long as it takes to read; it can be closed before.
@@ -31,11 +30,9 @@ export function showToast(severity, summary, detail) {
 /** Show the text of every error that one of our nodes ends with: ComfyUI itself hides it. */
 export function showErrors() {
   api.addEventListener("execution_error", (/** @type {CustomEvent} */ event) => {
-    const { node_id, node_type, exception_type, exception_message } = event.detail ?? {};
+    const { node_id, node_type, exception_message } = event.detail ?? {};
     if (!isOurs(node_type)) return;
-    const text = String(exception_message ?? "").trim();
-    const isKey = String(exception_type ?? "").endsWith("CredentialError");
-    showToast("error", titleOf(node_id, node_type), isKey ? `${text}\n${KEYS_HINT}` : text);
+    showToast("error", titleOf(node_id, node_type), String(exception_message ?? "").trim());
   });
 }
 

@@ -7,12 +7,13 @@ import { showErrors, showNotices } from "./errors.js";
 import { openKeys } from "./keys.js";
 import { keepPreviewOutOfPrompts } from "./preview.js";
 
+// Errors of a missing key name this place: the menu's Extensions > Viseme: keys.
 const KEYS_COMMAND = "Viseme.Keys";
 
 app.registerExtension({
   name: "Viseme",
   commands: [{ id: KEYS_COMMAND, label: "Viseme: keys", icon: "pi pi-key", function: openKeys }],
-  menuCommands: [{ path: ["Extensions", "Viseme"], commands: [KEYS_COMMAND] }],
+  menuCommands: [{ path: ["Extensions"], commands: [KEYS_COMMAND] }],
 
   setup() {
     showErrors();
