@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -10,9 +11,16 @@ from pathlib import Path
 import pytest
 
 from viseme.endpoints import ENDPOINTS
-from viseme.jobs.quotes import VendorQuote, quotes, quotes_everywhere
+from viseme.jobs.quotes import (
+    VendorQuote,
+    quotes,
+    quotes_everywhere,
+    quotes_json,
+    quotes_table,
+    result_text,
+)
 from viseme.jobs.wish import Wish, make_plan
-from viseme.model import Clip, Recording, RemoteMedia, Sound, Speech, SpokenText
+from viseme.model import Clip, Recording, RemoteMedia, Sound, Speech, SpokenText, Timing
 from viseme.settings import Settings
 
 CLIP = Clip(
@@ -79,3 +87,36 @@ def test_a_still_is_priced_where_it_is_taken_and_refused_elsewhere() -> None:
 def test_settings_of_assumed_values_count() -> None:
     longer = quotes_everywhere(CLIP, SPEECH, {"pixverse_length": "clip"})
     assert longer[0].quote.most_usd == Decimal("0.16")  # the clip's 4 s
+
+
+def test_the_table_has_a_line_for_each_endpoint_with_columns_that_stand_in_line() -> None:
+    lines = quotes_table(quotes_everywhere(CLIP, TEXT, {})).splitlines()
+    assert [line.split()[0] for line in lines] == ["ENDPOINT", *ENDPOINTS]
+    starts = [lines[0].index(name) for name in ("VENDOR", "RESULT", "PRICE", "BECAUSE")]
+    for line in lines[1:]:
+        assert all(line[start - 1] == " " and line[start] != " " for start in starts), line
+    assert "$0.24 to" in lines[1]
+    assert "length unknown, 1280x720" in lines[1]
+    assert "unknown" in lines[2]
+    assert "no voice of its own" in lines[2]
+
+
+def test_the_result_is_told_in_frames_seconds_and_pixels() -> None:
+    timing = Timing(125, 125, Fraction(25), 512, 256, "")
+    assert result_text(timing) == "125 frames, 5.00 s, 512x256"
+    longer = replace(timing, frame_count_most=150)
+    assert result_text(longer) == "125 to 150 frames, 5.00 to 6.00 s, 512x256"
+    assert result_text(Timing(None, None, None, None, None, "")) == "length unknown"
+    assert result_text(None) == "-"
+
+
+def test_the_document_has_money_as_text_and_no_timing_where_an_endpoint_refuses() -> None:
+    document = json.loads(json.dumps(quotes_json(quotes_everywhere(CLIP, TEXT, {}))))
+    pixverse, sync, *_ = document["quotes"]
+    assert pixverse["vendor"] == "fal"
+    assert pixverse["least_usd"] == "0.24"
+    assert pixverse["timing"]["frame_rate"] == "25"
+    assert sync["least_usd"] is None
+    assert sync["basis"] is None
+    assert sync["timing"] is None
+    assert "no voice of its own" in sync["unknown_reason"]

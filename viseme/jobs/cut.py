@@ -45,15 +45,17 @@ class Pictures:
     pixel_aspect: Fraction = Fraction(1)
 
 
-def pictures_of_clip(clip: Clip) -> Pictures:
-    """The frames of a file, decoded one at a time."""
+def pictures_of_clip(clip: Clip, start_frame: int = 0, stop_frame: int | None = None) -> Pictures:
+    """The frames of a file, or a window of them, decoded one at a time."""
+    stop_frame = clip.frame_count if stop_frame is None else stop_frame
 
     def frames(start: int, stop: int, cancel: Cancel) -> Iterator[NDArray[np.uint8]]:
-        return iterate_frames(clip, start=start, stop=stop, cancel=cancel)
+        return iterate_frames(
+            clip, start=start_frame + start, stop=start_frame + stop, cancel=cancel
+        )
 
-    return Pictures(
-        clip.width, clip.height, clip.frame_count, clip.frame_rate, frames, clip.pixel_aspect
-    )
+    count = stop_frame - start_frame
+    return Pictures(clip.width, clip.height, count, clip.frame_rate, frames, clip.pixel_aspect)
 
 
 def pictures_of_frames(images: Any, frame_rate: Fraction) -> Pictures:
