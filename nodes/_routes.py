@@ -28,7 +28,7 @@ from ._same_origin import OWN_HEADER, why_not_ours
 
 _PATH = "/viseme/keys"
 _MOST_BODY_BYTES = 4096
-_MOST_BODY_SECONDS = 10.0
+_MOST_BODY_SECONDS = 5.0
 # Two changes at once would each write the file as it was before the other.
 _one_change_at_a_time = threading.Lock()
 
@@ -104,20 +104,26 @@ async def _read_body(request: web.Request) -> bytes:
     )
     if (request.content_length or 0) > _MOST_BODY_BYTES:
         raise _Refused(413, too_large)
-    body = bytearray()
     try:
-        while piece := await asyncio.wait_for(request.content.readany(), _MOST_BODY_SECONDS):
-            body += piece
-            if len(body) > _MOST_BODY_BYTES:
-                raise _Refused(413, too_large)
+        body = await asyncio.wait_for(_read_at_most(request, _MOST_BODY_BYTES), _MOST_BODY_SECONDS)
     except asyncio.TimeoutError:
         late = InputError(
             f"This request was not whole within {_MOST_BODY_SECONDS:g} s.",
             field="body",
-            limit=_MOST_BODY_SECONDS,
+            limit=f"{_MOST_BODY_SECONDS:g} s",
             remedy="Send it again.",
         )
         raise _Refused(408, late) from None
+    if len(body) > _MOST_BODY_BYTES:
+        raise _Refused(413, too_large)
+    return body
+
+
+async def _read_at_most(request: web.Request, most_bytes: int) -> bytes:
+    """The body, or its beginning, longer than ``most_bytes``, where it is longer."""
+    body = bytearray()
+    while len(body) <= most_bytes and (piece := await request.content.readany()):
+        body += piece
     return bytes(body)
 
 
@@ -125,7 +131,7 @@ def _read_change(body: bytes) -> tuple[Vendor, Secret | None]:
     """What a body asks for. No error says what was in it: a key may stand in the wrong place."""
     try:
         document: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # not JSON, or nested without end
         document = None
     if not isinstance(document, dict) or set(document) != {"vendor", "key"}:
         raise _Refused(
