@@ -16,7 +16,7 @@ from comfy_api.latest import io
 
 from ..viseme.endpoints import endpoint
 from ..viseme.errors import InputError
-from ..viseme.jobs.destination import Destination, chosen_sandbox, live
+from ..viseme.jobs.destination import LIVE, Destination, chosen_sandbox, live
 from ..viseme.jobs.run import Finished, job_mark, run
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.wish import Planned, Wish, make_plan
@@ -212,7 +212,26 @@ async def bring(
             for path in finished.files
         ]
     )
+    execution.say_last(_summary(finished))
     return Bought(finished.job.id, results, json.dumps(finished.receipt, indent=2))
+
+
+def _summary(finished: Finished) -> str:
+    """One line: the job, and what it cost or would have cost."""
+    job = finished.job
+    quote = job.quote
+    if job.cost_usd is not None:
+        price = f"${job.cost_usd}"
+    elif quote.most_usd is None:
+        price = "price not known"
+    elif quote.least_usd == quote.most_usd:
+        price = f"${quote.most_usd}"
+    else:
+        price = f"${quote.least_usd} to ${quote.most_usd}"
+    if job.destination != LIVE:
+        price = f"free in the sandbox, live {price}"
+    again = "bought before; " if finished.reused else ""
+    return f"job {job.id}: {again}{price}"
 
 
 def _result(

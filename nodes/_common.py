@@ -43,7 +43,7 @@ class RunOptions:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RunOptions:
-        """From the node's inputs; what is missing has its default."""
+        """From the node's checked inputs; what is missing has its default."""
         max_usd = Decimal(str(values.get("max_price_usd") or 0))
         return cls(
             values.get("run_on", SANDBOX) == LIVE,
@@ -214,6 +214,18 @@ def result_outputs(is_list: bool = False) -> list[Any]:
 
 def hidden() -> list[Any]:
     return [io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.dynprompt]
+
+
+def run_options(inputs: Sequence[Any], values: Mapping[str, Any]) -> RunOptions:
+    """The options of a run that begins, once all widgets are checked: linked ones were not before.
+
+    Raises LipSyncError.
+    """
+    try:
+        check_values(inputs, values)
+    except VisemeError as problem:
+        raise node_error(problem) from problem
+    return RunOptions.of(values)
 
 
 # ------------------------------------------------------------------------ before the graph runs

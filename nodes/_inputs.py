@@ -186,7 +186,7 @@ def _check_value(entry: Any, name: str, value: object) -> None:
 def refused(name: str, value: object, limit: str) -> InputError:
     """The error for a widget's value that is none of those it can have."""
     return InputError(
-        f"{name} is {value!r}; it is {limit}.",
+        f"{name} is {value!r}; it can be {limit}.",
         field=name,
         value=value,
         limit=limit,

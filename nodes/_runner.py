@@ -70,6 +70,12 @@ class Execution:
         """Have this shown; from any thread."""
         self._latest = progress
 
+    def say_last(self, text: str) -> None:
+        """The line that stays in the node, where the page keeps one."""
+        if not self.is_over and self.node_id is not None:
+            self._latest = None
+            PromptServer.instance.send_progress_text(text, self.node_id)
+
     def interrupt(self) -> None:
         if self.interrupted_at is None:
             self.interrupted_at = time.monotonic()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
 from . import _host, _routes
+from .collect import CollectLipSyncJob
+from .edit_ranges import EditRanges
 from .pipio import PipioLipSync
 from .pixverse import PixverseLipSync
+from .prices import LipSyncPrices
 from .sample_clip import SampleClip
 from .sync import SyncLipSync2Pro
 
@@ -16,11 +21,21 @@ class VisemeExtension(ComfyExtension):
     """What ComfyUI asks for the nodes."""
 
     async def on_load(self) -> None:
+        # Its lines at INFO hold the addresses of results, which anyone who knows them can read.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         PromptServer.instance.add_on_prompt_handler(_host.mark_consumed)
         _routes.add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [PixverseLipSync, SyncLipSync2Pro, PipioLipSync, SampleClip]
+        return [
+            PixverseLipSync,
+            SyncLipSync2Pro,
+            PipioLipSync,
+            EditRanges,
+            LipSyncPrices,
+            CollectLipSyncJob,
+            SampleClip,
+        ]
 
 
 async def comfy_entrypoint() -> VisemeExtension:

@@ -100,7 +100,7 @@ class PixverseLipSync(io.ComfyNode):
         bought = await buy(
             LipSync(
                 _ENDPOINTS[label],
-                _common.RunOptions.of(others),
+                _common.run_options(_INPUTS, {**others, "speech": speech, "vendor": vendor}),
                 media=media,
                 audio=audio,
                 text=text,

@@ -56,7 +56,7 @@ class SyncLipSync2Pro(io.ComfyNode):
         bought = await buy(
             LipSync(
                 _ENDPOINT,
-                _common.RunOptions.of(others),
+                _common.run_options(_INPUTS, others),
                 media=media,
                 audio=audio,
                 given=given_by(_OPTIONS, others),
