@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import struct
 import threading
 import time
@@ -17,6 +18,9 @@ import httpx
 
 PROGRESS_TEXT = 3  # the binary event that carries a line of text for a node
 JSON = dict[str, Any]
+LIP_SYNCS = ("VisemePixverseLipSync", "VisemeSyncLipSync2Pro", "VisemePipioLipSync")
+# How often a storm repeats; by hand, VISEME_REPEATS=20.
+REPEATS = int(os.environ.get("VISEME_REPEATS", "2"))
 
 
 def until(happened: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -65,6 +69,20 @@ class Node:
     def inputs(self) -> JSON:
         inputs: JSON = self._prompt[self.id]["inputs"]
         return inputs
+
+
+class SampleGraph(Graph):
+    """A graph that begins with the sample clip and its speech."""
+
+    def __init__(self, take: int) -> None:
+        super().__init__()
+        self.take = take
+        self.clip = self.add("VisemeSampleClip")
+
+    def lip_sync(self, class_type: str = "VisemeSyncLipSync2Pro", **inputs: Any) -> Node:
+        """A lip-sync node on them; inputs named here come on top."""
+        given = {"media": self.clip[0], "audio": self.clip[1], "take": self.take, **inputs}
+        return self.add(class_type, **given)
 
 
 class Refused(AssertionError):

@@ -6,43 +6,23 @@ Where there is no ComfyUI, they are skipped and say why.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import SandboxProcess
-from tests.host.client import Graph, Node
-from tests.host.hosting import Host, Installation, NoHost, find_installation
+from tests.host.client import SampleGraph
+from tests.host.hosting import (
+    MODES,
+    Host,
+    Installation,
+    ModalSandbox,
+    NoHost,
+    find_installation,
+)
 
 LOG_LINES = 60
-# The vendors' waits by mode: fal queues for 2 s and runs for 8 s, times the scale.
-MODES = {
-    "brisk": ("--time-scale", "0.02"),  # really makes the videos
-    "canned": ("--time-scale", "0.02", "--no-render"),
-    "slow": ("--time-scale", "1", "--no-render"),  # 2 s in the queue, 8 s running
-    "running": ("--time-scale", "0.2", "--no-render"),
-}
-LIP_SYNCS = ("VisemePixverseLipSync", "VisemeSyncLipSync2Pro", "VisemePipioLipSync")
-REPEATS = int(os.environ.get("VISEME_REPEATS", "2"))
-
-
-class ModalSandbox(SandboxProcess):
-    """A sandbox that can become quicker or slower at the same control address."""
-
-    mode = "brisk"
-
-    def become(self, mode: str) -> None:
-        """Start anew with that mode's waits, where it is in another; without faults and jobs."""
-        if mode != self.mode:
-            self.stop()
-            port = self.control.rpartition(":")[2]
-            self.options = ("--port", port, *MODES[mode])
-            self.mode = mode
-            self.start()
-        self.reset()
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +59,7 @@ def canned_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
 
 @pytest.fixture
 def slow_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
-    """The same with the vendors' real waits: 2 s in the queue, 8 s running."""
+    """The same with 0.6 s in the queue and 2.4 s running."""
     _box.become("slow")
     yield _box
     assert _box.process.poll() is None, "the sandbox died"
@@ -142,8 +122,8 @@ def start_comfy(
 
 
 def _log_on_failure(request: pytest.FixtureRequest, host: Host) -> None:
-    """Let a failure show the last lines that ComfyUI has said."""
-    request.node.hosts = [*getattr(request.node, "hosts", []), host]
+    """Let a failure show the last lines that ComfyUI has said during this test."""
+    request.node.hosts = [*getattr(request.node, "hosts", []), (host, len(host.log(whole=True)))]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,8 +132,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
-        for host in getattr(item, "hosts", []):
-            lines = host.log().splitlines()[-LOG_LINES:]
+        for host, begin in getattr(item, "hosts", []):
+            lines = host.log(whole=True)[begin:].splitlines()[-LOG_LINES:]
             report.sections.append((f"ComfyUI at {host.base}", "\n".join(lines)))
     return report
 
@@ -165,20 +145,6 @@ _takes = itertools.count(2)
 def take() -> int:
     """A take that no test has bought: another purchase, whatever was bought before."""
     return next(_takes)
-
-
-class SampleGraph(Graph):
-    """A graph that begins with the sample clip and its speech."""
-
-    def __init__(self, take: int) -> None:
-        super().__init__()
-        self.take = take
-        self.clip = self.add("VisemeSampleClip")
-
-    def lip_sync(self, class_type: str = "VisemeSyncLipSync2Pro", **inputs: Any) -> Node:
-        """A lip-sync node on them; inputs named here come on top."""
-        given = {"media": self.clip[0], "audio": self.clip[1], "take": self.take, **inputs}
-        return self.add(class_type, **given)
 
 
 @pytest.fixture

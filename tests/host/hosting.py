@@ -23,6 +23,12 @@ STOP_SECONDS = 20.0
 HELPER_PACK = Path(__file__).resolve().parent / "helper_pack"
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
 LACKING = ("httpx", "pybase64", "platformdirs")  # what requirements.txt has and ComfyUI lacks
+# The vendors' waits by mode: fal queues for 2 s and runs for 8 s, times the scale.
+MODES = {
+    "brisk": ("--time-scale", "0.02"),  # really makes the videos
+    "canned": ("--time-scale", "0.02", "--no-render"),
+    "slow": ("--time-scale", "0.3", "--no-render"),
+}
 ALWAYS = ("--cpu", "--listen", "127.0.0.1", "--database-url", "sqlite:///:memory:")
 
 
@@ -81,6 +87,22 @@ def _lacking(python: Path) -> list[str]:
     )
     found: list[str] = json.loads(said.stdout)
     return found
+
+
+class ModalSandbox(SandboxProcess):
+    """A sandbox that can become quicker or slower at the same control address."""
+
+    mode = "brisk"
+
+    def become(self, mode: str) -> None:
+        """Start anew with that mode's waits, where it is in another; without faults and jobs."""
+        if mode != self.mode:
+            self.stop()
+            port = self.control.rpartition(":")[2]
+            self.options = ("--port", port, *MODES[mode])
+            self.mode = mode
+            self.start()
+        self.reset()
 
 
 class Host(Client):

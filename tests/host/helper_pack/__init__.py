@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import torch
 from comfy_api.latest import ComfyExtension, Input, InputImpl, io
 from comfy_execution.graph_utils import GraphBuilder
@@ -51,6 +52,26 @@ class HelperSleep(io.ComfyNode):
     async def execute(cls, seconds: float = 0.0) -> Any:
         await asyncio.sleep(seconds)
         return io.NodeOutput(ui={"text": [f"slept {seconds} s"]})
+
+
+class HelperInterruptible(io.ComfyNode):
+    """Waits as a careful pack would: looks for an interruption all the time, and clears it."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HelperInterruptible",
+            category=CATEGORY,
+            inputs=[],
+            is_output_node=True,
+            not_idempotent=True,
+        )
+
+    @classmethod
+    async def execute(cls) -> Any:
+        while True:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            await asyncio.sleep(0.001)
 
 
 class HelperRecord(io.ComfyNode):
@@ -273,6 +294,7 @@ class HelperExtension(ComfyExtension):
         return [
             HelperFail,
             HelperSleep,
+            HelperInterruptible,
             HelperRecord,
             HelperFrames,
             HelperAudio,

@@ -1,0 +1,140 @@
+"""Interrupt: noticed at once, told to the vendor, ended as the host's own; the worker lives on."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.host.client import LIP_SYNCS, REPEATS, Entry, SampleGraph, until
+from tests.host.hosting import Host, ModalSandbox
+
+# Our half second to notice it, the 2 s that a job has to tell the vendor, the host's own doings.
+BOUND_SECONDS = 4.0
+
+
+def interrupted(comfy: Host, prompt_id: str) -> Entry:
+    """Interrupt what runs; its entry, which must come within the bound."""
+    asked = time.monotonic()
+    comfy.interrupt()
+    entry = comfy.wait(prompt_id, 20)
+    took = time.monotonic() - asked
+    assert entry.was_interrupted, entry
+    assert not entry.error
+    assert took < BOUND_SECONDS, f"it took {took:.1f} s"
+    return entry
+
+
+def assert_all_cancelled(box: ModalSandbox, count: int) -> None:
+    until(lambda: len(box.calls("cancel")) >= count, 10, f"{count} cancellations at the vendor")
+    until(lambda: not box.charges(), 10, "the end of every charge")
+
+
+@pytest.mark.parametrize("round_", range(REPEATS))
+@pytest.mark.parametrize("moment", ["queued", "running"])
+def test_an_interrupt_cancels_at_the_vendor(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, moment: str, round_: int
+) -> None:
+    if moment == "queued":
+        slow_box.fault("slow-queue", seconds=30)
+    graph.save(graph.lip_sync()[0])
+    prompt_id = comfy.post(graph)
+    slow_box.await_charge()
+    slow_box.await_call("status" if moment == "queued" else "stream")
+    if moment == "running":
+        time.sleep(0.9)
+    interrupted(comfy, prompt_id)
+    assert_all_cancelled(slow_box, 1)
+    assert comfy.is_alive()
+
+
+@pytest.mark.parametrize("round_", range(REPEATS))
+def test_an_interrupt_while_uploading_sends_no_order(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, round_: int
+) -> None:
+    slow_box.fault("stall", operation="upload", seconds=20)
+    graph.save(graph.lip_sync(carry="upload")[0])
+    prompt_id = comfy.post(graph)
+    # A stalled call is listed once it has been answered; the token for it comes just before.
+    slow_box.await_call("upload-token")
+    interrupted(comfy, prompt_id)
+    time.sleep(0.3)
+    assert slow_box.charges() == []
+    assert slow_box.calls("submit") == []
+    assert comfy.is_alive()
+
+
+@pytest.mark.parametrize("round_", range(REPEATS))
+def test_an_interrupt_while_downloading_loses_nothing(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, round_: int
+) -> None:
+    """What is paid for by then is fetched by the next run."""
+    canned_box.fault("stall", operation="download", seconds=20, count=1)
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    started = time.time()
+    prompt_id = comfy.post(graph)
+    until(
+        lambda: any("download" in text.lower() for text in comfy.texts(sync, since=started)),
+        20,
+        "a line about the download",
+    )
+    interrupted(comfy, prompt_id)
+    assert len(canned_box.charges()) == 1
+    comfy.run(graph)
+    assert len(canned_box.charges()) == 1
+    assert len(canned_box.calls("submit")) == 1
+
+
+@pytest.mark.parametrize("round_", range(REPEATS))
+def test_an_interrupt_cancels_all_three_at_the_vendor(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, round_: int
+) -> None:
+    slow_box.fault("slow-queue", seconds=30)
+    for class_type in LIP_SYNCS:
+        graph.save(graph.lip_sync(class_type)[0])
+    prompt_id = comfy.post(graph)
+    until(lambda: len(slow_box.charges()) == 3, 20, "three submissions")
+    interrupted(comfy, prompt_id)
+    assert_all_cancelled(slow_box, 3)
+    assert comfy.is_alive()
+
+
+def test_an_interrupt_of_another_pack_that_clears_the_flag_first_still_cancels(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """A node that checks for the interruption all the time is mostly first to see it."""
+    slow_box.fault("slow-queue", seconds=30)
+    graph.save(graph.lip_sync()[0])
+    graph.add("HelperInterruptible")
+    prompt_id = comfy.post(graph)
+    slow_box.await_charge()
+    interrupted(comfy, prompt_id)
+    assert_all_cancelled(slow_box, 1)
+    assert comfy.is_alive()
+
+
+def test_the_next_run_after_an_interrupt_buys_and_ends_well(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    slow_box.fault("slow-queue", seconds=30, count=1)
+    graph.save(graph.lip_sync()[0])
+    prompt_id = comfy.post(graph)
+    slow_box.await_charge()
+    interrupted(comfy, prompt_id)
+    comfy.run(graph)
+    assert len(slow_box.charges()) == 1
+
+
+def test_a_prompt_that_waits_behind_an_interrupted_one_is_run(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, take: int
+) -> None:
+    slow_box.fault("slow-queue", seconds=30, count=1)
+    graph.save(graph.lip_sync()[0])
+    behind = SampleGraph(graph.take + 10**6)
+    behind.save(behind.lip_sync()[0])
+    first, second = comfy.post(graph), comfy.post(behind)
+    slow_box.await_charge()
+    interrupted(comfy, first)
+    assert comfy.wait(second).is_success
+    assert len(slow_box.charges()) == 1

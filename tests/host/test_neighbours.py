@@ -1,0 +1,106 @@
+"""A node that fails beside a lip-sync: what is paid for runs on, and the next run has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host.client import LIP_SYNCS, REPEATS, Entry, SampleGraph, until
+from tests.host.hosting import Host, ModalSandbox
+
+
+def failed_beside(comfy: Host, box: ModalSandbox, graph: SampleGraph, count: int) -> Entry:
+    """Run ``graph`` with a neighbour that fails once ``count`` jobs are at the vendor."""
+    neighbour = graph.add("HelperFail", seconds=1.5)
+    prompt_id = comfy.post(graph)
+    until(lambda: len(box.charges()) == count, 1.5, f"{count} submissions")
+    entry = comfy.wait(prompt_id)
+    assert "on purpose" in entry.error
+    assert entry.failed_node == neighbour.id
+    del graph.prompt[neighbour.id]
+    return entry
+
+
+@pytest.mark.parametrize("round_", range(REPEATS))
+def test_the_job_runs_on_and_the_next_run_attaches_to_it(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, round_: int
+) -> None:
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    receipt = graph.record(sync[4])
+    failed_beside(comfy, slow_box, graph, 1)
+    assert comfy.is_alive()
+    assert slow_box.calls("cancel") == []
+    said = comfy.run(graph).receipt(receipt)
+    assert said["state"] == "FETCHED"
+    assert len(slow_box.charges()) == 1
+    assert len(slow_box.calls("submit")) == 1
+
+
+@pytest.mark.parametrize("round_", range(REPEATS))
+def test_three_jobs_run_on(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, round_: int
+) -> None:
+    for class_type in LIP_SYNCS:
+        graph.save(graph.lip_sync(class_type)[0])
+    failed_beside(comfy, slow_box, graph, 3)
+    comfy.run(graph)
+    assert slow_box.calls("cancel") == []
+    assert len(slow_box.charges()) == 3
+
+
+def test_the_page_is_told_that_the_job_runs_on(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    seen = len(comfy.events)
+    graph.save(graph.lip_sync()[0])
+    failed_beside(comfy, slow_box, graph, 1)
+
+    def notice() -> object:
+        return [event for event in comfy.events[seen:] if event.type == "viseme.notice"]
+
+    [event] = until(notice, 10, "the notice")
+    assert "without being paid" in event.data["detail"]
+
+
+def test_a_job_that_runs_on_to_its_end_is_there_for_a_later_run(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    graph.save(graph.lip_sync()[0])
+    failed_beside(comfy, slow_box, graph, 1)
+    until(lambda: slow_box.calls("download"), 20, "the download by itself")
+    calls = len(slow_box.calls("submit"))
+    comfy.run(graph)
+    assert len(slow_box.calls("submit")) == calls
+    assert len(slow_box.charges()) == 1
+
+
+def test_an_interrupt_of_the_next_prompt_cancels_only_what_it_waits_for(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """A job left running by a failed prompt belongs to nobody's interrupt."""
+    slow_box.fault("slow-queue", seconds=8, count=1)
+    graph.save(graph.lip_sync()[0])
+    failed_beside(comfy, slow_box, graph, 1)
+    other = SampleGraph(graph.take + 10**6)
+    other.save(other.lip_sync()[0])
+    prompt_id = comfy.post(other)
+    until(lambda: len(slow_box.charges()) == 2, 10, "the second submission")
+    comfy.interrupt()
+    assert comfy.wait(prompt_id).was_interrupted
+    until(lambda: len(slow_box.charges()) == 1, 10, "the end of the second charge")
+    assert len(slow_box.calls("cancel")) == 1
+    comfy.run(graph)
+    assert len(slow_box.charges()) == 1
+
+
+def test_a_lip_sync_that_fails_leaves_the_worker_alive_and_says_why(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    slow_box.fault("job-fails")
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert "job" in entry.error
+    assert slow_box.charges() == []
+    assert comfy.is_alive()

@@ -1,0 +1,134 @@
+"""Frames and sound are decoded when somebody consumes them; the preview is there on every run."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.host.client import Entry, Graph, Node, SampleGraph
+from tests.host.hosting import Host, ModalSandbox
+
+MEBIBYTE = 2**20
+# By hand, VISEME_LONG_SECONDS=600 VISEME_LONG_SIZE=1920x1080.
+LONG_SECONDS = int(os.environ.get("VISEME_LONG_SECONDS", "20"))
+WIDTH, HEIGHT = map(int, os.environ.get("VISEME_LONG_SIZE", "1280x720").split("x"))
+RATE = 25
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A still scene in motion, with a tone; decoded it would be gigabytes."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    grey = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    with av.open(str(path), "w") as out:
+        options = {"preset": "ultrafast", "crf": "30"}
+        video = out.add_stream("libx264", rate=RATE, options=options)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        sound = out.add_stream("aac", rate=16_000, layout="mono")
+        for second in range(LONG_SECONDS):
+            for number in range(RATE):
+                grey[:64, :64] = (second + number) % 255
+                out.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            tone = np.sin(np.arange(16_000) * 0.08).astype(np.float32)[np.newaxis] * 0.3
+            frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, second * 16_000
+            frame.time_base = Fraction(1, 16_000)
+            out.mux(sound.encode(frame))
+        out.mux(video.encode(None))
+        out.mux(sound.encode(None))
+    return path
+
+
+def test_what_nobody_consumes_takes_no_memory(
+    comfy: Host, box: ModalSandbox, long_clip: Path, take: int
+) -> None:
+    """Neither the clip that goes in nor the video that comes back is ever decoded whole."""
+    SampleGraph(take)
+    warm = SampleGraph(take + 10**6)
+    warm.save(warm.lip_sync()[0])
+    comfy.run(warm)
+    name = comfy.put(long_clip)
+    graph = Graph()
+    clip = graph.add("LoadVideo", file=name)
+    speech = graph.add("LoadAudio", audio=name)
+    sync = graph.add(
+        "VisemeSyncLipSync2Pro", media=clip[0], audio=speech[0], take=take, carry="upload"
+    )
+    graph.save(sync[0])
+    # LoadAudio's own decoding is not what is measured.
+    sounding = Graph()
+    sounding.prompt = {speech.id: graph.prompt[speech.id]}
+    sounding.prompt["9"] = {"class_type": "HelperRecord", "inputs": {"value": speech[0]}}
+    comfy.run(sounding, 120)
+    comfy.reset_peak()
+    before = comfy.held_bytes()
+    comfy.run(graph, 900)
+    assert comfy.peak_bytes() - before < 64 * MEBIBYTE
+
+
+def test_frames_that_are_connected_later_cost_a_decode_and_no_charge(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    comfy.run(graph)
+    calls = len(box.calls())
+    for number, kind in ((1, "image"), (2, "audio")):
+        late = graph.record(sync[number])
+        entry = comfy.run(graph)
+        assert sync.id not in entry.cached, "it was decoded before anybody wanted it"
+        [facts] = entry.facts(late)
+        assert facts["type"] == kind
+        assert sync.id in comfy.run(graph).cached
+    assert len(box.charges()) == 1
+    assert len(box.calls()) == calls
+
+
+def preview_of(entry: Entry, node: Node) -> list[dict[str, str]]:
+    shown = entry.outputs[node.id]
+    assert shown["animated"] == [True]
+    return list(shown["images"])
+
+
+@pytest.mark.parametrize("class_type", ["VisemePixverseLipSync", "VisemeSyncLipSync2Pro"])
+def test_the_preview_is_sent_again_when_nothing_is_executed(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, class_type: str
+) -> None:
+    sync = graph.lip_sync(class_type)
+    graph.save(sync[0])
+    first = comfy.run(graph)
+    second = comfy.run(graph)
+    assert sync.id in second.cached
+    [shown] = preview_of(second, sync)
+    assert preview_of(first, sync) == [shown]
+    sent = [
+        event
+        for event in comfy.events_of(second.prompt_id, "executed")
+        if event.data["node"] == sync.id
+    ]
+    assert [event.data["output"]["images"] for event in sent] == [[shown]]
+    assert shown["type"] == "temp"
+    answer = comfy.http.get("/view", params=shown)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "video/mp4"
+    assert len(answer.content) > 1000
+
+
+def test_a_result_that_was_cleaned_away_comes_back_without_a_charge(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    receipt = graph.record(sync[4])
+    [item] = comfy.run(graph).receipt(receipt)["items"]
+    Path(item["file"]).unlink()
+    sync.inputs["video-preview"] = ""
+    graph.save(sync[0], "video/again")
+    comfy.run(graph)
+    assert Path(item["file"]).is_file()
+    assert len(canned_box.charges()) == 1

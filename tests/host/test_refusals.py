@@ -1,0 +1,175 @@
+"""What is wrong is said before anything runs, with the field, the limit and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.host.client import LIP_SYNCS, Refused, SampleGraph
+from tests.host.hosting import Host, ModalSandbox
+
+SIGN_IN = ("Unauthorized: Please login first", "Payment Required: Please add credits")
+
+
+def why_refused(comfy: Host, graph: SampleGraph) -> str:
+    with pytest.raises(Refused) as caught:
+        comfy.post(graph)
+    texts = caught.value.texts
+    assert not any(text in texts for text in SIGN_IN)
+    assert "--" not in texts, "an option of the command line is no input of a node"
+    return texts
+
+
+@pytest.mark.parametrize("class_type", LIP_SYNCS)
+@pytest.mark.parametrize(
+    ("socket", "url"), [("media", "video_url"), ("audio", "audio_url")], ids=["media", "audio"]
+)
+def test_neither_a_medium_nor_its_url(
+    comfy: Host, graph: SampleGraph, class_type: str, socket: str, url: str
+) -> None:
+    sync = graph.lip_sync(class_type)
+    del sync.inputs[socket]
+    graph.save(sync[0])
+    texts = why_refused(comfy, graph)
+    assert socket in texts
+    assert url in texts
+
+
+@pytest.mark.parametrize("class_type", LIP_SYNCS)
+def test_urls_stand_for_media(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, class_type: str
+) -> None:
+    sync = graph.add(
+        class_type,
+        take=graph.take,
+        video_url="https://example.com/face.mp4",
+        audio_url="https://example.com/speech.wav",
+    )
+    graph.save(sync[0])
+    receipt = graph.record(sync[4])
+    assert comfy.run(graph).receipt(receipt)["state"] == "FETCHED"
+    assert len(canned_box.charges()) == 1
+
+
+@pytest.mark.parametrize(
+    ("class_type", "given", "words"),
+    [
+        ("VisemePixverseLipSync", {"speech": "karaoke"}, ("speech", "karaoke", "text")),
+        ("VisemePixverseLipSync", {"vendor": "Acme"}, ("vendor", "Acme", "Runware")),
+        (
+            "VisemePixverseLipSync",
+            {"speech": "text", "speech.text": "Hi.", "speech.voice": "Zed"},
+            ("voice", "Zed", "Emily"),
+        ),
+        ("VisemePixverseLipSync", {"speech": "text", "speech.text": " "}, ("speech.text",)),
+        (
+            "VisemePixverseLipSync",
+            {"vendor": "Runware", "vendor.outputQuality": 5},
+            ("outputQuality", "5", "20"),
+        ),
+        ("VisemeSyncLipSync2Pro", {"sync_mode": "stretch"}, ("sync_mode", "stretch", "cut_off")),
+        ("VisemeSyncLipSync2Pro", {"take": 0}, ("take", "0", "1")),
+        ("VisemeSyncLipSync2Pro", {"run_on": "moon"}, ("run_on", "moon", "sandbox")),
+        ("VisemeSyncLipSync2Pro", {"source_fps": 0.5}, ("source_fps", "0.5", "1.0")),
+        ("VisemeSyncLipSync2Pro", {"carry": "pigeon"}, ("carry", "pigeon", "upload")),
+        ("VisemeSyncLipSync2Pro", {"video_url": "https://example.com/x.mp4"}, ("video_url",)),
+        ("VisemePipioLipSync", {"vae_chunk_size": 64}, ("vae_chunk_size", "64", "57", "65")),
+        ("VisemePipioLipSync", {"num_frames": -3}, ("num_frames", "-3")),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_a_value_that_cannot_be(
+    comfy: Host, graph: SampleGraph, class_type: str, given: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    graph.save(graph.lip_sync(class_type, **given)[0])
+    texts = why_refused(comfy, graph)
+    for word in words:
+        assert word in texts, texts
+
+
+def test_the_worker_of_another_branch_still_runs(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """One node that is refused keeps no other output of the prompt from being made."""
+    graph.save(graph.lip_sync(sync_mode="stretch")[0])
+    good = graph.record(graph.clip[1])
+    answer = comfy.http.post("/prompt", json={"prompt": graph.prompt}).json()
+    assert answer["node_errors"]
+    entry = comfy.wait(answer["prompt_id"])
+    assert entry.facts(good)
+    assert canned_box.calls() == []
+
+
+def test_a_stray_link_and_stray_values_do_no_harm(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """What an older or newer version of the node had, or an option that is not chosen."""
+    sync = graph.lip_sync(
+        "VisemePixverseLipSync",
+        **{"speech.audio": graph.clip[1], "vendor.numberResults": 3, "gone": graph.clip[2]},
+        formerly=5,
+    )
+    graph.save(sync[0])
+    assert comfy.run(graph).is_success
+    assert len(canned_box.charges()) == 1
+
+
+def test_a_text_at_a_socket_is_refused_in_words(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """The host lets it pass."""
+    sync = graph.lip_sync(audio="hello")
+    graph.save(sync[0])
+    try:
+        said = comfy.execute(graph).error
+    except Refused as refused:
+        said = refused.texts
+    assert "audio" in said
+    assert "AUDIO" in said
+    assert canned_box.calls() == []
+
+
+def test_a_cap_stops_a_purchase_before_anything_is_sent(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync(max_price_usd=0.01)
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert "max_price_usd" in entry.error
+    assert "0.01" in entry.error
+    assert canned_box.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("reject-content", ("content",)),
+        ("no-credit", ("credit",)),
+        ("job-fails", ("job",)),
+        ("bad-key", ("key",)),
+    ],
+)
+def test_what_the_vendor_refuses_is_said_with_the_job(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, fault: str, words: tuple[str, ...]
+) -> None:
+    canned_box.fault(fault)
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    for word in (*words, "job"):
+        assert word in entry.error.lower(), entry.error
+    assert not any(text in entry.error for text in SIGN_IN)
+    assert canned_box.charges() == []
+
+
+def test_live_without_a_key_is_refused_with_what_to_do_on_this_machine(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    graph.save(graph.lip_sync(run_on="live (paid)")[0])
+    texts = why_refused(comfy, graph)
+    assert "FAL_KEY" in texts
+    assert "login" in texts
+    assert str(comfy.home) in texts

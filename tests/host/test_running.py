@@ -1,0 +1,165 @@
+"""Workflows as programs post them: only what cannot be left out is given."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from tests.host.client import LIP_SYNCS, Node, SampleGraph
+from tests.host.hosting import Host, ModalSandbox
+from viseme.media import probe_clip
+
+MODELS = {
+    "VisemePixverseLipSync": "fal-pixverse",
+    "VisemeSyncLipSync2Pro": "fal-sync",
+    "VisemePipioLipSync": "fal-pipio",
+}
+
+
+@pytest.mark.parametrize("class_type", LIP_SYNCS)
+def test_media_and_speech_alone_give_a_saved_video(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph, class_type: str
+) -> None:
+    sync = graph.lip_sync(class_type)
+    saved = graph.save(sync[0])
+    video, frames, sound, rate, receipt = (graph.record(sync[number]) for number in range(5))
+    entry = comfy.run(graph)
+    result = probe_clip(comfy.saved(entry.file(saved)))
+    assert (result.width, result.height) == (512, 512)
+    assert result.frame_rate == 25
+    assert result.sound is not None
+    said = entry.receipt(receipt)
+    assert said["endpoint"] == MODELS[class_type]
+    assert said["state"] == "FETCHED"
+    assert entry.facts(rate) == [{"type": "float", "value": 25.0}]
+    [facts] = entry.facts(frames)
+    assert facts["shape"] == [result.frame_count, 512, 512, 3]
+    assert 0 <= facts["least"] < facts["most"] <= 1
+    [facts] = entry.facts(sound)
+    assert facts["shape"][:2] == [1, result.sound.channels]
+    assert facts["sample_rate"] == result.sound.sample_rate
+    [facts] = entry.facts(video)
+    assert facts["made_by"] == "VideoFromFile"
+    assert len(box.charges()) == 1
+
+
+def test_all_three_at_once_take_as_long_as_the_slowest_alone(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """The vendor's waits are 3 s for each; one after the other they would be 9."""
+    alone = []
+    for class_type in LIP_SYNCS:
+        single = SampleGraph(graph.take)
+        single.save(single.lip_sync(class_type)[0])
+        alone.append(comfy.run(single).seconds)
+    for class_type in LIP_SYNCS:
+        graph.save(graph.lip_sync(class_type, take=graph.take + 10**6)[0])
+    together = comfy.run(graph)
+    assert len(slow_box.charges()) == 6
+    assert together.seconds <= max(alone) + 2, (alone, together.seconds)
+
+
+def test_the_hosts_loop_stays_free_while_a_job_runs(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Whoever asks the server something meanwhile is answered at once."""
+    graph.save(graph.lip_sync()[0])
+    prompt_id = comfy.post(graph)
+    slow_box.await_call("status")
+    waits = []
+    for _ in range(40):
+        asked = time.monotonic()
+        comfy.queue()
+        waits.append(time.monotonic() - asked)
+        time.sleep(0.02)
+    comfy.interrupt()
+    assert comfy.wait(prompt_id).was_interrupted
+    assert max(waits) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("vendor", "endpoint"),
+    [
+        ("fal", "fal-pixverse"),
+        ("AI/ML API", "aimlapi-pixverse"),
+        ("Runware", "runware-pixverse"),
+    ],
+)
+def test_text_is_spoken_by_every_vendor_of_pixverse(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, vendor: str, endpoint: str
+) -> None:
+    sync = graph.add(
+        "VisemePixverseLipSync",
+        media=graph.clip[0],
+        take=graph.take,
+        vendor=vendor,
+        speech="text",
+        **{"speech.text": "Hello there.", "speech.voice": "Emily"},
+    )
+    graph.save(sync[0])
+    receipt = graph.record(sync[4])
+    said = comfy.run(graph).receipt(receipt)
+    assert said["endpoint"] == endpoint
+    [charge] = canned_box.charges()
+    assert Decimal(charge["usd"]) > 0
+
+
+def test_several_results_come_out_as_lists_of_equal_length(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync("VisemePixverseLipSync", vendor="Runware", **{"vendor.numberResults": 2})
+    saved = graph.save(sync[0], "video/several")
+    outputs = [graph.record(sync[number]) for number in range(5)]
+    entry = comfy.run(graph)
+    for output in outputs:
+        assert len(entry.facts(output)) == 2
+    sources = {facts["source"] for facts in entry.facts(outputs[0])}
+    assert len(sources) == 2
+    assert len(entry.outputs[saved.id]["images"]) == 2
+
+
+def test_one_result_is_a_list_of_one(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync("VisemePixverseLipSync")
+    outputs = [graph.record(sync[number]) for number in range(5)]
+    entry = comfy.run(graph)
+    assert [len(entry.facts(output)) for output in outputs] == [1] * 5
+
+
+def test_a_portrait_and_speech_are_enough_for_pipio(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync("VisemePipioLipSync", media=graph.clip[2])
+    saved = graph.save(sync[0])
+    speech = graph.record(graph.clip[1])
+    entry = comfy.run(graph)
+    result = probe_clip(comfy.saved(entry.file(saved)))
+    [facts] = entry.facts(speech)
+    spoken = Fraction(facts["shape"][2], facts["sample_rate"])
+    assert result.frame_rate == 25
+    assert abs(result.seconds - spoken) < Fraction(1, 10)
+
+
+def test_progress_is_told_in_words_from_preparing_to_downloading(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync: Node = graph.lip_sync(carry="upload")
+    graph.save(sync[0])
+    started = time.time()
+    prompt_id = comfy.post(graph)
+    entry = comfy.wait(prompt_id)
+    assert entry.is_success, entry
+    lines = "\n".join(comfy.texts(sync, since=started)).lower()
+    for word in ("queued", " s"):
+        assert word in lines, lines
+    bar = [
+        event.data["nodes"][sync.id]["value"]
+        for event in comfy.events_of(prompt_id, "progress_state")
+        if sync.id in event.data["nodes"]
+    ]
+    assert bar == sorted(bar)
+    assert bar[-1] > 50
