@@ -11,16 +11,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from ..viseme.errors import LedgerError, VisemeError
+from ..viseme.errors import Interrupted, LedgerError, VisemeError
 from ..viseme.jobs.run import Finished
 from ..viseme.jobs.signals import CancelToken, Progress
+from ..viseme.jobs.verbs import resume
 from ..viseme.jobs.workplace import Watch, Workplace
-from ..viseme.ledger import State
+from ..viseme.ledger import AT_VENDOR, State
 from ._errors import in_node_words
 from ._host import log, notify
 from ._runner import Execution, runner
 
 LOOK_SECONDS = 0.03
+FOLLOW_SECONDS = 900.0
 
 
 class SharedJob:
@@ -123,6 +125,9 @@ def _ended(shared: SharedJob, task: asyncio.Task[Finished]) -> None:
     if _jobs.get(shared.mark) is shared:
         del _jobs[shared.mark]
     problem = task.exception() if not task.cancelled() else None
+    if isinstance(problem, Interrupted):
+        runner().in_background(_follow_to_its_end(shared))
+        return
     if not shared.was_left or shared.waiting:
         return
     if problem is None and not task.cancelled():
@@ -131,3 +136,29 @@ def _ended(shared: SharedJob, task: asyncio.Task[Finished]) -> None:
         log.warning("%s", in_node_words(str(problem)))
     elif problem is not None:
         log.error("A lip-sync that nobody waited for failed.", exc_info=problem)
+
+
+async def _follow_to_its_end(shared: SharedJob) -> None:
+    """After an interrupt: see whether the vendor stops the job, and keep its result if it ran on.
+
+    A run that asks for the same thing meanwhile waits for this.
+    """
+    place, ledger = shared.place, shared.place.ledger
+    try:
+        job = await asyncio.to_thread(ledger.find, shared.mark)
+        if job is None or job.state not in AT_VENDOR:
+            return
+        watch = Watch(time_limit_seconds=FOLLOW_SECONDS)
+        finished = await resume(job.id, place, watch, place.settings.sandbox_url)
+    except VisemeError as problem:
+        if job is not None and ledger.get(job.id).state is State.CANCELLED:
+            log.info("Job %s was cancelled at %s.", job.id, job.vendor.label)
+        else:
+            log.warning("%s", in_node_words(str(problem)))
+        return
+    notify(
+        "info",
+        "A lip-sync could not be stopped any more.",
+        f"Job {finished.job.id} had ended at {finished.job.vendor.label}, which bills it. Its "
+        "result is kept: run the same graph again, and it comes without being paid for twice.",
+    )
