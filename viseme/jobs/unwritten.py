@@ -102,12 +102,14 @@ def clip_window(
         clip, start_seconds, duration_seconds, limits=limits, cancel=cancel
     )
     if start == stop:
-        end = "its end" if duration_seconds is None else f"{_text(duration_seconds)} s later"
+        end = "its end"
+        if duration_seconds is not None:
+            end = f"{_text(start_seconds + duration_seconds)} s"
         raise InputError(
-            f"media is trimmed to nothing: it has no frame from {_text(start_seconds)} s to {end}.",
+            f"media is trimmed to nothing: no frame begins from {_text(start_seconds)} s to {end}.",
             field="media",
             value=f"{_text(start_seconds)} s to {end}",
-            limit=f"0 to {_text(clip.start_seconds + clip.seconds)} s",
+            limit=f"{_text(clip.start_seconds)} to {_text(clip.start_seconds + clip.seconds)} s",
             remedy="Trim it to a part that it has.",
         )
     if (start, stop) == (0, clip.frame_count):
