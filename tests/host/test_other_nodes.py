@@ -1,0 +1,458 @@
+"""The nodes beside the lip-syncs: Edit Ranges, Lip Sync Prices, Collect Lip Sync Job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import Command, TinyMedia
+from tests.host.client import Graph, Node, Refused, SampleGraph, until
+from tests.host.hosting import Host, ModalSandbox
+from viseme.edits import parse
+from viseme.jobs.cut import cut_samples
+from viseme.jobs.marks import COLOURS
+from viseme.media import decode_sound, iterate_frames, probe_clip
+from viseme.samples import sample_clip_path, sample_speech_path
+
+# Of the sample's 125 frames: 10 are added before 25, 50 to 64 become 5 of bridge.
+EDITS = {
+    "unit": "seconds",
+    "additions": [{"at": 1, "duration": 0.4}],
+    "removals": [{"from": 2, "to": 2.6, "bridge": 0.2}, {"from": 4, "to": 4.04}],
+}
+FRAMES_AFTER = 125 + 10 - 15 + 5 - 1
+EDITS_TEXT = json.dumps(EDITS)
+AUDIO, PREVIEW, FRAME_COUNT, SECONDS = 1, 2, 3, 4  # outputs of Edit Ranges
+BLUE, ORANGE = COLOURS["addition"], COLOURS["bridge"]
+
+
+def edit(graph: Graph, media: list[Any], text: str = EDITS_TEXT, **inputs: Any) -> Node:
+    return graph.add("VisemeEditRanges", media=media, edits=text, **inputs)
+
+
+def digest(waveform: Any) -> str:
+    """As ``HelperRecord`` gives it."""
+    return hashlib.sha256(np.ascontiguousarray(waveform).tobytes()).hexdigest()
+
+
+def is_edged(frame: Any, colour: tuple[int, int, int]) -> bool:
+    edge = frame[:8].reshape(-1, 3).astype(int)
+    return bool((np.abs(edge - colour).max(axis=1) < 60).mean() > 0.1)
+
+
+# -------------------------------------------------------------------------------- Edit Ranges
+
+
+def test_the_sound_is_cut_as_the_frames_are_to_the_sample(comfy: Host, graph: SampleGraph) -> None:
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    audio, count, seconds = (graph.record(edits[n]) for n in (AUDIO, FRAME_COUNT, SECONDS))
+    entry = comfy.run(graph)
+    waveform, rate = decode_sound(sample_speech_path())
+    expected = cut_samples(waveform, rate, parse(EDITS, Fraction(25)), 125, Fraction(25))
+    [facts] = entry.facts(audio)
+    assert facts["sample_rate"] == rate
+    assert facts["shape"] == [1, 1, FRAMES_AFTER * rate // 25]
+    assert facts["digest"] == digest(expected)
+    assert entry.facts(count) == [{"type": "int", "value": FRAMES_AFTER}]
+    assert entry.facts(seconds) == [{"type": "float", "value": FRAMES_AFTER / 25}]
+    assert f"125 frames -> {FRAMES_AFTER} frames, {FRAMES_AFTER / 25:.2f} s" in comfy.texts(edits)
+
+
+def test_the_preview_shows_the_cut_with_its_sound_and_marks_what_is_new(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    saved = graph.save(edits[PREVIEW])
+    entry = comfy.run(graph)
+    shown = comfy.saved(entry.file(edits))
+    for path in (shown, comfy.saved(entry.file(saved))):
+        clip = probe_clip(path)
+        assert clip.frame_count == FRAMES_AFTER
+        assert clip.sound is not None
+        assert abs(clip.sound.seconds - clip.seconds) < Fraction(1, 25)
+    frames = [frame.copy() for frame in iterate_frames(probe_clip(shown))]
+    blue = [number for number, frame in enumerate(frames) if is_edged(frame, BLUE)]
+    orange = [number for number, frame in enumerate(frames) if is_edged(frame, ORANGE)]
+    assert blue == list(range(25, 35))
+    assert orange == list(range(60, 65))
+    source = [frame.copy() for frame in iterate_frames(probe_clip(sample_clip_path()))]
+    for after, before in ((24, 24), (35, 25), (59, 49), (65, 65), (99, 99), (100, 101)):
+        difference = np.abs(frames[after].astype(int) - source[before]).mean()
+        assert difference < 4, (after, before, difference)
+
+
+def test_the_player_is_there_again_after_a_cached_run_and_the_file_is_written_once(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    count = graph.record(edits[FRAME_COUNT])
+    first = comfy.run(graph)
+    again = comfy.run(graph)
+    assert edits.id in again.cached
+    assert again.file(edits) == first.file(edits)
+    path = comfy.saved(first.file(edits))
+    written = path.stat().st_mtime_ns
+    video = graph.record(edits[PREVIEW])  # connected later
+    later = comfy.run(graph)
+    assert edits.id not in later.cached
+    assert later.facts(count) == first.facts(count)
+    assert later.facts(video)[0]["source"] == str(path)
+    assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("is_trimmed", [False, True])
+def test_without_audio_the_videos_own_sound_is_cut(
+    comfy: Host, graph: SampleGraph, media: TinyMedia, is_trimmed: bool
+) -> None:
+    path = media.clip(frames=50, sound_seconds=2.0)
+    video = graph.add("HelperVideoFile", path=str(path))
+    first, last = 0, 50
+    if is_trimmed:
+        first, last = 10, 40
+        video = graph.add(
+            "Video Slice", video=video[0], start_time=0.4, duration=1.2, strict_duration=False
+        )
+    text = '{"unit": "frames", "removals": [{"from": 5, "to": 15}]}'
+    edits = edit(graph, video[0], text)
+    audio, count = graph.record(edits[AUDIO]), graph.record(edits[FRAME_COUNT])
+    entry = comfy.run(graph)
+    assert entry.facts(count)[0]["value"] == last - first - 10
+    clip = probe_clip(path)
+    waveform, rate = decode_sound(
+        clip, start_seconds=Fraction(first, 25), stop_seconds=Fraction(last, 25)
+    )
+    expected = np.concatenate([waveform[..., : rate // 5], waveform[..., 3 * rate // 5 :]], axis=2)
+    [facts] = entry.facts(audio)
+    assert facts["shape"] == list(expected.shape)
+    assert facts["digest"] == digest(expected)
+
+
+@pytest.mark.parametrize(("fps", "rate"), [(25.0, Fraction(25)), (29.97, Fraction(30000, 1001))])
+def test_frames_are_cut_at_the_rate_that_they_are_given(
+    comfy: Host, graph: SampleGraph, fps: float, rate: Fraction
+) -> None:
+    frames = graph.add("HelperFrames", width=97, height=65, count=30, channels=4)
+    text = '{"unit": "frames", "additions": [{"at": 30, "duration": 3}]}'
+    edits = edit(graph, frames[0], text, source_fps=fps)
+    seconds, video = graph.record(edits[SECONDS]), graph.record(edits[PREVIEW])
+    entry = comfy.run(graph)
+    assert entry.facts(seconds)[0]["value"] == pytest.approx(float(33 / rate))
+    clip = probe_clip(Path(entry.facts(video)[0]["source"]))
+    assert (clip.frame_count, clip.frame_rate) == (33, rate)
+    *_, last = iterate_frames(clip)
+    assert is_edged(last, BLUE)
+
+
+def test_an_empty_text_edits_nothing(comfy: Host, graph: SampleGraph) -> None:
+    edits = edit(graph, graph.clip[0], " \n", audio=graph.clip[1])
+    audio, count = graph.record(edits[AUDIO]), graph.record(edits[FRAME_COUNT])
+    speech = graph.record(graph.clip[1])
+    entry = comfy.run(graph)
+    assert entry.facts(count)[0]["value"] == 125
+    assert entry.facts(audio) == entry.facts(speech)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "edits is no JSON"),
+        ("[]", "edits: got []"),
+        ('{"unit": "days"}', "frames or seconds"),
+        ('{"unit": "frames", "removals": [{"from": 5, "to": 5}]}', "at least one frame"),
+        ('{"unit": "frames", "additions": [{"at": 5}]}', "duration"),
+        ('{"edit_removal_ranges": [1, 2, 3]}', "pairs of first and last"),
+    ],
+)
+def test_a_text_that_is_no_plan_is_refused_before_the_run(
+    comfy: Host, graph: SampleGraph, text: str, said: str
+) -> None:
+    graph.record(edit(graph, graph.clip[0], text)[FRAME_COUNT])
+    with pytest.raises(Refused) as caught:
+        comfy.post(graph)
+    assert said in caught.value.texts
+    assert "viseme edits" not in caught.value.texts  # a command is no remedy in a graph
+
+
+def test_a_plan_that_leaves_the_clip_names_its_frames(comfy: Host, graph: SampleGraph) -> None:
+    text = '{"unit": "frames", "removals": [{"from": 100, "to": 126}]}'
+    edits = edit(graph, graph.clip[0], text)
+    graph.record(edits[FRAME_COUNT])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == edits.id
+    assert "frames 0 to 124 of the clip" in entry.error
+
+
+def test_a_clip_without_sound_is_cut_and_only_its_sound_is_an_error(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    edits = edit(graph, graph.clip[0])
+    graph.record(edits[FRAME_COUNT])
+    assert comfy.run(graph).file(edits)
+    graph.record(edits[AUDIO])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == edits.id
+    assert "no sound to cut" in entry.error
+    assert "Connect the speech to audio" in entry.error
+
+
+def test_a_long_cut_has_no_player_unless_its_preview_is_taken(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    text = '{"unit": "frames", "additions": [{"at": 1, "duration": 8000}]}'
+    edits = edit(graph, graph.clip[0], text)
+    count = graph.record(edits[FRAME_COUNT])
+    entry = comfy.run(graph)
+    assert entry.facts(count)[0]["value"] == 8125
+    assert edits.id not in entry.outputs
+
+
+def test_drawing_a_preview_stops_when_it_is_interrupted(comfy: Host, graph: SampleGraph) -> None:
+    text = '{"unit": "frames", "additions": [{"at": 1, "duration": 20000}]}'
+    edits = edit(graph, graph.clip[0], text)
+    graph.record(edits[PREVIEW])
+    started = time.time()
+    prompt_id = comfy.post(graph)
+    until(
+        lambda: any("drawing the cut" in line for line in comfy.texts(edits, since=started)),
+        20,
+        "a line about the drawing",
+    )
+    comfy.interrupt()
+    assert comfy.wait(prompt_id, 5).was_interrupted
+    folder = comfy.base / "temp" / "viseme"
+    until(lambda: not list(folder.glob(".*")), 5, "the end of the half file")
+    assert comfy.is_alive()
+
+
+def test_one_image_is_no_clip_to_edit(comfy: Host, graph: SampleGraph) -> None:
+    graph.record(edit(graph, graph.clip[2])[FRAME_COUNT])
+    assert "single image" in comfy.execute(graph).error
+
+
+def test_media_must_be_connected(comfy: Host) -> None:
+    graph = Graph()
+    graph.record(graph.add("VisemeEditRanges", edits="")[FRAME_COUNT])
+    with pytest.raises(Refused) as caught:
+        comfy.post(graph)
+    assert "media is not connected" in caught.value.texts
+
+
+def test_pipio_redraws_a_cut_with_the_sound_that_goes_with_it(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph
+) -> None:
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    sync = graph.lip_sync("VisemePipioLipSync", audio=edits[AUDIO], edits=edits[0])
+    saved, receipt = graph.save(sync[0]), graph.record(sync[4])
+    entry = comfy.run(graph)
+    result = probe_clip(comfy.saved(entry.file(saved)))
+    assert result.frame_count == FRAMES_AFTER
+    said = entry.receipt(receipt)
+    assert said["timing"]["predicted"]["frame_count_most"] == FRAMES_AFTER
+    assert said["warnings"] == []
+    assert len(box.charges()) == 1
+
+
+def test_pipio_refuses_the_uncut_speech_where_the_cut_one_belongs(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    sync = graph.lip_sync("VisemePipioLipSync", edits=edits[0])
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert "audio output of Edit Ranges" in entry.error
+    assert canned_box.charges() == []
+    sync.inputs["audio_is_edited"] = False
+    comfy.run(graph)
+    assert len(canned_box.charges()) == 1
+
+
+# ----------------------------------------------------------------------------- Lip Sync Prices
+
+
+def test_prices_of_every_endpoint_come_without_a_key_or_a_call(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    prices = graph.add("VisemeLipSyncPrices", media=graph.clip[0], audio=graph.clip[1])
+    table, document = graph.record(prices[0]), graph.record(prices[1])
+    entry = comfy.run(graph)
+    text = entry.facts(table)[0]["value"]
+    for endpoint in ("fal-pixverse", "fal-sync", "fal-pipio", "aimlapi-pixverse"):
+        assert endpoint in text
+    assert entry.outputs[prices.id]["text"] == [text]
+    quotes = {
+        quote["endpoint"]: quote
+        for quote in json.loads(entry.facts(document)[0]["value"])["quotes"]
+    }
+    assert quotes["fal-pipio"]["most_usd"] == "0.45"  # 5 s at $0.09
+    assert quotes["fal-pipio"]["timing"]["frame_count_most"] == 125
+    assert quotes["aimlapi-pixverse"]["least_usd"] is None
+    assert quotes["aimlapi-pixverse"]["unknown_reason"]
+    assert any("fal-pipio $0.45" in line for line in comfy.texts(prices))
+    assert canned_box.calls() == []
+
+
+def test_prices_run_alone_and_for_text(comfy: Host, graph: SampleGraph) -> None:
+    prices = graph.add(
+        "VisemeLipSyncPrices",
+        media=graph.clip[0],
+        speech="text",
+        **{"speech.text": "Hello there.", "speech.voice": "Emily"},
+    )
+    [text] = comfy.run(graph).outputs[prices.id]["text"]
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert "$0.24 to" in lines["fal-pixverse"]
+    assert "speech.text was given, but fal-sync has no voice" in lines["fal-sync"]
+    assert "12 characters of text" in text
+    assert "--" not in text  # the words of the command line are not those of a graph
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({}, "audio is not connected"),
+        ({"speech": "connected audio"}, "audio is not connected"),
+        ({"speech": "text", "speech.text": " ", "speech.voice": "Auto"}, "there is none"),
+        ({"speech": "text", "speech.text": "Hi", "speech.voice": "Zed"}, "Zed"),
+    ],
+)
+def test_prices_say_what_they_lack_before_the_run(
+    comfy: Host, graph: SampleGraph, inputs: dict[str, Any], said: str
+) -> None:
+    graph.add("VisemeLipSyncPrices", media=graph.clip[0], **inputs)
+    with pytest.raises(Refused) as caught:
+        comfy.post(graph)
+    assert said in caught.value.texts
+
+
+# ------------------------------------------------------------------------ Collect Lip Sync Job
+
+
+@pytest.fixture
+def command(comfy: Host) -> Iterator[Command]:
+    """The ``viseme`` command on the home of the ComfyUI."""
+    assert comfy.home is not None
+    made = Command(comfy.home)
+    yield made
+    made.close()
+
+
+def buy(comfy: Host, graph: SampleGraph) -> dict[str, Any]:
+    receipt = graph.record(graph.lip_sync()[4])
+    return comfy.run(graph).receipt(receipt)
+
+
+def left_job(command: Command, box: ModalSandbox, take: int) -> str:
+    """The id of a job that a killed process has left at the vendor."""
+    media = ("--video", sample_clip_path(), "--audio", sample_speech_path())
+    options = ("--sandbox", box.control, "--take", take)
+    running = command.start("run", "fal-sync", *media, *options)
+    box.await_charge()
+    until(lambda: command.states()[0] in ("ACCEPTED", "RUNNING"), 10, "the vendor's yes")
+    running.kill()
+    return command.job_id()
+
+
+def test_an_id_brings_back_all_outputs_and_costs_nothing(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    bought = buy(comfy, graph)
+    again = Graph()
+    collect = again.add("VisemeCollectLipSyncJob", job_id=f" {bought['id']}\n")
+    outputs = [again.record(collect[number]) for number in range(5)]
+    entry = comfy.run(again)
+    assert [len(entry.facts(output)) for output in outputs] == [1] * 5
+    receipt = entry.receipt(outputs[4])
+    assert receipt["id"] == bought["id"]
+    assert receipt["reused"]
+    assert entry.facts(outputs[0])[0]["source"] == receipt["items"][0]["file"]
+    assert entry.file(collect)["filename"].endswith(".mp4")
+    assert len(canned_box.charges()) == len(canned_box.calls("submit")) == 1
+
+
+def test_an_id_alone_is_a_graph(comfy: Host, canned_box: ModalSandbox, graph: SampleGraph) -> None:
+    bought = buy(comfy, graph)
+    again = Graph()
+    collect = again.add("VisemeCollectLipSyncJob", job_id=bought["id"])
+    assert comfy.saved(comfy.run(again).file(collect)).is_file()
+
+
+def test_a_result_whose_file_is_gone_is_fetched_again_unpaid(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    bought = buy(comfy, graph)
+    Path(bought["items"][0]["file"]).unlink()
+    again = Graph()
+    video = again.record(again.add("VisemeCollectLipSyncJob", job_id=bought["id"])[0])
+    entry = comfy.run(again)
+    assert Path(entry.facts(video)[0]["source"]).is_file()
+    assert len(canned_box.charges()) == len(canned_box.calls("submit")) == 1
+    assert len(canned_box.calls("download")) == 2
+
+
+def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
+    comfy: Host, slow_box: ModalSandbox, command: Command, take: int
+) -> None:
+    job_id = left_job(command, slow_box, take)
+    graph = Graph()
+    collect = graph.add("VisemeCollectLipSyncJob", job_id=job_id)
+    video = graph.record(collect[0])
+    prompt_id = comfy.post(graph)
+    slow_box.await_call("status")
+    comfy.interrupt()
+    assert comfy.wait(prompt_id, 5).was_interrupted
+    assert slow_box.calls("cancel") == []
+    assert command.states()[0] in ("ACCEPTED", "RUNNING")
+    entry = comfy.run(graph)
+    assert Path(entry.facts(video)[0]["source"]).is_file()
+    assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
+
+
+def test_a_job_that_was_never_sent_is_not_bought(
+    comfy: Host, canned_box: ModalSandbox, command: Command, take: int
+) -> None:
+    canned_box.fault("stall", operation="upload", seconds=20, count=1)
+    media = ("--video", sample_clip_path(), "--audio", sample_speech_path())
+    options = ("--sandbox", canned_box.control, "--take", take, "--carry", "upload")
+    running = command.start("run", "fal-sync", *media, *options)
+    canned_box.await_call("upload-token")
+    running.kill()
+    graph = Graph()
+    graph.add("VisemeCollectLipSyncJob", job_id=command.job_id())
+    entry = comfy.execute(graph)
+    assert "nothing was bought" in entry.error
+    assert f"resume {command.job_id()} --home {comfy.home}" in entry.error
+    assert canned_box.calls("submit") == canned_box.charges() == []
+
+
+@pytest.mark.parametrize("job_id", ["", "no-such-job", "../../etc"])
+def test_an_id_that_is_none_is_refused_with_the_command_that_lists_them(
+    comfy: Host, job_id: str
+) -> None:
+    graph = Graph()
+    graph.add("VisemeCollectLipSyncJob", job_id=job_id)
+    with pytest.raises(Refused) as caught:
+        comfy.post(graph)
+    assert f"jobs --home {comfy.home}" in caught.value.texts
+
+
+def test_a_job_whose_sandbox_is_gone_says_how_to_find_it(
+    comfy: Host, canned_box: ModalSandbox, command: Command, take: int, start_sandbox: Any
+) -> None:
+    other = start_sandbox("--time-scale", "0.3", "--no-render")
+    job_id = left_job(command, other, take)
+    other.stop()
+    graph = Graph()
+    graph.add("VisemeCollectLipSyncJob", job_id=job_id)
+    entry = comfy.execute(graph)
+    assert "sandbox that has this job" in entry.error
+    assert "VISEME_SANDBOX" in entry.error
+    assert canned_box.calls("submit") == []
