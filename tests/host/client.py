@@ -312,7 +312,10 @@ class Client:
             and event.time >= since
         ]
 
-    def await_text(self, node: Node, part: str, seconds: float = 20) -> None:
+    def await_text(self, node: Node, part: str, since: float, seconds: float = 20) -> None:
+        """Wait until a node has shown a line with ``part`` after the moment ``since``."""
         until(
-            lambda: any(part in text for text in self.texts(node)), seconds, f"a line with {part!r}"
+            lambda: any(part in text for text in self.texts(node, since)),
+            seconds,
+            f"a line with {part!r}",
         )

@@ -37,12 +37,11 @@ def test_an_interrupt_cancels_at_the_vendor(
 ) -> None:
     if moment == "queued":
         slow_box.fault("slow-queue", seconds=30)
-    graph.save(graph.lip_sync()[0])
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    started = time.time()
     prompt_id = comfy.post(graph)
-    slow_box.await_charge()
-    slow_box.await_call("status" if moment == "queued" else "stream")
-    if moment == "running":
-        time.sleep(0.9)
+    comfy.await_text(sync, f"{moment} at", started)
     interrupted(comfy, prompt_id)
     assert_all_cancelled(slow_box, 1)
     assert comfy.is_alive()
@@ -74,11 +73,7 @@ def test_an_interrupt_while_downloading_loses_nothing(
     graph.save(sync[0])
     started = time.time()
     prompt_id = comfy.post(graph)
-    until(
-        lambda: any("download" in text.lower() for text in comfy.texts(sync, since=started)),
-        20,
-        "a line about the download",
-    )
+    comfy.await_text(sync, "downloading", started)
     interrupted(comfy, prompt_id)
     assert len(canned_box.charges()) == 1
     comfy.run(graph)
@@ -127,7 +122,7 @@ def test_the_next_run_after_an_interrupt_buys_and_ends_well(
 
 
 def test_a_prompt_that_waits_behind_an_interrupted_one_is_run(
-    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, take: int
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
     slow_box.fault("slow-queue", seconds=30, count=1)
     graph.save(graph.lip_sync()[0])

@@ -152,7 +152,7 @@ def test_one_frame_stands_for_pipios_portrait(
         ({}, {"batch": 2}, ("audio", "2", "batch")),
         ({}, {"batch": 0}, ("audio",)),
         ({}, {"seconds": 0.0}, ("audio",)),
-        ({"count": 1}, {}, ("media", "1 frame")),
+        ({"count": 1}, {}, ("media", "still image", "Pipio Lip Sync")),
     ],
     ids=["batch of two", "no batch", "no samples", "one frame"],
 )
