@@ -143,6 +143,7 @@ async def _bring(held: HeldJob, number: int, item: ResultItem) -> None:
         text = f"downloading: {received / 1e6:.1f} MB"
         held.report(Step.FETCH, text, fraction=share)
 
+    held.report(Step.FETCH, "downloading the result", fraction=0.0)
     predicted = timing_from_json((held.job.timing or {}).get("predicted"))
     rules = fetch_rules(
         held.service.vendor, held.destination, held.place.settings, predicted.seconds_most
@@ -174,10 +175,7 @@ def _write_down(held: HeldJob, number: int, kept: KeptResult) -> None:
 async def _renew_addresses(held: HeldJob) -> None:
     report = await held.watch.cancel.guard(ask(held), held.job.id)
     if report.phase is not Phase.SUCCEEDED or report.answer is None:
-        raise FetchRefused(
-            f"{held.service.vendor.label} no longer has the result.",
-            remedy="Buy it again with --take and a number that was not used yet.",
-        )
+        raise FetchRefused(f"{held.service.vendor.label} no longer has the result.", code="gone")
     result = held.endpoint.read_result(report.answer, expected_items=held.job.item_count)
     new = [
         NewItem(number, url=item.url, vendor_id=item.vendor_id)
