@@ -97,9 +97,11 @@ async def cut(
         source = await asyncio.to_thread(
             clip_input, media, source_fps, scratch, media_limits(place), execution.cancel
         )
-        return await asyncio.to_thread(_cut_source, source, audio, text, wanted, execution)
+        made = await asyncio.to_thread(_cut_source, source, audio, text, wanted, execution)
     finally:
         await asyncio.to_thread(scratch.remove)
+    execution.say_last(made.line)
+    return made
 
 
 def _cut_source(

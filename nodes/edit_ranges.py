@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from comfy_api.latest import io, ui
-from server import PromptServer
 
 from ..viseme.errors import VisemeError
 from . import _common, _host
@@ -122,9 +121,9 @@ class EditRanges(io.ComfyNode):
         **_extra: Any,
     ) -> io.NodeOutput:
         """The player in the node shows the cut where drawing it takes moments (``_cut.py``)."""
-        wanted, node_id = _host.wanted(cls.hidden, tuple(_OUTPUTS)), cls.hidden.unique_id
-        made = await on_runner(partial(cut, media, audio, edits, source_fps, wanted), node_id)
-        PromptServer.instance.send_progress_text(made.line, node_id)
+        wanted = _host.wanted(cls.hidden, tuple(_OUTPUTS))
+        work = partial(cut, media, audio, edits, source_fps, wanted)
+        made = await on_runner(work, cls.hidden.unique_id)
         video = shown = None
         if made.preview is not None:
             video = video_output(made.preview)

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from comfy_api.latest import io
-from server import PromptServer
 
 from ..viseme.endpoints import PIXVERSE_VOICES
 from ..viseme.errors import InputError, VisemeError
@@ -114,12 +113,9 @@ class LipSyncPrices(io.ComfyNode):
             spoken = _spoken(chosen)
         except InputError as problem:
             raise node_error(problem) from problem
-        node_id = cls.hidden.unique_id
-        heading, found = await on_runner(
-            partial(_quotes, media, None if spoken else audio, spoken, source_fps), node_id
-        )
+        work = partial(_quotes, media, audio, spoken, source_fps)
+        heading, found = await on_runner(work, cls.hidden.unique_id)
         table = f"{heading}\n\n{quotes_table(found)}"
-        PromptServer.instance.send_progress_text(_essence(found), node_id)
         document = json.dumps(quotes_json(found), indent=2)
         return io.NodeOutput(table, document, ui={"text": (table,)})
 
@@ -165,6 +161,7 @@ async def _quotes(
     finally:
         await asyncio.to_thread(scratch.remove)
     found = quotes_everywhere(source.clip, speech, place.settings.assumed)
+    execution.say_last(_essence(found))
     return _heading(source.clip, speech), tuple(_in_node_words(entry) for entry in found)
 
 
