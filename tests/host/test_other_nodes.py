@@ -310,7 +310,9 @@ def test_prices_run_alone_and_for_text(comfy: Host, graph: SampleGraph) -> None:
     [text] = comfy.run(graph).outputs[prices.id]["text"]
     lines = {line.split()[0]: line for line in text.splitlines() if line}
     assert "$0.24 to" in lines["fal-pixverse"]
-    assert "speech.text was given, but fal-sync has no voice" in lines["fal-sync"]
+    for refused in ("fal-sync", "fal-pipio"):
+        assert "speech.text was given" in lines[refused]
+        assert "no voice of its own" in lines[refused]
     assert "12 characters of text" in text
     assert "--" not in text  # the words of the command line are not those of a graph
 
