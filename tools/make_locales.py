@@ -1,0 +1,117 @@
+"""Writes locales/*/nodeDefs.json anew from the nodes of a running ComfyUI.
+
+``python tools/make_locales.py http://127.0.0.1:8188 [NEW.json]``, where it runs with this pack.
+English is what the schemas say. Every other language is carried over text by text: what was
+translated stays, also where it moved; NEW.json has translations to add, as
+``{"fr": {"English text": "texte"}}``. Says what has no translation yet, and then writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+LOCALES = Path(__file__).resolve().parent.parent / "locales"
+LANGUAGES = ("zh", "ja", "ko", "fr", "es", "pt-BR")
+FILES = ("nodeDefs.json", "commands.json")
+PREFIX = "Viseme"
+COMMANDS = {"Viseme_Keys": {"label": "Viseme: keys"}}  # web/viseme.js has them in English
+
+
+def english(object_info: Mapping[str, Any]) -> dict[str, Any]:
+    """The nodes' names and words, keyed as the page looks them up: dots become underscores."""
+    nodes = {}
+    for node_id, node in sorted(object_info.items()):
+        if not node_id.startswith(PREFIX):
+            continue
+        entry: dict[str, Any] = {
+            "display_name": node["display_name"],
+            "description": node["description"],
+        }
+        inputs: dict[str, Any] = {}
+        for path, spec in _inputs(node["input"], ""):
+            said = {"name": spec.get("display_name") or path.rpartition(".")[2]}
+            if spec.get("tooltip"):
+                said["tooltip"] = spec["tooltip"]
+            key = path.replace(".", "_")
+            if inputs.setdefault(key, said) != said:
+                raise SystemExit(f"{node_id} says two things of {path}.")
+        if inputs:
+            entry["inputs"] = inputs
+        entry["outputs"] = {
+            str(index): {"name": name} | ({"tooltip": tooltip} if tooltip else {})
+            for index, (name, tooltip) in enumerate(
+                zip(node["output_name"], node["output_tooltips"], strict=True)
+            )
+        }
+        nodes[node_id] = entry
+    return nodes
+
+
+def _inputs(groups: Mapping[str, Any], outer: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for group in ("required", "optional"):
+        for name, (kind, *rest) in (groups.get(group) or {}).items():
+            spec = rest[0] if rest else {}
+            yield f"{outer}{name}", spec
+            if kind == "COMFY_DYNAMICCOMBO_V3":
+                for option in spec["options"]:
+                    yield from _inputs(option["inputs"], f"{outer}{name}.")
+
+
+def texts(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(document, str):
+        yield path, document
+        return
+    for key, inner in document.items():
+        yield from texts(inner, (*path, key))
+
+
+def known(language: str) -> dict[str, str]:
+    """English text to the text of that language, from the files as they are."""
+    pairs: dict[str, str] = {}
+    for name in FILES:
+        here, there = (dict(texts(_read(LOCALES / code / name))) for code in ("en", language))
+        pairs |= {text: there[path] for path, text in here.items() if path in there}
+    return pairs
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _write(language: str, name: str, document: Any) -> None:
+    folder = LOCALES / language
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    (folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+def translated(document: Any, pairs: Mapping[str, str]) -> Any:
+    if isinstance(document, str):
+        return pairs[document]
+    return {key: translated(inner, pairs) for key, inner in document.items()}
+
+
+def main() -> None:
+    object_info = httpx.get(f"{sys.argv[1].rstrip('/')}/object_info", timeout=60).json()
+    documents = dict(zip(FILES, (english(object_info), COMMANDS), strict=True))
+    wanted = {text for document in documents.values() for _, text in texts(document)}
+    added = _read(Path(sys.argv[2])) if len(sys.argv) > 2 else {}
+    by_language = {code: known(code) | added.get(code, {}) for code in LANGUAGES}
+    missing = {code: sorted(wanted - pairs.keys()) for code, pairs in by_language.items()}
+    if any(missing.values()):
+        json.dump(missing, sys.stdout, indent=2, ensure_ascii=False)
+        raise SystemExit("\nNothing was written: these have no translation.")
+    for name, document in documents.items():
+        _write("en", name, document)
+        for code in LANGUAGES:
+            _write(code, name, translated(document, by_language[code]))
+
+
+if __name__ == "__main__":
+    main()
