@@ -8,15 +8,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..viseme.errors import InputError, VisemeError
-from ..viseme.home import Home
-from ..viseme.jobs.collect import collect
-from ..viseme.jobs.signals import Progress, Step
-from ..viseme.jobs.workplace import Watch
+from ..viseme.errors import VisemeError
 from . import _common, _host
-from ._buy import Bought, bring
 from ._errors import node_error
-from ._runner import Execution, on_runner
+from ._runner import on_runner
 
 _NODE_ID = "VisemeCollectLipSyncJob"
 _host.decode_when_consumed(_NODE_ID, _common.DECODED_OUTPUTS)
@@ -60,57 +55,19 @@ class CollectLipSyncJob(io.ComfyNode):
 
     @classmethod
     async def validate_inputs(cls, **values: Any) -> bool:
+        from ._collected import check_known
+
         try:
             if values.get("job_id", "") is not None:  # a linked id is not known yet
-                await asyncio.to_thread(_check_known, str(values.get("job_id", "")))
+                await asyncio.to_thread(check_known, str(values.get("job_id", "")))
         except VisemeError as problem:
             raise node_error(problem) from problem
         return True
 
     @classmethod
     async def execute(cls, job_id: str = "", **_extra: Any) -> io.NodeOutput:
-        work = partial(_collect, job_id, _host.wanted(cls.hidden))
+        from ._collected import collected
+
+        work = partial(collected, job_id, _host.wanted(cls.hidden))
         bought = await on_runner(work, cls.hidden.unique_id)
         return bought.list_output()
-
-
-async def _collect(job_id: str, wanted: frozenset[str], execution: Execution) -> Bought:
-    execution.report(Progress(Step.PROBE, "looking for the job"))
-    place = await asyncio.to_thread(_host.workplace)
-    watch = Watch(execution.cancel, execution.report)
-    try:
-        finished = await collect(job_id, place, watch)
-    except InputError as problem:
-        raise _in_its_place(problem, place.home) from problem
-    return await bring(finished, wanted, execution)
-
-
-def _check_known(job_id: str) -> None:
-    place = _host.workplace()
-    try:
-        place.ledger.get(job_id)
-    except InputError as problem:
-        raise _in_its_place(problem, place.home) from problem
-
-
-def _in_its_place(problem: InputError, home: Home) -> InputError:
-    """The same error with the node's own name for the field, and a remedy for this machine."""
-    field, remedy = problem.field, problem.remedy
-    if field == "job" and problem.job_id is None:
-        field = "job_id"
-        if remedy is None or "viseme jobs" in remedy:
-            remedy = f"`{home.command('jobs')}` lists all jobs."
-    elif field == "--sandbox":
-        field = "VISEME_SANDBOX"
-        remedy = (
-            "Start it with the home that it had then, `viseme sandbox --home FOLDER --port N`, "
-            "and start ComfyUI with VISEME_SANDBOX set to the address it prints."
-        )
-    return InputError(
-        problem.message,
-        field=field,
-        value=problem.value,
-        limit=problem.limit,
-        remedy=remedy,
-        job_id=problem.job_id,
-    )
