@@ -129,14 +129,14 @@ class Host(Client):
             (base / name).mkdir(parents=True, exist_ok=True)
         _link(base / "custom_nodes" / pack_name, ROOT)
         _link(base / "custom_nodes" / "helper_pack", HELPER_PACK)
-        self._environment = bare_environment() | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        self.environment = bare_environment() | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
         if sandbox is not None:
-            self._environment["VISEME_SANDBOX"] = sandbox.control
+            self.environment["VISEME_SANDBOX"] = sandbox.control
         if home is not None:
-            self._environment["VISEME_HOME"] = str(home)
+            self.environment["VISEME_HOME"] = str(home)
         if installation.libraries is not None:
-            self._environment["PYTHONPATH"] = str(installation.libraries)
-        self._environment |= environment or {}
+            self.environment["PYTHONPATH"] = str(installation.libraries)
+        self.environment |= environment or {}
         self.options = options
         self._start()
 
@@ -150,7 +150,7 @@ class Host(Client):
             self.process = subprocess.Popen(
                 command,
                 cwd=self.installation.folder,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,15 +82,34 @@ def inputs_of(info: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
-def test_the_pack_loads_without_a_word_of_complaint_and_fast(comfy: Host) -> None:
-    log = comfy.log()
+def test_the_pack_loads_without_a_word_of_complaint(comfy: Host) -> None:
+    log = comfy.log().partition("Starting server")[0]
     said = re.search(r"([\d.]+) seconds(.*?): \S+/custom_nodes/viseme\s", log)
     assert said is not None, log
     assert "FAILED" not in said[2], log
-    # ComfyUI says tenths; 150 ms is 0.1 or 0.2.
-    assert float(said[1]) <= 0.2
     about_us = [line for line in log.splitlines() if "viseme" in line.lower()]
     assert not [line for line in about_us if "WARNING" in line or "ERROR" in line], log
+
+
+def test_loading_adds_150_ms_at_most_and_touches_neither_network_nor_disk(comfy: Host) -> None:
+    """Measured after ``comfy`` has left compiled modules, as at every start but the first."""
+    pack = comfy.base / "custom_nodes" / "viseme"
+    measure = Path(__file__).with_name("measure_import.py")
+    said = subprocess.run(
+        [comfy.installation.python, measure, pack],
+        cwd=comfy.installation.folder,
+        env=comfy.environment,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        text=True,
+    )
+    assert said.returncode == 0, said.stderr
+    cost = json.loads(said.stdout.splitlines()[-1])
+    assert cost["nodes"] == len(DISPLAY_NAMES)
+    assert cost["touched"] == []
+    assert not {"httpx", "pybase64", "platformdirs"} & set(cost["modules"])
+    assert cost["seconds"] < 0.15
 
 
 @pytest.mark.parametrize("node_id", DISPLAY_NAMES)

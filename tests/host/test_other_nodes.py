@@ -296,7 +296,7 @@ def test_prices_of_every_endpoint_come_without_a_key_or_a_call(
     assert quotes["fal-pipio"]["timing"]["frame_count_most"] == 125
     assert quotes["aimlapi-pixverse"]["least_usd"] is None
     assert quotes["aimlapi-pixverse"]["unknown_reason"]
-    assert any("fal-pipio $0.45" in line for line in comfy.texts(prices))
+    assert "$0.066848 (runware-pixverse) to $0.45 (fal-pipio), 1 unknown" in comfy.texts(prices)
     assert canned_box.calls() == []
 
 

@@ -38,7 +38,7 @@ def check_budget(quote: Quote, caps: Caps, vendor: Vendor, spent_today_usd: Deci
                 continue
             reason = (quote.unknown_reason or "").rstrip(".")
             raise BudgetExceeded(
-                f"The price is unknown ({reason}), and a cap of {usd_text(cap)} is set.",
+                f"The price is unknown ({reason}), and {name} is {usd_text(cap)}.",
                 field=name,
                 value="unknown",
                 limit=usd_text(cap),
@@ -48,7 +48,7 @@ def check_budget(quote: Quote, caps: Caps, vendor: Vendor, spent_today_usd: Deci
         if total > cap:
             already = f" after {usd_text(spent)} today at {vendor.label}" if spent else ""
             raise BudgetExceeded(
-                f"This may cost {usd_text(quote.most_usd)}{already}; the cap is {usd_text(cap)}.",
+                f"This may cost {usd_text(quote.most_usd)}{already}; {name} is {usd_text(cap)}.",
                 field=name,
                 value=usd_text(total),
                 limit=usd_text(cap),
