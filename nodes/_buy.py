@@ -163,11 +163,13 @@ def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execut
         if options.audio_url:
             given[target.audio_field] = options.audio_url
         if request.audio is not None:
-            sound = sound_input(request.audio, cancel)
+            sound = sound_input(request.audio, limits, cancel)
             wish = replace(wish, speech=sound.recording, write_speech=sound.write)
             _check_cut(request, sound.recording.digest)
     if request.edits is not None:
         given["edits"] = request.edits.plan
+        if isinstance(wish.footage, Clip):
+            request.edits.check_fits(wish.footage, given.get("frame_rate"))
     return make_plan(replace(wish, given=given), place.settings)
 
 

@@ -8,6 +8,8 @@ from fractions import Fraction
 from comfy_api.latest import io
 
 from ..viseme.edits import EditPlan
+from ..viseme.errors import InputError
+from ..viseme.model import Clip
 
 Edits = io.Custom("VISEME_EDITS")
 
@@ -25,3 +27,31 @@ class EditsValue:
     frame_rate: Fraction
     frame_count: int
     uncut_digest: str | None = None
+
+    def check_fits(self, clip: Clip, asked_rate: int | None = None) -> None:
+        """Raise InputError where the plan was made for another clip, or counts at another rate.
+
+        ``asked_rate`` is the rate that a model is asked for; None or -1 is the clip's own. Frames
+        that are counted on anything else would cut in the wrong places, and be paid for.
+        """
+        if self.plan.is_empty:
+            return
+        made_for = f"{self.frame_count} frames at {float(self.frame_rate):g} fps"
+        if (clip.frame_count, clip.frame_rate) != (self.frame_count, self.frame_rate):
+            found = f"{clip.frame_count} frames at {float(clip.frame_rate):g} fps"
+            found = "a single image" if clip.is_still else found
+            raise InputError(
+                f"edits was made for a clip of {made_for}; media is {found}.",
+                field="edits",
+                value=made_for,
+                limit=found,
+                remedy="Connect the same clip, with the same source_fps, to Edit Ranges and here.",
+            )
+        if asked_rate not in (None, -1) and asked_rate != self.frame_rate:
+            raise InputError(
+                f"frame_rate is {asked_rate}, and edits counts {made_for}.",
+                field="frame_rate",
+                value=asked_rate,
+                limit=f"-1, or {float(self.frame_rate):g}",
+                remedy="Leave frame_rate at -1, or give Edit Ranges a clip that has that rate.",
+            )

@@ -15,7 +15,6 @@ from ..viseme.endpoints import PIXVERSE_VOICES
 from ..viseme.errors import InputError, VisemeError
 from ..viseme.jobs.quotes import (
     VendorQuote,
-    price_text,
     quotes_everywhere,
     quotes_json,
     quotes_table,
@@ -23,6 +22,7 @@ from ..viseme.jobs.quotes import (
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.workplace import media_limits
 from ..viseme.model import Clip, Recording, Speech, SpokenText
+from ..viseme.money import usd_text
 from . import _common, _host
 from ._errors import in_node_words, node_error
 from ._inputs import check_values, chosen_option
@@ -185,5 +185,16 @@ def _heading(clip: Clip, speech: Speech) -> str:
 
 
 def _essence(found: Sequence[VendorQuote]) -> str:
-    """One line: each endpoint with its price."""
-    return " · ".join(f"{entry.endpoint.id} {price_text(entry.quote)}" for entry in found)
+    """One short line: from where to where the prices go; a node has little room."""
+    known = [
+        (entry.quote.least_usd, entry.quote.most_usd, entry.endpoint.id)
+        for entry in found
+        if entry.quote.least_usd is not None and entry.quote.most_usd is not None
+    ]
+    if not known:
+        return "no price is known; the table says why"
+    least, _, cheapest = min(known)
+    _, most, dearest = max(known, key=lambda each: each[1])
+    text = f"{usd_text(least)} ({cheapest}) to {usd_text(most)} ({dearest})"
+    unknown = len(found) - len(known)
+    return f"{text}, {unknown} unknown" if unknown else text

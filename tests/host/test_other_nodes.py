@@ -275,6 +275,30 @@ def test_pipio_refuses_the_uncut_speech_where_the_cut_one_belongs(
     assert len(canned_box.charges()) == 1
 
 
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"frame_rate": 30}, "frame_rate is 30, and edits counts 125 frames at 25 fps"),
+        ({"media": "frames"}, "media is 30 frames at 25 fps"),
+        ({"media": "image"}, "media is a single image"),
+    ],
+)
+def test_pipio_refuses_a_plan_that_was_made_for_another_clip(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, inputs: dict[str, Any], said: str
+) -> None:
+    """It would cut in the wrong places, and be paid for."""
+    others = {"frames": graph.add("HelperFrames", count=30)[0], "image": graph.clip[2]}
+    if "media" in inputs:
+        inputs = {"media": others[inputs["media"]]}
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    sync = graph.lip_sync("VisemePipioLipSync", audio=edits[AUDIO], edits=edits[0], **inputs)
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert said in entry.error
+    assert canned_box.charges() == []
+
+
 # ----------------------------------------------------------------------------- Lip Sync Prices
 
 
