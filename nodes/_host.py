@@ -86,7 +86,7 @@ def mark_consumed(request: Any) -> Any:
         (str(value[0]), value[1])
         for node in nodes.values()
         for value in _values(node)
-        if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
+        if isinstance(value, list) and len(value) == 2 and isinstance(value[1], (int, float))
     }
     for key, node in nodes.items():
         outputs = _DECODED.get(str(node.get("class_type")))

@@ -26,7 +26,7 @@ from ..viseme.jobs.unwritten import (
     clip_window,
     recording_of_samples,
 )
-from ..viseme.media import MediaLimits, decode_frames, decode_sound, probe_clip
+from ..viseme.media import DEFAULT_LIMITS, MediaLimits, decode_frames, decode_sound, probe_clip
 from ..viseme.model import Clip, Recording
 
 Cancel = Callable[[], bool]
@@ -96,7 +96,7 @@ def clip_input(
     Raises InputError, MediaError, LocalError, Interrupted.
     """
     if isinstance(media, torch.Tensor):
-        clip, write = clip_of_frames(media, frame_rate_of(source_fps), cancel=cancel)
+        clip, write = clip_of_frames(media, frame_rate_of(source_fps), limits=limits, cancel=cancel)
         return ClipInput(clip, write, frames=media)
     if not isinstance(media, Input.Video):
         raise InputError(
@@ -107,13 +107,15 @@ def clip_input(
             remedy="Connect the output of Load Video, or frames.",
         )
     if isinstance(media, InputImpl.VideoFromComponents):
-        return _components_input(media, cancel)
+        return _components_input(media, limits, cancel)
     return _file_input(media, scratch, limits, cancel)
 
 
-def _components_input(video: Any, cancel: Cancel) -> ClipInput:
+def _components_input(video: Any, limits: MediaLimits, cancel: Cancel) -> ClipInput:
     parts = video.get_components()
-    clip, write = clip_of_frames(parts.images, Fraction(parts.frame_rate), cancel=cancel)
+    clip, write = clip_of_frames(
+        parts.images, Fraction(parts.frame_rate), limits=limits, cancel=cancel
+    )
     sound = None if parts.audio is None else _samples(parts.audio)
     return ClipInput(clip, write, frames=parts.images, sound=sound)
 
@@ -137,7 +139,11 @@ def _file_input(video: Any, scratch: Scratch, limits: MediaLimits, cancel: Cance
     if not start and not duration:
         return ClipInput(clip)
     window, write = clip_window(
-        clip, Fraction(start), Fraction(duration) if duration else None, cancel=cancel
+        clip,
+        Fraction(start),
+        Fraction(duration) if duration else None,
+        limits=limits,
+        cancel=cancel,
     )
     return ClipInput(window, write)
 
@@ -146,13 +152,13 @@ def _probe(path: Path, limits: MediaLimits, cancel: Cancel) -> Clip:
     return probe_clip(path, limits=limits, cancel=cancel)
 
 
-def sound_input(audio: object, cancel: Cancel) -> SoundInput:
+def sound_input(audio: object, cancel: Cancel, limits: MediaLimits = DEFAULT_LIMITS) -> SoundInput:
     """The recording that an AUDIO is: any mapping with ``waveform`` and ``sample_rate``.
 
     Raises InputError, Interrupted.
     """
     waveform, sample_rate = _samples(audio)
-    recording, write = recording_of_samples(waveform, sample_rate, cancel=cancel)
+    recording, write = recording_of_samples(waveform, sample_rate, limits=limits, cancel=cancel)
     return SoundInput(recording, write, waveform, sample_rate)
 
 
