@@ -1,40 +1,11 @@
-"""One purchase is charged once, however often, in whatever graph, and in whichever process."""
+"""One purchase is charged once, however often, in whatever graph."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.host.client import LIP_SYNCS, Graph, Node, SampleGraph
 from tests.host.hosting import Host, ModalSandbox
-
-StartComfy = Callable[..., Host]
-
-
-def test_three_queues_and_a_restart_are_one_charge(
-    start_comfy: StartComfy, canned_box: ModalSandbox, take: int, tmp_path: Path
-) -> None:
-    host = start_comfy("--disable-api-nodes")
-    graph = SampleGraph(take)
-    sync = graph.lip_sync()
-    graph.save(sync[0])
-    receipt = graph.record(sync[4])
-    prompt_ids = [host.post(graph) for _ in range(3)]
-    first, *others = [host.wait(prompt_id) for prompt_id in prompt_ids]
-    assert all(entry.is_success for entry in (first, *others))
-    assert sync.id not in first.cached
-    assert all(sync.id in entry.cached for entry in others)
-    bought = first.receipt(receipt)
-    host.restart()
-    entry = host.run(graph)
-    assert sync.id not in entry.cached
-    again = entry.receipt(receipt)
-    assert again["id"] == bought["id"]
-    assert again["reused"]
-    assert len(canned_box.charges()) == 1
-    assert len(canned_box.calls("submit")) == 1
 
 
 def test_a_key_that_only_the_page_writes_buys_nothing_anew(
