@@ -32,7 +32,7 @@ from ..viseme.ledger import digest_of
 from ..viseme.media import EncodeSettings, decode_sound
 from ..viseme.media.pixels import to_array
 from . import _host
-from ._media import ClipInput, Scratch, clip_input, sound_input
+from ._media import ClipInput, Scratch, SoundInput, clip_input, sound_input
 from ._runner import Execution
 from ._types import EditsValue
 
@@ -93,11 +93,13 @@ async def cut(
     execution.report(Progress(Step.PROBE, "reading the media"))
     place = await asyncio.to_thread(_host.workplace)
     scratch = Scratch(place.home)
+    limits, cancel = media_limits(place), execution.cancel
     try:
-        source = await asyncio.to_thread(
-            clip_input, media, source_fps, scratch, media_limits(place), execution.cancel
-        )
-        made = await asyncio.to_thread(_cut_source, source, audio, text, wanted, execution)
+        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, limits, cancel)
+        heard = None
+        if audio is not None:
+            heard = await asyncio.to_thread(sound_input, audio, cancel, limits)
+        made = await asyncio.to_thread(_cut_source, source, heard, text, wanted, execution)
     finally:
         await asyncio.to_thread(scratch.remove)
     execution.say_last(made.line)
@@ -105,7 +107,11 @@ async def cut(
 
 
 def _cut_source(
-    source: ClipInput, audio: Any, text: str, wanted: frozenset[str], execution: Execution
+    source: ClipInput,
+    heard: SoundInput | None,
+    text: str,
+    wanted: frozenset[str],
+    execution: Execution,
 ) -> Cut:
     clip, cancel = source.clip, execution.cancel
     if clip.is_still:
@@ -120,7 +126,7 @@ def _cut_source(
     frame_count = output_frame_count(plan, clip.frame_count)
     is_shown = frame_count * clip.width * clip.height <= _MOST_SHOWN_PIXELS
     has_preview = is_shown or "preview" in wanted
-    sound = _sound(source, audio, has_preview or "audio" in wanted, execution)
+    sound = _sound(source, heard, has_preview or "audio" in wanted, execution)
     if sound is None and "audio" in wanted:
         raise InputError(
             "media has no sound to cut, and audio is not connected.",
@@ -146,15 +152,14 @@ def _cut_source(
 
 
 def _sound(
-    source: ClipInput, audio: Any, is_needed: bool, execution: Execution
+    source: ClipInput, heard: SoundInput | None, is_needed: bool, execution: Execution
 ) -> tuple[NDArray[np.float32], int] | None:
     """The uncut sound, float32 [1, C, S], and its rate; None where there is none.
 
     ``is_needed`` says whether a file's own sound is worth decoding.
     """
     given = None
-    if audio is not None:
-        heard = sound_input(audio, execution.cancel)
+    if heard is not None:
         given = (heard.waveform, heard.sample_rate)
     elif source.sound is not None:
         given = source.sound

@@ -150,14 +150,12 @@ async def _quotes(
     """A line about what was measured, and the quotes in the words of the node."""
     execution.report(Progress(Step.PROBE, "reading the media"))
     place = await asyncio.to_thread(_host.workplace)
-    scratch, cancel = Scratch(place.home), execution.cancel
+    scratch, limits, cancel = Scratch(place.home), media_limits(place), execution.cancel
     try:
-        source = await asyncio.to_thread(
-            clip_input, media, source_fps, scratch, media_limits(place), cancel
-        )
+        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, limits, cancel)
         speech: Speech | None = spoken
         if speech is None:
-            speech = (await asyncio.to_thread(sound_input, audio, cancel)).recording
+            speech = (await asyncio.to_thread(sound_input, audio, cancel, limits)).recording
     finally:
         await asyncio.to_thread(scratch.remove)
     found = quotes_everywhere(source.clip, speech, place.settings.assumed)
