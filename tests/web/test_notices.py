@@ -1,0 +1,71 @@
+"""What goes wrong is read in the page: the whole text of an error, and what the server tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.host.client import SampleGraph
+from tests.host.hosting import ModalSandbox
+from tests.web.page import Page
+
+FIRST_STEPS = ROOT / "example_workflows" / "1 First steps.json"
+
+
+def visible_toast(page: Page, text: str) -> Any:
+    toast = page.toast(text)
+    toast.wait_for(state="visible")
+    return toast
+
+
+def test_an_error_shows_as_a_toast_with_its_whole_text(page: Page, box: ModalSandbox) -> None:
+    box.fault("no-credit", count=1)
+    page.open_template(FIRST_STEPS.stem)
+    [pixverse] = page.tab.evaluate(
+        "() => app.graph.nodes.filter((n) => n.type === 'VisemePixverseLipSync')"
+        ".map((n) => Number(n.id))"
+    )
+    page.set(pixverse, {"take": 1001 if page.mode == "classic" else 1002})
+    entry = page.run()
+    assert entry.error
+    visible_toast(page, entry.error)
+
+
+@pytest.mark.parametrize("severity", ["success", "info", "warn", "error", "unheard of"])
+def test_what_the_server_tells_is_shown_as_text_whatever_it_says(page: Page, severity: str) -> None:
+    text = f"<img src=x onerror=alert(1)> A {severity} notice."
+    page.tab.evaluate(
+        """async ([severity, detail]) => {
+          const { api } = await import("/scripts/api.js");
+          const notice = { severity, summary: "Told by a test", detail };
+          api.dispatchEvent(new CustomEvent("viseme.notice", { detail: notice }));
+        }""",
+        [severity, text],
+    )
+    visible_toast(page, text)
+
+
+@pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")
+def test_a_paid_job_that_goes_on_without_its_graph_is_told(page: Page, box: ModalSandbox) -> None:
+    box.fault("slow-queue", seconds=6)
+    graph = SampleGraph(2001)
+    graph.save(graph.lip_sync("VisemePixverseLipSync")[0])
+    graph.add("HelperFail", seconds=3.0)
+    entry = page.host.execute(graph)
+    assert "on purpose" in entry.error
+    visible_toast(page, "is at fal already")
+
+
+@pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")
+def test_errors_of_others_get_no_toast_of_ours(page: Page) -> None:
+    page.tab.evaluate(
+        """async () => {
+          const { api } = await import("/scripts/api.js");
+          const detail = { node_id: "1", node_type: "KSampler", exception_message: "Not ours." };
+          api.dispatchEvent(new CustomEvent("execution_error", { detail }));
+        }"""
+    )
+    page.tab.wait_for_timeout(500)
+    assert page.tab.get_by_text("Not ours.").count() == 0
