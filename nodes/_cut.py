@@ -41,10 +41,10 @@ EXAMPLE = (
     ' "additions": [{"at": 1, "duration": 0.4}],\n'
     ' "removals": [{"from": 2, "to": 2.6, "bridge": 0.2}]}'
 )
-# The player in the node is made without being asked for, and the lip-sync waits for it: about 16 s
-# of work at most, for 40 s of 1080p or 5 minutes of 512x512. A longer cut is only drawn for whoever
-# has connected the preview output.
-_MOST_SHOWN_PIXELS = 2_000_000_000
+# The player in the node is made without being asked for, and the lip-sync waits for it: 20 s of
+# 1080p or 2.5 minutes of 512x512, which take two slow cores about 20 s. A longer cut is only drawn
+# for whoever has connected the preview output.
+_MOST_SHOWN_PIXELS = 1_000_000_000
 _PREVIEW = EncodeSettings(preset="ultrafast", crf=20)
 
 
