@@ -35,7 +35,7 @@ from ._media import (
     video_output,
 )
 from ._runner import Execution, on_runner
-from ._types import EditsValue
+from ._types import EditsValue, check_edits
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execut
     """Read the media and make the plan; blocking. Raises InputError, MediaError, Interrupted."""
     options, target = request.options, endpoint(request.endpoint_id)
     limits, cancel = media_limits(place), execution.cancel
+    check_edits(request.edits)
     given: dict[str, Any] = dict(request.given)
     wish = Wish(
         target.id, carry=options.carry, take=options.take, sound_is_edited=request.sound_is_edited
@@ -163,7 +164,7 @@ def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execut
         if options.audio_url:
             given[target.audio_field] = options.audio_url
         if request.audio is not None:
-            sound = sound_input(request.audio, limits, cancel)
+            sound = sound_input(request.audio, cancel, limits)
             wish = replace(wish, speech=sound.recording, write_speech=sound.write)
             _check_cut(request, sound.recording.digest)
     if request.edits is not None:

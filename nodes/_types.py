@@ -55,3 +55,16 @@ class EditsValue:
                 limit=f"-1, or {float(self.frame_rate):g}",
                 remedy="Leave frame_rate at -1, or give Edit Ranges a clip that has that rate.",
             )
+
+
+def check_edits(value: object) -> None:
+    """Raise InputError for what a program has put where a link to Edit Ranges belongs."""
+    if value is None or isinstance(value, EditsValue):
+        return
+    raise InputError(
+        f"edits is {str(value)[:40]!r}, no edit plan.",
+        field="edits",
+        value=str(value)[:40],
+        limit="a link to the edits output of Edit Ranges",
+        remedy="Give the JSON to the edits input of Edit Ranges, and link its output here.",
+    )

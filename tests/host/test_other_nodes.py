@@ -299,6 +299,14 @@ def test_pipio_refuses_a_plan_that_was_made_for_another_clip(
     assert canned_box.charges() == []
 
 
+def test_json_where_a_plan_is_linked_names_the_node_that_takes_it(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    graph.save(graph.lip_sync("VisemePipioLipSync", edits=EDITS_TEXT)[0])
+    assert "Give the JSON to the edits input of Edit Ranges" in comfy.execute(graph).error
+    assert canned_box.charges() == []
+
+
 # ----------------------------------------------------------------------------- Lip Sync Prices
 
 
