@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..viseme.edits import EditPlan, output_frame_count, parse, to_json
+from ..viseme.edits import output_frame_count, to_json
 from ..viseme.errors import InputError
 from ..viseme.jobs.cut import (
     Pictures,
@@ -32,15 +32,11 @@ from ..viseme.ledger import digest_of
 from ..viseme.media import EncodeSettings, decode_sound
 from ..viseme.media.pixels import to_array
 from . import _host
+from ._edits_text import plan_of
 from ._media import ClipInput, Scratch, SoundInput, clip_input, sound_input
 from ._runner import Execution
 from ._types import EditsValue
 
-EXAMPLE = (
-    '{"unit": "seconds",\n'
-    ' "additions": [{"at": 1, "duration": 0.4}],\n'
-    ' "removals": [{"from": 2, "to": 2.6, "bridge": 0.2}]}'
-)
 # The player in the node is made without being asked for, and the lip-sync waits for it: 20 s of
 # 1080p or 2.5 minutes of 512x512, which take two slow cores about 20 s. A longer cut is only drawn
 # for whoever has connected the preview output.
@@ -68,18 +64,6 @@ class Cut:
         before = self.edits.frame_count
         text = f"{before} frames -> {self.frame_count} frames, {float(self.seconds):.2f} s"
         return f"{text} ({self.note})" if self.note else text
-
-
-def plan_of(text: Any, frame_rate: Fraction) -> EditPlan:
-    """The plan that the widget's text is; an empty text is an empty plan. Raises InputError."""
-    if isinstance(text, str) and not text.strip():
-        return EditPlan()
-    try:
-        return parse(text, frame_rate)
-    except InputError as problem:
-        if problem.remedy and "viseme edits apply --help" in problem.remedy:
-            problem.remedy = f"It looks like this: {' '.join(EXAMPLE.split())}"
-        raise
 
 
 async def cut(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -10,10 +9,9 @@ from comfy_api.latest import io, ui
 
 from ..viseme.errors import VisemeError
 from . import _common, _host
-from ._cut import EXAMPLE, cut, plan_of
+from ._edits_text import EMPTY, EXAMPLE, plan_of
 from ._errors import node_error
 from ._inputs import check_values
-from ._media import video_output
 from ._runner import on_runner
 from ._sockets import check_connected
 from ._types import Edits
@@ -21,10 +19,6 @@ from ._types import Edits
 _NODE_ID = "VisemeEditRanges"
 _OUTPUTS = {"audio": 1, "preview": 2}
 _host.decode_when_consumed(_NODE_ID, _OUTPUTS)
-
-_EMPTY = '{"unit": "seconds",\n "additions": [],\n "removals": []}'
-# Frames are counted once the clip is known; until then every length is fine enough.
-_ANY_RATE = Fraction(1_000_000)
 
 _INPUTS = [
     io.MultiType.Input(
@@ -41,7 +35,7 @@ _INPUTS = [
     ),
     io.String.Input(
         "edits",
-        default=_EMPTY,
+        default=EMPTY,
         multiline=True,
         dynamic_prompts=False,
         placeholder=EXAMPLE,
@@ -106,7 +100,7 @@ class EditRanges(io.ComfyNode):
             check_values(_INPUTS, values)
             check_connected(values, "media", "a VIDEO or IMAGE")
             if values.get("edits") is not None:  # a linked text is not known yet
-                plan_of(values["edits"], _ANY_RATE)
+                plan_of(values["edits"])
         except VisemeError as problem:
             raise node_error(problem) from problem
         return True
@@ -121,6 +115,10 @@ class EditRanges(io.ComfyNode):
         **_extra: Any,
     ) -> io.NodeOutput:
         """The player in the node shows the cut where drawing it takes moments (``_cut.py``)."""
+        # Media libraries are for those who run it, not for everybody who starts ComfyUI.
+        from ._cut import cut
+        from ._media import video_output
+
         wanted = _host.wanted(cls.hidden, tuple(_OUTPUTS))
         work = partial(cut, media, audio, edits, source_fps, wanted)
         made = await on_runner(work, cls.hidden.unique_id)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,21 +9,11 @@ from comfy_api.latest import io
 
 from ..viseme.endpoints import PIXVERSE_VOICES
 from ..viseme.errors import InputError, VisemeError
-from ..viseme.jobs.quotes import (
-    VendorQuote,
-    quotes_everywhere,
-    quotes_json,
-    quotes_table,
-)
-from ..viseme.jobs.signals import Progress, Step
-from ..viseme.jobs.workplace import media_limits
-from ..viseme.model import Clip, Recording, Speech, SpokenText
-from ..viseme.money import usd_text
+from ..viseme.model import SpokenText
 from . import _common, _host
-from ._errors import in_node_words, node_error
+from ._errors import node_error
 from ._inputs import check_values, chosen_option
-from ._media import Scratch, clip_input, sound_input
-from ._runner import Execution, on_runner
+from ._runner import on_runner
 from ._sockets import check_connected
 
 _NODE_ID = "VisemeLipSyncPrices"
@@ -113,10 +99,11 @@ class LipSyncPrices(io.ComfyNode):
             spoken = _spoken(chosen)
         except InputError as problem:
             raise node_error(problem) from problem
-        work = partial(_quotes, media, audio, spoken, source_fps)
-        heading, found = await on_runner(work, cls.hidden.unique_id)
-        table = f"{heading}\n\n{quotes_table(found)}"
-        document = json.dumps(quotes_json(found), indent=2)
+        # Media libraries are for those who run it, not for everybody who starts ComfyUI.
+        from ._prices import prices
+
+        work = partial(prices, media, audio, spoken, source_fps)
+        table, document = await on_runner(work, cls.hidden.unique_id)
         return io.NodeOutput(table, document, ui={"text": (table,)})
 
 
@@ -138,61 +125,3 @@ def _spoken(chosen: dict[str, Any]) -> SpokenText | None:
     text, voice = chosen.get("text") or "", chosen.get("voice") or "Auto"
     _check_text(text)
     return SpokenText(text, None if voice == "Auto" else voice)
-
-
-async def _quotes(
-    media: Any,
-    audio: Any,
-    spoken: SpokenText | None,
-    source_fps: float,
-    execution: Execution,
-) -> tuple[str, Sequence[VendorQuote]]:
-    """A line about what was measured, and the quotes in the words of the node."""
-    execution.report(Progress(Step.PROBE, "reading the media"))
-    place = await asyncio.to_thread(_host.workplace)
-    scratch, limits, cancel = Scratch(place.home), media_limits(place), execution.cancel
-    try:
-        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, limits, cancel)
-        speech: Speech | None = spoken
-        if speech is None:
-            speech = (await asyncio.to_thread(sound_input, audio, cancel, limits)).recording
-    finally:
-        await asyncio.to_thread(scratch.remove)
-    found = quotes_everywhere(source.clip, speech, place.settings.assumed)
-    execution.say_last(_essence(found))
-    return _heading(source.clip, speech), tuple(_in_node_words(entry) for entry in found)
-
-
-def _in_node_words(entry: VendorQuote) -> VendorQuote:
-    reason = entry.quote.unknown_reason
-    if reason is None:
-        return entry
-    return replace(entry, quote=replace(entry.quote, unknown_reason=in_node_words(reason)))
-
-
-def _heading(clip: Clip, speech: Speech) -> str:
-    size = f"{clip.width}x{clip.height}"
-    footage = f"one image of {size}"
-    if not clip.is_still:
-        rate = f"{float(clip.frame_rate):g} fps"
-        footage = f"{clip.frame_count} frames of {size} at {rate}, {float(clip.seconds):.2f} s"
-    said = f"{float(speech.seconds):.2f} s" if isinstance(speech, Recording) else ""
-    if isinstance(speech, SpokenText):
-        said = f"{len(speech.text)} characters of text"
-    return f"Clip: {footage}. Speech: {said}."
-
-
-def _essence(found: Sequence[VendorQuote]) -> str:
-    """One short line: from where to where the prices go; a node has little room."""
-    known = [
-        (entry.quote.least_usd, entry.quote.most_usd, entry.endpoint.id)
-        for entry in found
-        if entry.quote.least_usd is not None and entry.quote.most_usd is not None
-    ]
-    if not known:
-        return "no price is known; the table says why"
-    least, _, cheapest = min(known)
-    _, most, dearest = max(known, key=lambda each: each[1])
-    text = f"{usd_text(least)} ({cheapest}) to {usd_text(most)} ({dearest})"
-    unknown = len(found) - len(known)
-    return f"{text}, {unknown} unknown" if unknown else text
