@@ -53,9 +53,10 @@ def comfy_page(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
             args=list(CHROMIUM_ARGUMENTS),
         )
-        page = browser.new_page(
+        context = browser.new_context(
             viewport={"width": width, "height": height}, device_scale_factor=scale
         )
+        page = context.new_page()
         page.goto(address)
         page.wait_for_function(READY, timeout=START_MILLISECONDS)
         page.wait_for_timeout(1500)

@@ -1,8 +1,8 @@
 """Builds example_workflows/*.json and subgraphs/*.json anew, in ComfyUI's own page.
 
-``python tools/make_templates.py http://127.0.0.1:8188``, where a ComfyUI with this pack runs, its
-input folder empty. Each graph is made node by node, saved as the page saves it, stripped of what
-the page works out itself (so that older and newer pages read it alike), loaded again, and compared.
+``python tools/make_templates.py http://127.0.0.1:8188``, where a ComfyUI with this pack runs. Each
+graph is made node by node, saved as the page saves it, stripped of what the page works out itself
+(so that older and newer pages read it alike), loaded again, and compared.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from comfy_page import comfy_page, load
+from graphs import LIP_SIZE, Node, Template, save, templates
 from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,233 +43,15 @@ BUILD = """async (spec) => {
     if (slot < 0 || place < 0) throw new Error([from, output, to, input].join(" "));
     if (!made[from].connect(slot, made[to], place)) throw new Error("refused: " + input);
   }
-  return app.graph.serialize();
+  return JSON.stringify(app.graph.serialize());  // here undefined is left out
+}"""
+TO_SUBGRAPH = """([titles, name]) => {
+  const inner = app.graph.nodes.filter((node) => titles.includes(node.title));
+  const {node, subgraph} = app.graph.convertToSubgraph(new Set(inner));
+  node.title = subgraph.name = name;
+  return JSON.stringify(app.graph.serialize());
 }"""
 PROMPT = "async () => (await app.graphToPrompt()).output"
-
-
-@dataclass(frozen=True)
-class Node:
-    key: str
-    type: str
-    pos: tuple[int, int]
-    widgets: dict[str, Any] = field(default_factory=dict)
-    size: tuple[int, int] | None = None
-    title: str | None = None
-
-
-@dataclass(frozen=True)
-class Template:
-    name: str
-    nodes: tuple[Node, ...]
-    links: tuple[tuple[str, str, str, str], ...]
-
-    def spec(self) -> dict[str, Any]:
-        return {"nodes": [vars(node) for node in self.nodes], "links": list(self.links)}
-
-
-def note(text: str, pos: tuple[int, int], size: tuple[int, int] = (300, 150)) -> Node:
-    return Node("note", "MarkdownNote", pos, {"text": text}, size, "Note")
-
-
-VENDORS = (("fal", "fal"), ("aimlapi", "AI/ML API"), ("runware", "Runware"))
-CUT = """{
-  "unit": "seconds",
-  "removals": [{"from": 1.95, "to": 3.1, "bridge": 0.2}],
-  "additions": [{"at": 0.7, "duration": 0.4}]
-}"""
-LIP_X, SAVE_X = 360, 760
-LIP_SIZE = (340, 60)  # as wide as that, and as tall as its widgets need
-
-
-def save(key: str, prefix: str, pos: tuple[int, int]) -> Node:
-    return Node(key, "SaveVideo", pos, {"filename_prefix": f"video/{prefix}"}, (320, 420))
-
-
-def own_media(title: str, lip: Node, prefix: str, text: str) -> Template:
-    """Load Video and Load Audio into one lip-sync node, and its receipt shown."""
-    return Template(
-        title,
-        (
-            Node("video", "LoadVideo", (0, 0), {}, (300, 330)),
-            Node("audio", "LoadAudio", (0, 400), {}, (300, 140)),
-            lip,
-            save("save", prefix, (SAVE_X, 0)),
-            Node("receipt", "PreviewAny", (SAVE_X, 450), {}, (320, 260), "Receipt"),
-            note(text, (0, 590), (300, 190)),
-        ),
-        (
-            ("video", "VIDEO", "lip", "media"),
-            ("audio", "AUDIO", "lip", "audio"),
-            ("lip", "video", "save", "video"),
-            ("lip", "receipt", "receipt", "source"),
-        ),
-    )
-
-
-def templates() -> tuple[Template, ...]:
-    pixverse, sync, pipio = (
-        "VisemePixverseLipSync",
-        "VisemeSyncLipSync2Pro",
-        "VisemePipioLipSync",
-    )
-    sample = Node("sample", "VisemeSampleClip", (0, 0), {}, (270, 70))
-    live = (
-        "It runs free in the sandbox until you set **run_on** to `live (paid)`, with a key set "
-        'under Extensions > Viseme > "Viseme: keys".'
-    )
-    return (
-        Template(
-            "1 First steps",
-            (
-                sample,
-                Node("lip", pixverse, (LIP_X, 0), {}, LIP_SIZE),
-                save("save", "first_steps", (SAVE_X, 0)),
-                note(
-                    "Press **Run**: the sample clip is lip-synced in a sandbox on this machine, "
-                    "free and without a key, so the result says SANDBOX.\n\nThen put your own "
-                    "clip and speech in the place of Sample Clip, and set **run_on** to `live "
-                    "(paid)` when you want the real thing.",
-                    (0, 150),
-                    (300, 190),
-                ),
-            ),
-            (
-                ("sample", "video", "lip", "media"),
-                ("sample", "audio", "lip", "audio"),
-                ("lip", "video", "save", "video"),
-            ),
-        ),
-        own_media(
-            "2 PixVerse Lip Sync",
-            Node("lip", pixverse, (LIP_X, 0), {}, LIP_SIZE),
-            "pixverse",
-            "Choose your clip in Load Video and your speech in Load Audio, or set **speech** to "
-            f"`text` and write what is to be said.\n\n{live}",
-        ),
-        own_media(
-            "3 Sync Lip Sync 2 Pro",
-            Node("lip", sync, (LIP_X, 0), {}, LIP_SIZE),
-            "sync",
-            "Choose your clip in Load Video and your speech in Load Audio; **sync_mode** says "
-            f"what happens when they differ in length.\n\n{live}",
-        ),
-        own_media(
-            "4 Pipio Lip Sync",
-            Node("lip", pipio, (LIP_X, 0), {}, LIP_SIZE),
-            "pipio",
-            "Choose your clip in Load Video and your speech in Load Audio; a single picture from "
-            f"Load Image can speak as well.\n\n{live}",
-        ),
-        Template(
-            "5 PixVerse at three vendors",
-            (
-                sample,
-                *(
-                    Node(
-                        key,
-                        pixverse,
-                        (LIP_X + 380 * number, 0),
-                        {"vendor": vendor},
-                        LIP_SIZE,
-                        f"PixVerse at {vendor}",
-                    )
-                    for number, (key, vendor) in enumerate(VENDORS)
-                ),
-                *(
-                    save(f"save_{key}", f"pixverse_{key}", (LIP_X + 380 * number, 1020))
-                    for number, (key, _) in enumerate(VENDORS)
-                ),
-                note(
-                    "The same model at three vendors, side by side, and what each would ask for "
-                    "it.\n\nPress **Run** to see it free in the sandbox; live, each of the three "
-                    "nodes buys once from its own vendor.",
-                    (0, 150),
-                    (300, 170),
-                ),
-                Node("prices", "VisemeLipSyncPrices", (0, 380), {}, (300, 60)),
-                Node("table", "PreviewAny", (0, 640), {}, (320, 460), "Prices"),
-            ),
-            (
-                *(
-                    ("sample", output, node, socket)
-                    for node in ("prices", *(key for key, _ in VENDORS))
-                    for output, socket in (("video", "media"), ("audio", "audio"))
-                ),
-                *((key, "video", f"save_{key}", "video") for key, _ in VENDORS),
-                ("prices", "table", "table", "source"),
-            ),
-        ),
-        Template(
-            "6 Cut a sentence",
-            (
-                sample,
-                Node("edit", "VisemeEditRanges", (LIP_X, 0), {"edits": CUT}, (400, 780)),
-                Node("lip", pipio, (LIP_X + 460, 0), {}, LIP_SIZE),
-                save("save", "cut", (LIP_X + 860, 0)),
-                note(
-                    'Edit Ranges takes out the words "my voice is made" with a short bridge in '
-                    'their place, and makes a pause after "Hello!"; the speech is cut alike, and '
-                    "Pipio redraws the mouth to fit.\n\nPress **Run** to see it free in the "
-                    "sandbox, then write your own edits in seconds or frames.",
-                    (0, 150),
-                    (300, 220),
-                ),
-            ),
-            (
-                ("sample", "video", "edit", "media"),
-                ("sample", "audio", "edit", "audio"),
-                ("sample", "video", "lip", "media"),
-                ("edit", "audio", "lip", "audio"),
-                ("edit", "edits", "lip", "edits"),
-                ("lip", "video", "save", "video"),
-            ),
-        ),
-        Template(
-            "7 Frames in, frames out",
-            (
-                sample,
-                Node("parts", "GetVideoComponents", (0, 150), {}, (270, 120)),
-                Node(
-                    "flip",
-                    "ImageFlip",
-                    (0, 340),
-                    {"flip_method": "y-axis: horizontally"},
-                    (270, 60),
-                ),
-                Node("lip", sync, (LIP_X, 0), {}, LIP_SIZE),
-                Node(
-                    "scale",
-                    "ImageScaleBy",
-                    (SAVE_X, 0),
-                    {"upscale_method": "bicubic", "scale_by": 1.5},
-                    (300, 90),
-                ),
-                Node("join", "CreateVideo", (SAVE_X, 170), {}, (300, 110)),
-                save("save", "frames", (SAVE_X + 360, 0)),
-                note(
-                    "Frames go in as IMAGE with their rate in **source_fps**, and come out as "
-                    "IMAGE: here they are mirrored before and enlarged after.\n\nPut your own "
-                    "nodes in the place of these two; Create Video needs **frame_rate** and "
-                    "**audio** of the result.",
-                    (0, 480),
-                    (300, 190),
-                ),
-            ),
-            (
-                ("sample", "video", "parts", "video"),
-                ("parts", "images", "flip", "image"),
-                ("flip", "IMAGE", "lip", "media"),
-                ("parts", "fps", "lip", "source_fps"),
-                ("sample", "audio", "lip", "audio"),
-                ("lip", "frames", "scale", "image"),
-                ("scale", "IMAGE", "join", "images"),
-                ("lip", "frame_rate", "join", "fps"),
-                ("lip", "audio", "join", "audio"),
-                ("join", "VIDEO", "save", "video"),
-            ),
-        ),
-    )
 
 
 def stripped(name: str, workflow: dict[str, Any]) -> dict[str, Any]:
@@ -290,24 +72,95 @@ def stripped(name: str, workflow: dict[str, Any]) -> dict[str, Any]:
     return workflow
 
 
-def prompt_of(page: Page, workflow: dict[str, Any], name: str) -> Any:
-    load(page, workflow, name)
-    return page.evaluate(PROMPT)
+BLUEPRINT = "Lip-sync a clip"
+# In the outer graph, these widgets of the inner nodes are shown on the blueprint's own node.
+SHOWN = (("VisemePixverseLipSync", "run_on"), ("SaveVideo", "filename_prefix"))
+
+
+def blueprint(page: Page) -> dict[str, Any]:
+    """PixVerse Lip Sync and Save Video as one node: media and audio in, video and receipt out."""
+    outer = Template(
+        BLUEPRINT,
+        (
+            Node("sample", "VisemeSampleClip", (0, 0)),
+            Node("lip", "VisemePixverseLipSync", (360, 0), {}, LIP_SIZE),
+            save("save", "lip_sync", (760, 0)),
+            Node("player", "SaveVideo", (1200, 0), title="Outside"),
+            Node("receipt", "PreviewAny", (1200, 300)),
+        ),
+        (
+            ("sample", "video", "lip", "media"),
+            ("sample", "audio", "lip", "audio"),
+            ("lip", "video", "save", "video"),
+            ("lip", "video", "player", "video"),
+            ("lip", "receipt", "receipt", "source"),
+        ),
+    )
+    page.evaluate(BUILD, outer.spec())
+    saved = json.loads(page.evaluate(TO_SUBGRAPH, [["PixVerse Lip Sync", "Save Video"], BLUEPRINT]))
+    (subgraph,) = saved["definitions"]["subgraphs"]
+    (node,) = (node for node in saved["nodes"] if node["type"] == subgraph["id"])
+    inner = {entry["type"]: str(entry["id"]) for entry in subgraph["nodes"]}
+    node |= {"id": 1, "pos": [0, 0], "size": [300, 140], "order": 0}
+    node["properties"] = {"proxyWidgets": [[inner[kind], name] for kind, name in SHOWN]}
+    for entry in node["inputs"]:
+        entry["link"] = None
+    for entry in node["outputs"]:
+        entry["links"] = []
+    subgraph |= {
+        "category": "Viseme",
+        "description": "Redraws the mouth of a clip to fit the speech, with PixVerse Lip Sync, "
+        "and saves the video. Free in the sandbox until run_on is live.",
+    }
+    subgraph["nodes"] = stripped(BLUEPRINT, {"nodes": subgraph["nodes"]})["nodes"]
+    ids = [subgraph["id"], *(slot["id"] for slot in (*subgraph["inputs"], *subgraph["outputs"]))]
+    text = json.dumps(
+        {
+            "revision": 0,
+            "last_node_id": 1,
+            "last_link_id": 0,
+            "nodes": [node],
+            "links": [],
+            "version": 0.4,
+            "definitions": {"subgraphs": [subgraph]},
+            "extra": {},
+        }
+    )
+    for number, made in enumerate(ids):  # the page's are new every time
+        text = text.replace(made, str(uuid.uuid5(NAMESPACE, f"{BLUEPRINT} {number}")))
+    whole: dict[str, Any] = json.loads(text)
+    return whole
+
+
+def write(file: Path, workflow: dict[str, Any]) -> None:
+    file.parent.mkdir(exist_ok=True)
+    text = json.dumps(workflow, indent=2, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+    print(file.relative_to(ROOT))  # noqa: T201 - for whoever runs this
+
+
+def prompt_of(page: Page) -> Any:
+    """What the graph would run, but for the files of whoever opens it."""
+    prompt = page.evaluate(PROMPT)
+    for entry in prompt.values():
+        if entry["class_type"] in ("LoadVideo", "LoadAudio"):
+            entry["inputs"] = {}
+    return prompt
 
 
 def main() -> None:
-    folder = ROOT / "example_workflows"
-    folder.mkdir(exist_ok=True)
     with comfy_page(sys.argv[1]) as page:
+        page.evaluate("app.extensionManager.setting.set('Comfy.VueNodes.Enabled', false)")
+        page.wait_for_timeout(1000)
         for template in templates():
-            built = page.evaluate(BUILD, template.spec())
-            wanted = page.evaluate(PROMPT)
+            built = json.loads(page.evaluate(BUILD, template.spec()))
+            wanted = prompt_of(page)
             workflow = stripped(template.name, built)
-            if prompt_of(page, workflow, template.name) != wanted:
+            load(page, workflow, template.name)
+            if prompt_of(page) != wanted:
                 raise SystemExit(f"{template.name} is not what it was once it is loaded again.")
-            text = json.dumps(workflow, indent=2, ensure_ascii=False)
-            (folder / f"{template.name}.json").write_text(text + "\n", encoding="utf-8")
-            print(template.name)  # noqa: T201 - for whoever runs this
+            write(ROOT / "example_workflows" / f"{template.name}.json", workflow)
+        write(ROOT / "subgraphs" / f"{BLUEPRINT}.json", blueprint(page))
 
 
 if __name__ == "__main__":
