@@ -226,7 +226,7 @@ def test_drawing_a_preview_stops_when_it_is_interrupted(comfy: Host, graph: Samp
         "a line about the drawing",
     )
     comfy.interrupt()
-    assert comfy.wait(prompt_id, 5).was_interrupted
+    assert comfy.wait(prompt_id, 10).was_interrupted
     folder = comfy.base / "temp" / "viseme"
     until(lambda: not list(folder.glob(".*")), 5, "the end of the half file")
     assert comfy.is_alive()
@@ -435,14 +435,20 @@ def test_a_result_whose_file_is_gone_is_fetched_again_unpaid(
 def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
     comfy: Host, slow_box: ModalSandbox, command: Command, take: int
 ) -> None:
+    slow_box.fault("slow-queue", seconds=8, count=1)
     job_id = left_job(command, slow_box, take)
     graph = Graph()
     collect = graph.add("VisemeCollectLipSyncJob", job_id=job_id)
     video = graph.record(collect[0])
+    started = time.time()
     prompt_id = comfy.post(graph)
-    slow_box.await_call("status")
+    until(
+        lambda: any("queued" in line for line in comfy.texts(collect, since=started)),
+        10,
+        "a line about the vendor's queue",
+    )
     comfy.interrupt()
-    assert comfy.wait(prompt_id, 5).was_interrupted
+    assert comfy.wait(prompt_id, 10).was_interrupted
     assert slow_box.calls("cancel") == []
     assert command.states()[0] in ("ACCEPTED", "RUNNING")
     entry = comfy.run(graph)
