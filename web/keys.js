@@ -4,6 +4,8 @@
 
 import { api } from "../../scripts/api.js";
 
+import { words } from "./words.js";
+
 /** @typedef {{vendor: string, label: string, is_set: boolean, origin: string | null}} VendorKey */
 /** @typedef {{vendor: string, label: string, input: HTMLInputElement, status: HTMLElement,
  *   save: HTMLButtonElement, clear: HTMLButtonElement, section: HTMLElement}} Row */
@@ -50,15 +52,12 @@ class KeysDialog {
 
   /** @returns {HTMLDialogElement} */
   build() {
-    const title = element("h2", { id: "viseme-keys-title", textContent: "Viseme: keys" });
+    const title = element("h2", { id: "viseme-keys-title", textContent: words("title") });
     const about = element("p", {
       id: "viseme-keys-about",
-      textContent:
-        "One key for each vendor that you buy from; runs in the sandbox need none. A key is kept " +
-        "on the machine that runs ComfyUI, for everyone who uses it there. It is in no workflow " +
-        "and no setting, and this page cannot read it back.",
+      textContent: words("about"),
     });
-    const close = element("button", { type: "button", textContent: "Close" });
+    const close = element("button", { type: "button", textContent: words("close") });
     const dialog = element("dialog", { className: "viseme-keys" });
     dialog.tabIndex = -1;
     dialog.setAttribute("aria-labelledby", title.id);
@@ -82,12 +81,12 @@ class KeysDialog {
     const status = element("p", { id: `${id}-status` });
     const input = element("input", { id, type: "password", autocomplete: "off" });
     input.spellcheck = false;
-    input.setAttribute("aria-label", `Key of ${label}`);
+    input.setAttribute("aria-label", words("keyOf", { label }));
     input.setAttribute("aria-describedby", status.id);
-    const save = element("button", { type: "submit", textContent: "Save" });
-    save.setAttribute("aria-label", `Save the key of ${label}`);
-    const clear = element("button", { type: "button", textContent: "Clear" });
-    clear.setAttribute("aria-label", `Clear the key of ${label}`);
+    const save = element("button", { type: "submit", textContent: words("save") });
+    save.setAttribute("aria-label", words("saveOf", { label }));
+    const clear = element("button", { type: "button", textContent: words("clear") });
+    clear.setAttribute("aria-label", words("clearOf", { label }));
     const form = element("form", {});
     form.append(input, save, clear);
     const section = element("section", {});
@@ -106,16 +105,16 @@ class KeysDialog {
   async save(row) {
     const key = row.input.value.trim();
     if (!key) {
-      this.tell(`The key of ${row.label} is empty. Paste it into its field first.`, true);
+      this.tell(words("empty", { label: row.label }), true);
       row.input.focus();
       return;
     }
-    if (await this.send(row, key, `The key of ${row.label} is kept.`)) row.input.value = "";
+    if (await this.send(row, key, words("kept", { label: row.label }))) row.input.value = "";
   }
 
   /** @param {Row} row */
   async clear(row) {
-    await this.send(row, null, `The key of ${row.label} is cleared.`);
+    await this.send(row, null, words("cleared", { label: row.label }));
     row.input.value = "";
     row.input.focus(); // the button, which had it, is disabled now
   }
@@ -157,7 +156,7 @@ class KeysDialog {
       row.status.classList.toggle("viseme-keys-set", Boolean(key?.is_set));
       // The environment wins over what is kept: a key given here would not be used.
       row.input.disabled = row.save.disabled = variable !== undefined;
-      row.input.placeholder = key?.is_set ? "Another key in its place" : "Paste the key";
+      row.input.placeholder = words(key?.is_set ? "replace" : "paste");
       row.clear.disabled = !key?.is_set || variable !== undefined;
     }
   }
@@ -199,11 +198,8 @@ async function ask(change) {
   );
   const answer = await response.json().catch(() => null);
   if (Array.isArray(answer?.vendors)) return answer.vendors;
-  throw new Error(
-    answer?.error?.text ??
-      `ComfyUI answered ${response.status} to ${ROUTE}. Look into its log; where Viseme is new or ` +
-        "was updated, restart ComfyUI.",
-  );
+  const { status } = response;
+  throw new Error(answer?.error?.text ?? words("noAnswer", { status, route: ROUTE }));
 }
 
 /**
@@ -212,9 +208,9 @@ async function ask(change) {
  * @returns {string}
  */
 function statusText(key, variable) {
-  if (!key?.is_set) return "Not set";
-  if (variable) return `Set by ${variable} in ComfyUI's environment; change it there`;
-  return key.origin === "keyring" ? "Set, in the system's keyring" : "Set, in Viseme's private file";
+  if (!key?.is_set) return words("notSet");
+  if (variable) return words("inEnvironment", { variable });
+  return words(key.origin === "keyring" ? "inKeyring" : "inFile");
 }
 
 /**

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["classic", "vue"]
 JSON = dict[str, Any]
-READY_SECONDS = 60
-ANSWER_SECONDS = 20
+READY_SECONDS = 120
+ANSWER_SECONDS = 60
 
 _READY = "() => window.app?.extensionManager && window.app.graph && window.app.canvas"
 _LOAD = """async (workflow) => {
@@ -60,9 +59,14 @@ class Page:
             # Without it a new user's page begins with the Templates dialog over the canvas.
             "Comfy.TutorialCompleted": True,
             "Comfy.Locale": "en",
+            # Drawn by the processor, the canvas would take most of its time.
+            "LiteGraph.Canvas.MaximumFps": 10,
+            "Comfy.Minimap.Visible": False,
         }
         assert host.http.post("/settings", json=settings).is_success
-        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+        )
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.tab = context.new_page()
         self.tab.set_default_timeout(ANSWER_SECONDS * 1000)
@@ -140,15 +144,17 @@ class Page:
 
     # Runs
 
-    def run(self, seconds: float = 60) -> Entry:
-        """Press Run; what became of it."""
+    def press_run(self) -> JSON:
+        """Press Run; what ComfyUI answers to the prompt."""
         button = self.tab.get_by_role("button", name=re.compile("^Run")).first
-        return self._await_run(button.click, seconds)
-
-    def _await_run(self, press: Callable[[], object], seconds: float) -> Entry:
         with self.tab.expect_response(lambda answer: answer.url.endswith("/prompt")) as sent:
-            press()
+            button.click()
         answer: JSON = sent.value.json()
+        return answer
+
+    def run(self, seconds: float = 60) -> Entry:
+        """Press Run, which must be taken; what became of it."""
+        answer = self.press_run()
         assert not answer.get("node_errors"), answer
         return self.host.wait(str(answer["prompt_id"]), seconds)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.web.page import Page
 
 CANARY = "canary-id-4d0b:canary-secret-b7e2"
@@ -178,3 +180,29 @@ def test_its_texts_are_readable_in_light_and_dark(page: Page, dialog: Any, theme
     page.shoot(f"keys-{theme}")
     low = [(text, ratio) for text, ratio in page.tab.evaluate(_CONTRASTS) if ratio < 4.5]
     assert low == []
+
+
+_TEXTS = """() => [...document.querySelectorAll("dialog.viseme-keys :is(h2, p, button, input)")]
+  .map((element) => [element.textContent, element.placeholder, element.ariaLabel].join(" ").trim())
+  .filter(Boolean)"""
+LOCALES = sorted((ROOT / "locales").iterdir())
+
+
+@pytest.mark.parametrize("folder", LOCALES, ids=lambda folder: folder.name)
+def test_it_speaks_the_languages_of_the_nodes(page: Page, folder: Path) -> None:
+    command = json.loads((folder / "commands.json").read_text("utf-8"))["Viseme_Keys"]["label"]
+    page.set_setting("Comfy.Locale", folder.name)
+    page.command("Viseme.Keys")
+    dialog = page.tab.get_by_role("dialog", name=command, exact=True)
+    dialog.get_by_role("region", name="Runware").wait_for()
+    texts = page.tab.evaluate(_TEXTS)
+    page.shoot(f"keys-{folder.name}")
+    page.tab.keyboard.press("Escape")
+    page.set_setting("Comfy.Locale", "en")
+    page.command("Viseme.Keys")
+    page.tab.get_by_role("region", name="Runware").wait_for()
+    english = page.tab.evaluate(_TEXTS)
+    page.tab.keyboard.press("Escape")
+    assert len(texts) == len(english)
+    assert not [text for text in texts if "{" in text]
+    assert folder.name == "en" or not set(texts) & set(english)

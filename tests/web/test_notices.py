@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,6 +32,16 @@ def test_an_error_shows_as_a_toast_with_its_whole_text(page: Page, box: ModalSan
     entry = page.run()
     assert entry.error
     visible_toast(page, entry.error)
+
+
+def test_a_missing_key_is_told_before_anything_runs_with_the_place_to_set_it(
+    page: Page, box: ModalSandbox
+) -> None:
+    page.load(json.loads(FIRST_STEPS.read_text("utf-8")))
+    page.set(2, {"run_on": "live (paid)"})
+    page.press_run()
+    visible_toast(page, "Extensions > Viseme: keys")
+    assert box.charges() == []
 
 
 @pytest.mark.parametrize("severity", ["success", "info", "warn", "error", "unheard of"])
