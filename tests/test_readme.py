@@ -22,13 +22,14 @@ from viseme.settings import Settings
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAPERS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
 COMMANDS = [
     re.split(r"\s{3,}(?=[a-z])", line)[0]  # what stands to the right of a list is its meaning
-    for block in re.findall(r"^```\n(.*?)^```", README, re.M | re.S)
+    for language, block in BLOCKS
     for line in block.splitlines()
-    if line.startswith("viseme ")
+    if not language and line.startswith("viseme ")
 ]
-EXAMPLES = re.findall(r"^```json\n(.*?)^```", README, re.M | re.S)
+EXAMPLES = [block for language, block in BLOCKS if language == "json"]
 
 
 def test_there_are_commands_for_every_endpoint() -> None:
@@ -45,7 +46,7 @@ def test_the_command_line_knows_every_command(command: str) -> None:
 
 
 def test_the_examples_of_edits_and_settings_are_taken(tmp_path: Path) -> None:
-    edits, settings = EXAMPLES
+    _, edits, settings = EXAMPLES  # the first one is ComfyUI's
     plan = parse_edits(edits, Fraction(25))
     assert (len(plan.removals), len(plan.additions)) == (1, 1)
     home = Home(tmp_path)

@@ -74,7 +74,7 @@ def templates() -> tuple[Template, ...]:
     sample = Node("sample", "VisemeSampleClip", (0, 0), {}, (270, 70))
     live = (
         "It runs free in the sandbox until you set **run_on** to **live (paid)**, with a key set "
-        "under Extensions > Viseme > Viseme: keys."
+        "in the menu under Extensions > Viseme: keys."
     )
     return (
         Template(

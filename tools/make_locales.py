@@ -4,6 +4,7 @@
 English is what the schemas say. Every other language is carried over text by text: what was
 translated stays, also where it moved; NEW.json has translations to add, as
 ``{"fr": {"English text": "texte"}}``. Says what has no translation yet, and then writes nothing.
+With ``--check`` in the place of NEW.json it only says which files are not as they would be written.
 """
 
 from __future__ import annotations
@@ -84,11 +85,8 @@ def _read(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def _write(language: str, name: str, document: Any) -> None:
-    folder = LOCALES / language
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    (folder / name).write_text(text + "\n", encoding="utf-8")
+def _text(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def translated(document: Any, pairs: Mapping[str, str]) -> Any:
@@ -97,20 +95,39 @@ def translated(document: Any, pairs: Mapping[str, str]) -> Any:
     return {key: translated(inner, pairs) for key, inner in document.items()}
 
 
-def main() -> None:
-    object_info = httpx.get(f"{sys.argv[1].rstrip('/')}/object_info", timeout=60).json()
+def _made(object_info: Mapping[str, Any], added: Mapping[str, Any]) -> dict[Path, str]:
+    """Every file with what is to be in it. Ends the program where a translation is missing."""
     documents = dict(zip(FILES, (english(object_info), COMMANDS), strict=True))
     wanted = {text for document in documents.values() for _, text in texts(document)}
-    added = _read(Path(sys.argv[2])) if len(sys.argv) > 2 else {}
     by_language = {code: known(code) | added.get(code, {}) for code in LANGUAGES}
     missing = {code: sorted(wanted - pairs.keys()) for code, pairs in by_language.items()}
     if any(missing.values()):
-        json.dump(missing, sys.stdout, indent=2, ensure_ascii=False)
-        raise SystemExit("\nNothing was written: these have no translation.")
+        sys.stdout.write(_text(missing))
+        raise SystemExit("Nothing was written: these have no translation.")
+    made = {}
     for name, document in documents.items():
-        _write("en", name, document)
+        made[LOCALES / "en" / name] = _text(document)
         for code in LANGUAGES:
-            _write(code, name, translated(document, by_language[code]))
+            made[LOCALES / code / name] = _text(translated(document, by_language[code]))
+    return made
+
+
+def main() -> None:
+    object_info = httpx.get(f"{sys.argv[1].rstrip('/')}/object_info", timeout=60).json()
+    only_check = "--check" in sys.argv[2:]
+    added = _read(Path(sys.argv[2])) if len(sys.argv) > 2 and not only_check else {}
+    changed = [
+        (file, text)
+        for file, text in _made(object_info, added).items()
+        if not file.exists() or file.read_text(encoding="utf-8") != text
+    ]
+    for file, text in changed:
+        if not only_check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    if only_check and changed:
+        names = ", ".join(str(file.relative_to(LOCALES)) for file, _ in changed)
+        raise SystemExit(f"Not what the nodes say: {names}. Run this without --check.")
 
 
 if __name__ == "__main__":
