@@ -253,6 +253,60 @@ def test_the_sandbox_brings_none_of_the_rules_that_it_checks() -> None:
     assert not set(done.stdout.split()) & forbidden
 
 
+# The ComfyUI side
+
+NODE_FILES = sorted((REPOSITORY / "nodes").glob("*.py"))
+
+
+def module_files(one: Import) -> list[Path]:
+    """The files of this repository that an import runs, the packages above them included."""
+    found, folder = [], REPOSITORY
+    for part in one.module.split("."):
+        found.append(folder / "__init__.py")
+        if (folder / f"{part}.py").is_file():
+            return [*found, folder / f"{part}.py"]
+        folder = folder / part
+    return [path for path in [*found, folder / "__init__.py"] if path.is_file()]
+
+
+def run_at_import(start: Path) -> dict[Path, Path]:
+    """Every file that importing ``start`` runs, with the one that imports it."""
+    reached, waiting = {start: start}, [start]
+    while waiting:
+        path = waiting.pop()
+        for one in imports_in(path):
+            if one.is_lazy or one.is_for_types or one.top not in {"nodes", "viseme"}:
+                continue
+            new = [file for file in module_files(one) if file.is_file() and file not in reached]
+            reached.update(dict.fromkeys(new, path))
+            waiting += new
+    return reached
+
+
+def test_nodes_leave_vendors_and_the_wire_to_the_jobs() -> None:
+    wrong = [
+        f"{named(path)}:{one.line}: {one.module}"
+        for path in NODE_FILES
+        for one in imports_in(path)
+        if one.module.startswith(("viseme.services", "viseme.transport", "viseme.sandbox"))
+        or (one.top in {"nodes", "viseme"} and not one.is_relative)
+    ]
+    assert not wrong
+
+
+def test_starting_comfyui_imports_no_http_client_no_database_and_no_media_library() -> None:
+    reached = run_at_import(REPOSITORY / "nodes" / "extension.py")
+    assert PACKAGE / "endpoints" / "base.py" in reached  # the reading follows imports
+    heavy = {"httpx", "sqlalchemy", "av", "pybase64", "platformdirs", "keyring", "rich"}
+    wrong = [
+        f"{named(path)}:{one.line}: {one.top}"
+        for path in reached
+        for one in imports_in(path)
+        if one.top in heavy and not one.is_lazy and not one.is_for_types
+    ]
+    assert not wrong
+
+
 # The reading itself
 
 

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from .errors import InputError, LocalError
 
 ENVIRONMENT_VARIABLE = "VISEME_HOME"
@@ -156,6 +154,8 @@ def find_home(
         comfyui = comfyui_of(typed)
         if comfyui is not None:
             return Home(comfyui / _IN_COMFYUI, "the ComfyUI that this pack is in")
+    import platformdirs  # a ComfyUI, which names its own folder, starts without it
+
     folder = platformdirs.user_data_path("viseme", appauthor=False)
     return Home(folder, "this user's data folder")
 
