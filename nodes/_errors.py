@@ -38,7 +38,10 @@ def node_error(problem: VisemeError) -> LipSyncError:
     """The same problem for the page: one line with the remedy and the job's id."""
     text = in_node_words(str(problem))
     if isinstance(problem, CredentialError):
-        text += " In the page: the menu's Extensions > Viseme: keys."
+        # Before the command line: the page cuts long texts off.
+        said = in_node_words(" ".join(problem.message.split()))
+        place = "In the page: the menu's Extensions > Viseme: keys."
+        text = f"{said} {place}{text.removeprefix(said)}"
     return LipSyncError(text)
 
 

@@ -11,7 +11,7 @@ import { isOurs } from "./ours.js";
 
 const SEVERITIES = ["success", "info", "warn", "error"];
 const LEAST_MS = 8000;
-const MOST_MS = 60000;
+const MOST_MS = 30000;
 const READING_MS_PER_CHARACTER = 80;
 
 /**

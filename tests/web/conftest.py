@@ -5,6 +5,7 @@ Where one of the two is missing, the tests are skipped and say why.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,9 +72,11 @@ def box(_box: ModalSandbox) -> ModalSandbox:
 def comfy(
     installation: Installation, _box: ModalSandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Host]:
-    """The ComfyUI of these tests."""
+    """The ComfyUI of these tests, with its own page or the one at COMFYUI_FRONT_END."""
     base = tmp_path_factory.mktemp("web-comfyui")
-    host = Host(installation, base, "--disable-api-nodes", sandbox=_box, home=base / "home")
+    page = os.environ.get("COMFYUI_FRONT_END")
+    options = ["--disable-api-nodes", *(["--front-end-root", page] if page else [])]
+    host = Host(installation, base, *options, sandbox=_box, home=base / "home")
     yield host
     host.stop()
 

@@ -14,6 +14,8 @@ from tests.web.page import Page
 
 FIRST_STEPS = ROOT / "example_workflows" / "1 First steps.json"
 
+SEEN_CHARACTERS = 150  # of a refused prompt; the rest is in the details
+
 
 def visible_toast(page: Page, text: str) -> Any:
     toast = page.toast(text)
@@ -40,7 +42,8 @@ def test_a_missing_key_is_told_before_anything_runs_with_the_place_to_set_it(
     page.load(json.loads(FIRST_STEPS.read_text("utf-8")))
     page.set(2, {"run_on": "live (paid)"})
     page.press_run()
-    visible_toast(page, "Extensions > Viseme: keys")
+    text = visible_toast(page, "Extensions > Viseme: keys").inner_text()
+    assert text.index("Viseme: keys") < SEEN_CHARACTERS, "the page cuts this off"
     assert box.charges() == []
 
 
