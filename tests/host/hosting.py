@@ -177,7 +177,8 @@ class Host(Client):
 
     def restart(self, *options: str) -> None:
         """End it and start it anew on the same folder, with other options where any are given."""
-        self.stop()
+        if self.process.poll() is None:
+            self.stop()
         self.options = options or self.options
         self._start()
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.host.client import SampleGraph
+from tests.host.client import SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 
 StartComfy = Callable[..., Host]
 
 
-def test_three_queues_and_restarts_under_other_caches_are_one_charge(
+def test_three_queues_kills_and_restarts_under_other_caches_are_one_charge_each(
     start_comfy: StartComfy, slow_box: ModalSandbox, take: int
 ) -> None:
     host = start_comfy("--disable-api-nodes")
@@ -29,58 +33,70 @@ def test_three_queues_and_restarts_under_other_caches_are_one_charge(
     assert all(sync.id in entry.cached for entry in others)
     bought = first.receipt(receipt)
     assert not bought["reused"]
-    for number, flags in enumerate([("--cache-none",), ("--cache-lru", "10")], 1):
+    charge_count = 1
+    for flags in [("--cache-none",), ("--cache-lru", "10")]:
+        cut_off = SampleGraph(take + charge_count * 10**6)
+        cut_off.save(cut_off.lip_sync()[0])
+        host.post(cut_off)
+        charge_count += 1
+        until(lambda: len(slow_box.charges()) == charge_count, 20, "the submission")  # noqa: B023
+        host.kill()
         host.restart("--disable-api-nodes", *flags)
         for _ in range(2):
             again = host.run(graph).receipt(receipt)
             assert again["id"] == bought["id"]
             assert again["reused"]
-        assert len(slow_box.charges()) == 1
-        interrupt_one(host, slow_box, SampleGraph(take + number * 10**6))
-        assert len(slow_box.charges()) == 1
-    assert len(slow_box.calls("submit")) == 3
+        host.run(cut_off)
+        assert len(slow_box.charges()) == charge_count
+        interrupt_one(host, SampleGraph(take + charge_count * 10**7))
+        until(lambda: len(slow_box.charges()) == charge_count, 5, "its end")  # noqa: B023
 
 
-def interrupt_one(host: Host, box: ModalSandbox, graph: SampleGraph) -> None:
-    """Interrupt a graph once its lip-sync is at the vendor."""
-    before = len(box.charges())
-    graph.save(graph.lip_sync()[0])
+def interrupt_one(host: Host, graph: SampleGraph) -> None:
+    """Interrupt a graph once its lip-sync runs at the vendor."""
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    started = time.time()
     prompt_id = host.post(graph)
-    while len(box.charges()) == before:
-        assert host.queue()["queue_running"] or host.queue()["queue_pending"]
+    host.await_text(sync, "at fal", started)
     host.interrupt()
     assert host.wait(prompt_id).was_interrupted
     assert host.is_alive()
 
 
-def test_without_viseme_home_everything_is_in_a_folder_that_is_not_served(
-    start_comfy: StartComfy, slow_box: ModalSandbox, take: int
+def test_a_fresh_install_needs_nothing_set_and_keeps_all_in_a_folder_that_is_not_served(
+    start_comfy: StartComfy, take: int
 ) -> None:
-    """Also with several users, and whatever the pack's own folder is called."""
+    """Neither home nor sandbox nor key; several users; the pack's folder may have any name."""
     host = start_comfy(
-        "--disable-api-nodes", "--multi-user", home=None, pack_name="some-hyphenated.name"
+        *("--disable-api-nodes", "--multi-user"),
+        home=None,
+        sandbox=None,
+        pack_name="some-hyphenated.name",
     )
     graph = SampleGraph(take)
     sync = graph.lip_sync()
-    graph.save(sync[0])
+    saved = graph.save(sync[0])
     frames = graph.record(sync[1])
-    for _ in range(2):
-        assert host.run(graph).facts(frames)
-    interrupt_one(host, slow_box, SampleGraph(take + 10**6))
-    assert len(slow_box.charges()) == 1
-    [ledger] = (host.base / "user").rglob("ledger.sqlite3")
-    assert ledger.parent.stat().st_mode & 0o777 == 0o700
-    relative = ledger.relative_to(host.base / "user")
-    for path in (str(relative), f"../{relative}", "viseme/ledger.sqlite3", "ledger.sqlite3"):
-        answer = host.http.get(f"/userdata/{path.replace('/', '%2F')}")
-        assert answer.status_code >= 400, path
-    for kind in ("output", "input", "temp"):
-        answer = host.http.get(
-            "/view",
-            params={"filename": "ledger.sqlite3", "subfolder": f"../user/{relative.parent}"}
-            | {"type": kind},
-        )
-        assert answer.status_code >= 400
+    try:
+        for _ in range(2):
+            entry = host.run(graph)
+            assert entry.facts(frames)
+        assert host.saved(entry.file(saved)).is_file()
+        interrupt_one(host, SampleGraph(take + 10**6))
+        [ledger] = (host.base / "user").rglob("ledger.sqlite3")
+        assert ledger.parent.stat().st_mode & 0o777 == 0o700
+        relative = ledger.relative_to(host.base / "user")
+        for path in (str(relative), f"../{relative}", "viseme/ledger.sqlite3"):
+            answer = host.http.get(f"/userdata/{path.replace('/', '%2F')}")
+            assert answer.status_code >= 400, path
+        for kind in ("output", "input", "temp"):
+            place = {"subfolder": f"../user/{relative.parent}", "type": kind}
+            answer = host.http.get("/view", params={"filename": "ledger.sqlite3", **place})
+            assert answer.status_code >= 400
+    finally:
+        for lock in (host.base / "user").rglob("sandbox.lock"):
+            os.kill(json.loads(lock.read_text())["pid"], signal.SIGTERM)
 
 
 @pytest.mark.parametrize("path", ["/extensions/viseme/docs/VisemeSyncLipSync2Pro.md", "/i18n"])

@@ -1,10 +1,10 @@
-"""A node that fails beside a lip-sync: what is paid for runs on, and the next run has it."""
+"""What is paid for runs on where nobody waits for it any more, and the next run has it."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.host.client import LIP_SYNCS, REPEATS, Entry, SampleGraph, until
+from tests.host.client import LIP_SYNCS, REPEATS, Client, Entry, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 
 
@@ -89,6 +89,34 @@ def test_an_interrupt_of_the_next_prompt_cancels_only_what_it_waits_for(
     assert comfy.wait(prompt_id).was_interrupted
     until(lambda: len(slow_box.charges()) == 1, 10, "the end of the second charge")
     assert len(slow_box.calls("cancel")) == 1
+    comfy.run(graph)
+    assert len(slow_box.charges()) == 1
+
+
+def test_a_closed_tab_stops_nothing(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    tab = Client(comfy.url)
+    graph.save(graph.lip_sync()[0])
+    prompt_id = tab.post(graph)
+    slow_box.await_charge()
+    tab.close()
+    assert comfy.wait(prompt_id).is_success
+    assert slow_box.calls("cancel") == []
+    assert len(slow_box.charges()) == 1
+
+
+def test_a_run_that_waits_no_longer_says_so_and_the_next_one_has_the_result(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync(time_limit_seconds=1)
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert "after 1 s" in entry.error
+    assert "the same graph comes back to it" in entry.error
+    assert slow_box.calls("cancel") == []
+    sync.inputs["time_limit_seconds"] = 0
     comfy.run(graph)
     assert len(slow_box.charges()) == 1
 

@@ -90,6 +90,19 @@ def test_a_node_in_an_expanded_graph_runs_and_is_charged_once(
     assert len(canned_box.charges()) == 1
 
 
+def test_nodes_of_a_subgraph_run_and_decode_what_is_taken_outside_of_it(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """The page flattens subgraphs: their nodes come as ``7:2``."""
+    inner = {"class_type": "VisemeSyncLipSync2Pro"}
+    inputs = {"media": graph.clip[0], "audio": graph.clip[1], "take": graph.take}
+    graph.prompt["7:2"] = {**inner, "inputs": inputs}
+    frames = graph.record(["7:2", 1])
+    for _ in range(2):
+        assert comfy.run(graph).facts(frames)[0]["type"] == "image"
+    assert len(canned_box.charges()) == 1
+
+
 def test_a_loop_buys_each_round_once(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:

@@ -11,14 +11,16 @@ def goes_on(held: HeldJob, problem: VisemeError) -> VisemeError:
     """``problem`` with what is true of the job: it goes on, and how to come back to it."""
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
-    return _again(problem, f"{first}The job goes on; come back to it with `{command}`.", held)
+    remedy = f"The job goes on; the same command comes back to it, and so does `{command}`."
+    return _again(problem, first + remedy, held)
 
 
 def unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
     """``problem`` of a job whose result the vendor has."""
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
-    return _again(problem, f"{first}It is paid for; fetch it with `{command}`.", held)
+    remedy = f"It is paid for; the same command fetches it, and so does `{command}`."
+    return _again(problem, first + remedy, held)
 
 
 def gone(held: HeldJob, problem: VisemeError) -> VisemeError:
