@@ -129,12 +129,15 @@ def strips(sources: list[str], labels: tuple[str, ...]) -> str:
 
 
 def node_card(jpeg: bytes, shown: list[str]) -> str:
-    """The upper part of a node's picture, and what its player shows at three times."""
+    """What a node's player shows at three times, and under it the upper part of the node.
+
+    The page lays a badge over the upper left corner.
+    """
     source = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     width = CARD_PIXELS // len(shown)
-    return f'<img src="{source}" style="width:400px">' + "".join(
-        f'<div style="left:{number * width}px;top:{CARD_PIXELS - width}px">'
-        f'<img src="{frame}" width={width} height={width}></div>'
+    return f'<div style="top:{width}px"><img src="{source}" width={CARD_PIXELS}></div>' + "".join(
+        f'<div style="left:{number * width}px">'
+        f'<img src="{frame}" width={width + 1} height={width}></div>'
         for number, frame in enumerate(shown)
     )
 
