@@ -53,10 +53,11 @@ class Installation:
         return tuple(int(part) for part in namespace["version"].split("."))
 
 
-def find_installation(libraries: Path, folder: Path | None = None) -> Installation:
+def find_installation(libraries: Path | None, folder: Path | None = None) -> Installation:
     """The ComfyUI at ``folder``, at COMFYUI_PATH, or where comfy-cli puts one. Raises ``NoHost``.
 
-    Its own environment is never changed: with CI=true, what it lacks goes to ``libraries``.
+    Its own environment is never changed: with CI=true, what it lacks goes to ``libraries``; None
+    only looks.
     """
     if folder is None:
         folder = Path(os.environ.get("COMFYUI_PATH") or Path.home() / "comfy" / "ComfyUI")
@@ -73,7 +74,7 @@ def find_installation(libraries: Path, folder: Path | None = None) -> Installati
         raise NoHost(
             f"{python} lacks {', '.join(lacking)}; install what requirements.txt names there."
         )
-    if not libraries.exists():
+    if libraries is not None and not libraries.exists():
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
         subprocess.run([*pip, "--target", str(libraries), *lacking], check=True, timeout=300)
     return Installation(folder, python, libraries)
