@@ -73,7 +73,7 @@ def templates() -> tuple[Template, ...]:
     )
     sample = Node("sample", "VisemeSampleClip", (0, 0), {}, (270, 70))
     live = (
-        "It runs free in the sandbox until you set **run_on** to **live (paid)**, with a key set "
+        "It runs free in the sandbox until you choose **live (paid)** in the node, with a key set "
         "in the menu under Extensions > Viseme: keys."
     )
     return (
@@ -86,8 +86,8 @@ def templates() -> tuple[Template, ...]:
                 note(
                     "Press **Run**: the sample clip is lip-synced in a sandbox on this machine, "
                     "free and without a key, so the result says SANDBOX.\n\nThen put your own "
-                    "clip and speech in the place of Sample Clip, and set **run_on** to **live "
-                    "(paid)** when you want the real thing.",
+                    "clip and speech in the place of Sample Clip, and choose **live (paid)** "
+                    "instead of **sandbox (free)** when you want the real thing.",
                     (0, 150),
                     (300, 190),
                 ),
@@ -102,15 +102,15 @@ def templates() -> tuple[Template, ...]:
             "2 PixVerse Lip Sync",
             Node("lip", pixverse, (LIP_X, 0), {}, LIP_SIZE),
             "pixverse",
-            "Choose your clip in Load Video and your speech in Load Audio, or set **speech** to "
-            f"**text** and write what is to be said.\n\n{live}",
+            "Choose your clip in Load Video and your speech in Load Audio, or choose "
+            f"**text** instead of **connected audio** and write what is to be said.\n\n{live}",
         ),
         own_media(
             "3 Sync Lip Sync 2 Pro",
             Node("lip", sync, (LIP_X, 0), {}, LIP_SIZE),
             "sync",
-            "Choose your clip in Load Video and your speech in Load Audio; **sync_mode** says "
-            f"what happens when they differ in length.\n\n{live}",
+            "Choose your clip in Load Video and your speech in Load Audio; **cut_off** is one of "
+            f"five ways to meet a difference in their length.\n\n{live}",
         ),
         own_media(
             "4 Pipio Lip Sync",
@@ -208,8 +208,8 @@ def templates() -> tuple[Template, ...]:
                 note(
                     "Frames go in as IMAGE with their rate in **source_fps**, and come out as "
                     "IMAGE: here they are mirrored before and enlarged after.\n\nPut your own "
-                    "nodes in the place of these two; Create Video needs **frame_rate** and "
-                    "**audio** of the result.",
+                    "nodes in the place of these two; Create Video needs the frame rate "
+                    "and the sound of the result too.",
                     (0, 480),
                     (300, 190),
                 ),

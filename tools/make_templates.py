@@ -110,7 +110,7 @@ def blueprint(page: Page) -> dict[str, Any]:
     subgraph |= {
         "category": "Viseme",
         "description": "Redraws the mouth of a clip to fit the speech, with PixVerse Lip Sync, "
-        "and saves the video. Free in the sandbox until run_on is live.",
+        "and saves the video. Free in the sandbox until you choose live (paid).",
     }
     subgraph["nodes"] = stripped(BLUEPRINT, {"nodes": subgraph["nodes"]})["nodes"]
     ids = [subgraph["id"], *(slot["id"] for slot in (*subgraph["inputs"], *subgraph["outputs"]))]
