@@ -17,12 +17,14 @@ from comfy_api.latest import io
 from ..viseme.endpoints import endpoint
 from ..viseme.errors import InputError
 from ..viseme.jobs.destination import LIVE, Destination, chosen_sandbox, live
+from ..viseme.jobs.quotes import price_text
 from ..viseme.jobs.run import Finished, job_mark, run
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.wish import Planned, Wish, make_plan
 from ..viseme.jobs.workplace import Watch, Workplace, media_limits
 from ..viseme.media import probe_clip
 from ..viseme.model import Clip, SpokenText
+from ..viseme.money import usd_text
 from . import _host
 from ._common import RunOptions
 from ._jobs import attend
@@ -222,15 +224,9 @@ async def bring(
 def _summary(finished: Finished) -> str:
     """One line: the job, and what it cost or would have cost."""
     job = finished.job
-    quote = job.quote
-    if job.cost_usd is not None:
-        price = f"${job.cost_usd}"
-    elif quote.most_usd is None:
+    price = price_text(job.quote) if job.cost_usd is None else usd_text(job.cost_usd)
+    if price == "unknown":
         price = "price not known"
-    elif quote.least_usd == quote.most_usd:
-        price = f"${quote.most_usd}"
-    else:
-        price = f"${quote.least_usd} to ${quote.most_usd}"
     if job.destination != LIVE:
         price = f"free in the sandbox, live {price}"
     again = "bought before; " if finished.reused else ""
