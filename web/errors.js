@@ -1,5 +1,5 @@
 // @ts-check
-// What goes wrong while a node runs, and what the server has to tell besides, as toasts.
+// What goes wrong with our nodes, and what the server has to tell besides, as toasts.
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
@@ -27,13 +27,40 @@ export function showToast(severity, summary, detail) {
   app.extensionManager.toast.add({ severity, summary, detail, life });
 }
 
-/** Show the text of every error that one of our nodes ends with: ComfyUI itself hides it. */
+/** Show the text of every error that one of our nodes ends with: ComfyUI hides it in details. */
 export function showErrors() {
   api.addEventListener("execution_error", (/** @type {CustomEvent} */ event) => {
     const { node_id, node_type, exception_message } = event.detail ?? {};
     if (!isOurs(node_type)) return;
     showToast("error", titleOf(node_id, node_type), String(exception_message ?? "").trim());
   });
+}
+
+/**
+ * Show the text of every error for which one of our nodes has its prompt refused. ComfyUI cuts it
+ * short, and up to its page 1.45 it shows none of it; there is no event to hear of it.
+ */
+export function showRefusals() {
+  const queuePrompt = api.queuePrompt;
+  api.queuePrompt = function (/** @type {any[]} */ ...given) {
+    const sent = queuePrompt.apply(this, given);
+    sent.then(
+      (/** @type {any} */ answer) => tellRefusals(answer?.node_errors),
+      (/** @type {any} */ error) => tellRefusals(error?.response?.node_errors),
+    );
+    return sent;
+  };
+}
+
+/** @param {Record<string, {class_type: string, errors: any[]}> | undefined} nodeErrors */
+function tellRefusals(nodeErrors) {
+  for (const [nodeId, { class_type, errors }] of Object.entries(nodeErrors ?? {})) {
+    if (!isOurs(class_type)) continue;
+    const texts = errors
+      .filter(({ type }) => String(type).startsWith("exception_during"))
+      .map(({ extra_info, details }) => String(extra_info?.exception_message ?? details));
+    for (const text of new Set(texts)) showToast("error", titleOf(nodeId, class_type), text);
+  }
 }
 
 /** Show what the server sends as `viseme.notice`: {severity, summary, detail}. */

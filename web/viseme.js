@@ -3,7 +3,7 @@
 
 import { app } from "../../scripts/app.js";
 
-import { showErrors, showNotices } from "./errors.js";
+import { showErrors, showNotices, showRefusals } from "./errors.js";
 import { openKeys } from "./keys.js";
 import { keepPreviewOutOfPrompts } from "./preview.js";
 
@@ -17,6 +17,7 @@ app.registerExtension({
 
   setup() {
     showErrors();
+    showRefusals();
     showNotices();
   },
 

@@ -41,9 +41,10 @@ def test_a_missing_key_is_told_before_anything_runs_with_the_place_to_set_it(
 ) -> None:
     page.load(json.loads(FIRST_STEPS.read_text("utf-8")))
     page.set(2, {"run_on": "live (paid)"})
-    page.press_run()
-    text = visible_toast(page, "Extensions > Viseme: keys").inner_text()
-    assert text.index("Viseme: keys") < SEEN_CHARACTERS, "the page cuts this off"
+    [refused] = page.press_run()["node_errors"].values()
+    text = refused["errors"][0]["extra_info"]["exception_message"]
+    visible_toast(page, text)
+    assert text.index("Extensions > Viseme: keys") < SEEN_CHARACTERS, "the page cuts this off"
     assert box.charges() == []
 
 
