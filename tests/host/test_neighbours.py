@@ -78,7 +78,7 @@ def test_an_interrupt_of_the_next_prompt_cancels_only_what_it_waits_for(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
     """A job left running by a failed prompt belongs to nobody's interrupt."""
-    slow_box.fault("slow-queue", seconds=8, count=1)
+    slow_box.fault("slow-queue", seconds=5, count=1)
     graph.save(graph.lip_sync()[0])
     failed_beside(comfy, slow_box, graph, 1)
     other = SampleGraph(graph.take + 10**6)
@@ -122,13 +122,13 @@ def test_a_run_that_waits_no_longer_says_so_and_the_next_one_has_the_result(
 
 
 def test_a_lip_sync_that_fails_leaves_the_worker_alive_and_says_why(
-    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:
-    slow_box.fault("job-fails")
+    canned_box.fault("job-fails")
     sync = graph.lip_sync()
     graph.save(sync[0])
     entry = comfy.execute(graph)
     assert entry.failed_node == sync.id
     assert "job" in entry.error
-    assert slow_box.charges() == []
+    assert canned_box.charges() == []
     assert comfy.is_alive()
