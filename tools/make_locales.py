@@ -1,4 +1,4 @@
-"""Writes locales/*/nodeDefs.json anew from the nodes of a running ComfyUI.
+"""Writes locales/*/*.json anew from the nodes of a running ComfyUI.
 
 ``python tools/make_locales.py http://127.0.0.1:8188 [NEW.json]``, where it runs with this pack.
 English is what the schemas say. Every other language is carried over text by text: what was
@@ -19,9 +19,13 @@ import httpx
 
 LOCALES = Path(__file__).resolve().parent.parent / "locales"
 LANGUAGES = ("zh", "ja", "ko", "fr", "es", "pt-BR")
-FILES = ("nodeDefs.json", "commands.json")
+FILES = ("nodeDefs.json", "commands.json", "main.json")
 PREFIX = "Viseme"
-COMMANDS = {"Viseme_Keys": {"label": "Viseme: keys"}}  # web/viseme.js has them in English
+# web/viseme.js has it in English. The list of shortcuts looks it up by the command, the menu by
+# the English label.
+KEYS_LABEL = "Viseme: keys"
+COMMANDS = {"Viseme_Keys": {"label": KEYS_LABEL}}
+MENU = {"menuLabels": {KEYS_LABEL: KEYS_LABEL}}
 
 
 def english(object_info: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +101,7 @@ def translated(document: Any, pairs: Mapping[str, str]) -> Any:
 
 def _made(object_info: Mapping[str, Any], added: Mapping[str, Any]) -> dict[Path, str]:
     """Every file with what is to be in it. Ends the program where a translation is missing."""
-    documents = dict(zip(FILES, (english(object_info), COMMANDS), strict=True))
+    documents = dict(zip(FILES, (english(object_info), COMMANDS, MENU), strict=True))
     wanted = {text for document in documents.values() for _, text in texts(document)}
     by_language = {code: known(code) | added.get(code, {}) for code in LANGUAGES}
     missing = {code: sorted(wanted - pairs.keys()) for code, pairs in by_language.items()}
