@@ -74,7 +74,8 @@ class Page:
         self.tab.on("pageerror", self._caught)
         self.tab.goto(host.url)
         self.tab.wait_for_function(_READY, timeout=READY_SECONDS * 1000)
-        self.wait("app.extensionManager.command.commands.some((c) => c.id === 'Viseme.Keys')")
+        # The page opens a workflow of its own; until then it would take the place of any other.
+        self.wait("() => app.extensionManager.workflow.activeWorkflow && app.graph.nodes.length")
 
     def close(self) -> None:
         self.tab.context.close()
