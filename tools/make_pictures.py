@@ -41,7 +41,7 @@ SETTLE = """async ([types, seconds]) => {
   const left = Math.min(...nodes.map((node) => node.pos[0]));
   const top = Math.min(...nodes.map((node) => node.pos[1]));
   app.canvas.ds.scale = 1.25;
-  app.canvas.ds.offset = [120 / 1.25 - left, 120 / 1.25 - top];
+  app.canvas.ds.offset = [120 / 1.25 - left, 190 / 1.25 - top];
   app.canvas.setDirty(true, true);
   return nodes.map((node) => String(node.id));
 }"""
