@@ -178,7 +178,9 @@ def main() -> None:
     address = sys.argv[1].rstrip("/")
     upload_samples(address)
     with comfy_page(address, width=1500, height=1300) as page:
-        page.evaluate("app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
+        for setting, value in (("Comfy.VueNodes.Enabled", True), ("Comfy.Minimap.Visible", False)):
+            set_to = "([name, value]) => app.extensionManager.setting.set(name, value)"
+            page.evaluate(set_to, [setting, value])
         page.wait_for_timeout(1000)
         pixverse, edit = "VisemePixverseLipSync", "VisemeEditRanges"
 
