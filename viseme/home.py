@@ -51,6 +51,11 @@ class Home:
         return self.root / "sandbox"
 
     @property
+    def verdicts(self) -> Path:
+        """What media were found to be, by digest, so that none is checked twice."""
+        return self.root / "checked"
+
+    @property
     def work(self) -> Path:
         """For files that are needed only while a job is prepared."""
         return self.root / "work"

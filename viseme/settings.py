@@ -221,6 +221,7 @@ class _MediaLimits(_Frozen):
     max_seconds: Annotated[int, Field(ge=1)] = 4 * 3600
     max_streams: Annotated[int, Field(ge=1)] = 16
     max_bytes: Annotated[int, Field(ge=1)] = 20_000 * _MEGABYTE
+    max_check_bytes: Annotated[int, Field(ge=256 * _MEBIBYTE)] = 1280 * _MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ..jobs.receipt import usd_or_none
 from ..jobs.run import Finished, run
 from ..jobs.signals import CancelToken, Progress, Step
 from ..jobs.wish import Planned, Wish, make_plan
-from ..jobs.workplace import Watch, Workplace, media_limits
+from ..jobs.workplace import Watch, Workplace, media_guard
 from ..model import Carry, Clip, Speech
 from ..money import parse_usd, usd_text
 from ..samples import sample_clip_path, sample_speech_path
@@ -55,12 +55,12 @@ async def _run(
 def demo_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     endpoint = endpoint_by_id(options.endpoint)
     with workplace(options) as place, ProgressLine() as progress:
-        limits = media_limits(place)
+        guard = media_guard(place)
         video = options.video or str(sample_clip_path())
         audio = options.audio or str(sample_speech_path())
         progress(Progress(Step.PROBE, "reading the media"))
-        footage = read_footage(video, endpoint, limits=limits, cancel=cancel)
-        speech = read_sound(audio, endpoint, limits=limits, cancel=cancel)
+        footage = read_footage(video, endpoint, guard=guard, cancel=cancel)
+        speech = read_sound(audio, endpoint, guard=guard, cancel=cancel)
         planned = make_plan(Wish(endpoint.id, {}, footage, speech), place.settings)
         check_out(options.out, endpoint.result_suffix(planned.order), [video, audio])
 
@@ -121,23 +121,23 @@ def _plan(
 ) -> Planned:
     """Read the media that the options name, and make the plan."""
     endpoint = endpoint_by_id(options.endpoint)
-    limits = media_limits(place)
+    guard = media_guard(place)
     given = _given(options.settings)
     progress(Progress(Step.PROBE, "reading the media"))
     footage = (
-        read_footage(options.video, endpoint, limits=limits, cancel=cancel)
+        read_footage(options.video, endpoint, guard=guard, cancel=cancel)
         if options.video is not None
         else None
     )
     speech: Speech | None = (
-        read_sound(options.audio, endpoint, limits=limits, cancel=cancel)
+        read_sound(options.audio, endpoint, guard=guard, cancel=cancel)
         if options.audio is not None
         else None
     )
     if options.edits is not None:
         given["edits"] = _edits(options.edits, endpoint, footage)
         if speech is None and footage is not None and options.text is None:
-            speech = own_sound(footage, cancel=cancel)
+            speech = own_sound(footage, guard=guard, cancel=cancel)
     spoken = read_text(options.text, options.voice, endpoint)
     if spoken is not None and speech is not None:
         given = dict(with_text(given, spoken, endpoint))

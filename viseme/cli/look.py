@@ -132,7 +132,7 @@ def _one_kind(part: Mapping[str, Any]) -> str:
 
 def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     """``edits apply``: the only action there is."""
-    clip = read_clip_file(options.video, cancel=cancel)
+    clip = read_clip_file(options.video, frames=True, cancel=cancel)
     if clip.is_still:
         raise InputError(
             "A still image has no frames to cut.",

@@ -17,7 +17,7 @@ from .held import HeldJob, ask
 from .receipt import result_json, timing_from_json
 from .results import KeptResult, differences, keep_result
 from .signals import Step
-from .workplace import Workplace, fetch_rules
+from .workplace import Workplace, fetch_rules, media_guard
 
 DELETE_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 
@@ -149,7 +149,12 @@ async def _bring(held: HeldJob, number: int, item: ResultItem) -> None:
         held.service.vendor, held.destination, held.place.settings, predicted.seconds_most
     )
     kept = await keep_result(
-        item, f"{held.job.id}-{number}", held.place.home.results, rules, on_bytes
+        item,
+        f"{held.job.id}-{number}",
+        held.place.home.results,
+        rules,
+        media_guard(held.place),
+        on_bytes,
     )
     _write_down(held, number, kept)
 

@@ -19,6 +19,7 @@ from ..errors import (
     VisemeError,
 )
 from ..ledger import AT_VENDOR, Outcome, State, utc_milliseconds
+from ..media.remux import let_pass
 from ..model import Carry, Clip, Recording, WireRequest
 from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments
@@ -38,7 +39,7 @@ from .prepare import (
 from .receipt import error_json, timing_json
 from .signals import Step
 from .wish import Planned
-from .workplace import media_limits
+from .workplace import media_guard, media_limits
 from .writing import write_media
 
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
@@ -94,7 +95,10 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     endpoint, order, settings = planned.endpoint, planned.order, held.place.settings
     _check_budget(held, planned)
     held.report(Step.PREPARE, "preparing the media")
-    written = await asyncio.to_thread(write_media, planned, work, held.watch.cancel)
+    check_frames = partial(media_guard(held.place).frames, cancel=held.watch.cancel)
+    written = await asyncio.to_thread(write_media, planned, work, check_frames, held.watch.cancel)
+    # What was written here is ours.
+    is_written = planned.wish.write_footage is not None
     video, sound = await asyncio.to_thread(
         conform_media,
         endpoint,
@@ -105,6 +109,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         else body_limit_bytes(endpoint, settings),
         cut=_cut_of(planned),
         limits=media_limits(held.place),
+        before_decoding=let_pass if is_written else check_frames,
         cancel=held.watch.cancel,
     )
     video = video.after(written.video_steps)

@@ -9,52 +9,56 @@ from typing import Any
 
 from ..endpoints.base import Endpoint
 from ..errors import InputError, MediaError
-from ..media import DEFAULT_LIMITS, MediaLimits, probe_clip, probe_speech
+from ..media import MediaGuard
 from ..model import Clip, Footage, Recording, RemoteMedia, SpokenText
 
 Cancel = Callable[[], bool] | None
+UNREMEMBERED = MediaGuard()
 
 
 def read_footage(
     text: str,
     endpoint: Endpoint,
     *,
-    limits: MediaLimits = DEFAULT_LIMITS,
+    guard: MediaGuard = UNREMEMBERED,
     cancel: Cancel = None,
 ) -> Footage:
     """The clip that ``--video`` names. Raises InputError and MediaError naming ``--video``."""
     remote = _remote(text, endpoint, "--video")
-    return read_clip_file(text, limits=limits, cancel=cancel) if remote is None else remote
+    return read_clip_file(text, guard=guard, cancel=cancel) if remote is None else remote
 
 
 def read_sound(
     text: str,
     endpoint: Endpoint,
     *,
-    limits: MediaLimits = DEFAULT_LIMITS,
+    guard: MediaGuard = UNREMEMBERED,
     cancel: Cancel = None,
 ) -> Recording | RemoteMedia:
     """The speech that ``--audio`` names. Raises InputError and MediaError naming ``--audio``."""
     remote = _remote(text, endpoint, "--audio")
-    return read_sound_file(text, limits=limits, cancel=cancel) if remote is None else remote
+    return read_sound_file(text, guard=guard, cancel=cancel) if remote is None else remote
 
 
 def read_clip_file(
-    text: str, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+    text: str, *, guard: MediaGuard = UNREMEMBERED, frames: bool = False, cancel: Cancel = None
 ) -> Clip:
-    """The clip in a file. Raises InputError and MediaError naming ``--video``."""
+    """The clip in a file; ``frames`` says that they will be decoded.
+
+    Raises InputError and MediaError naming ``--video``.
+    """
     try:
-        return probe_clip(Path(text).expanduser(), limits=limits, cancel=cancel)
+        return guard.clip(Path(text).expanduser(), frames=frames, cancel=cancel)
     except InputError as problem:
         raise _named(problem, "--video", text) from problem
 
 
 def read_sound_file(
-    text: str, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+    text: str, *, guard: MediaGuard = UNREMEMBERED, cancel: Cancel = None
 ) -> Recording:
     """The speech in a file. Raises InputError and MediaError naming ``--audio``."""
     try:
-        return probe_speech(Path(text).expanduser(), limits=limits, cancel=cancel)
+        return guard.recording(Path(text).expanduser(), cancel=cancel)
     except InputError as problem:
         raise _named(problem, "--audio", text) from problem
 
@@ -115,7 +119,9 @@ def with_text(
     return merged
 
 
-def own_sound(footage: Footage, *, cancel: Cancel = None) -> Recording:
+def own_sound(
+    footage: Footage, *, guard: MediaGuard = UNREMEMBERED, cancel: Cancel = None
+) -> Recording:
     """The clip's own sound as the speech. Raises InputError where it has none."""
     if isinstance(footage, RemoteMedia):
         raise InputError(
@@ -131,7 +137,7 @@ def own_sound(footage: Footage, *, cancel: Cancel = None) -> Recording:
             value=footage.path,
             remedy="Give the speech with --audio.",
         )
-    return probe_speech(footage.path, cancel=cancel)
+    return guard.recording(footage.path, cancel=cancel)
 
 
 def _remote(text: str, endpoint: Endpoint, field: str) -> RemoteMedia | None:

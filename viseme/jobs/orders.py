@@ -8,10 +8,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..ledger import JobRecord, Outcome
-from ..media import MediaLimits, probe_clip, probe_speech
+from ..media import MediaGuard
 from ..model import Carry, Clip, Footage, Recording, RemoteMedia, Speech, SpokenText
 from .wish import Planned, Wish, make_plan
-from .workplace import Workplace, media_limits
+from .workplace import Workplace, media_guard
 
 
 def order_json(planned: Planned) -> dict[str, Any]:
@@ -51,20 +51,20 @@ def planned_from_order(
     order = job.order
     if has_unwritten_media(job):
         raise _only_in_a_graph(job, place)
-    limits = media_limits(place)
+    guard = media_guard(place)
     footage: Footage | None = None
     video = order.get("video")
     if isinstance(video, Mapping):
         if "reference" in video:
             footage = RemoteMedia(str(video["reference"]))
         else:
-            footage = probe_clip(Path(str(video["path"])), limits=limits, cancel=cancel)
+            footage = guard.clip(Path(str(video["path"])), cancel=cancel)
             _check_same(job, "--video", footage.path, footage.digest, str(video["digest"]))
     wish = Wish(
         str(order["endpoint"]),
         order.get("given") or {},
         footage,
-        _speech_of(job, order.get("speech"), limits, cancel),
+        _speech_of(job, order.get("speech"), guard, cancel),
         bool(order.get("sound_is_edited")),
         Carry(order.get("carry", "auto")),
         int(order.get("take", 1)),
@@ -92,7 +92,7 @@ def _only_in_a_graph(job: JobRecord, place: Workplace) -> InputError:
 
 
 def _speech_of(
-    job: JobRecord, speech: Any, limits: MediaLimits, cancel: Callable[[], bool] | None
+    job: JobRecord, speech: Any, guard: MediaGuard, cancel: Callable[[], bool] | None
 ) -> Speech | None:
     if not isinstance(speech, Mapping):
         return None
@@ -100,7 +100,7 @@ def _speech_of(
         return RemoteMedia(str(speech["reference"]))
     if "text" in speech:
         return SpokenText(str(speech["text"]), speech.get("voice"))
-    recording = probe_speech(Path(str(speech["path"])), limits=limits, cancel=cancel)
+    recording = guard.recording(Path(str(speech["path"])), cancel=cancel)
     _check_same(job, "--audio", recording.path, recording.digest, str(speech["digest"]))
     return recording
 

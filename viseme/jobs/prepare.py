@@ -95,11 +95,13 @@ def conform_media(
     body_limit_bytes: int | None,
     cut: CutSound | None,
     limits: MediaLimits,
+    before_decoding: Callable[[Clip], None],
     cancel: Callable[[], bool],
 ) -> tuple[Medium, Medium | None]:
     """Files that the endpoint takes, in ``work``. Blocking.
 
     ``body_limit_bytes`` is the most that both may take as data URIs together; None is no limit.
+    ``before_decoding`` is told of the clip where its frames have to be decoded.
     Raises MediaError, LocalError, Interrupted.
     """
     sound = _conform_sound(endpoint, order, work, body_limit_bytes, cut, limits, cancel)
@@ -116,6 +118,7 @@ def conform_media(
         codecs=endpoint.video_rules.codecs,
         max_bytes=None if left is None else _raw_bytes(left),
         limits=limits,
+        before_decoding=before_decoding,
         cancel=cancel,
     )
     video = Medium("video", file=file, name=footage.path.name, digest=footage.digest)

@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..download import FetchedFile, FetchRules, disk_error, fetch, store_data
-from ..errors import FetchRefused, MediaError
-from ..media import VIDEO_CONTAINERS, probe_clip, sniff
+from ..errors import FetchRefused, InputError, MediaTooLarge
+from ..media import VIDEO_CONTAINERS, MediaGuard, sniff
 from ..model import Clip, ResultItem, Timing
 
 SUFFIXES = {
@@ -37,6 +37,7 @@ async def keep_result(
     name: str,
     folder: Path,
     rules: FetchRules,
+    guard: MediaGuard,
     on_bytes: Callable[[int, int | None], None] | None = None,
 ) -> KeptResult:
     """Bring one result into ``folder`` under the digest of its bytes.
@@ -52,12 +53,12 @@ async def keep_result(
     else:
         raise FetchRefused("The vendor names a result without saying where it is.")
     try:
-        return await asyncio.to_thread(_keep, fetched, folder)
+        return await asyncio.to_thread(_keep, fetched, folder, guard)
     finally:
         incoming.unlink(missing_ok=True)
 
 
-def _keep(fetched: FetchedFile, folder: Path) -> KeptResult:
+def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
     container = sniff(fetched.path)
     if container not in VIDEO_CONTAINERS:
         raise FetchRefused(
@@ -66,8 +67,14 @@ def _keep(fetched: FetchedFile, folder: Path) -> KeptResult:
             remedy="Fetch it again; if it stays so, ask the vendor.",
         )
     try:
-        clip = probe_clip(fetched.path)
-    except MediaError as problem:
+        clip = guard.clip(fetched.path)
+    except MediaTooLarge as problem:
+        raise FetchRefused(
+            f"The result is over a limit of this machine: {problem.message}",
+            limit=problem.limit,
+            remedy="Raise that limit under media_limits in settings.json, and fetch it again.",
+        ) from problem
+    except InputError as problem:
         raise FetchRefused(
             f"The result is not a whole video: {problem.message}",
             remedy="Fetch it again; if it stays so, ask the vendor.",

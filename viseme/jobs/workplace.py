@@ -13,7 +13,7 @@ from ..addresses import origin_of
 from ..download import FetchRules
 from ..home import Home
 from ..ledger import Ledger
-from ..media import MediaLimits
+from ..media import MediaGuard, MediaLimits
 from ..model import Vendor
 from ..services import SERVICES, Service
 from ..settings import Settings
@@ -109,4 +109,10 @@ def media_limits(place: Workplace) -> MediaLimits:
         max_seconds=limits.max_seconds,
         max_streams=limits.max_streams,
         max_bytes=limits.max_bytes,
+        max_check_bytes=limits.max_check_bytes,
     )
+
+
+def media_guard(place: Workplace) -> MediaGuard:
+    """The guard that every file of others goes through before it is read here."""
+    return MediaGuard(place.home.verdicts, media_limits(place))

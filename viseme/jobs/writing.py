@@ -60,10 +60,16 @@ class Written:
     sound_steps: tuple[str, ...] = ()
 
 
-def write_media(planned: Planned, folder: Path, cancel: Callable[[], bool]) -> Written:
+def write_media(
+    planned: Planned,
+    folder: Path,
+    before_decoding: Callable[[Clip], None],
+    cancel: Callable[[], bool],
+) -> Written:
     """Write what of a plan is no file yet into ``folder``. Blocking.
 
-    The order is checked again with what the files really are. Raises InputError, LocalError,
+    ``before_decoding`` is told of a file whose frames have to be decoded for it. The order is
+    checked again with what the files really are. Raises InputError, LocalError,
     MediaDamaged and Interrupted.
     """
     order, write_footage = planned.order, planned.wish.write_footage
@@ -74,6 +80,8 @@ def write_media(planned: Planned, folder: Path, cancel: Callable[[], bool]) -> W
     video_steps: tuple[str, ...] = ()
     sound_steps: tuple[str, ...] = ()
     if write_footage is not None and isinstance(footage, Clip):
+        if isinstance(write_footage, WindowWriter):
+            before_decoding(write_footage.source)
         footage, video_steps = write_footage(folder, cancel), write_footage.steps
     if write_speech is not None and isinstance(speech, Recording):
         speech, sound_steps = write_speech(folder, cancel), write_speech.steps

@@ -10,6 +10,7 @@ from .conform_sound import conform_speech
 from .encode import encode_clip
 from .frames import decode_frames, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
+from .media_guard import MediaGuard
 from .opening import open_media
 from .probe import probe_clip, probe_speech
 from .remux import replace_sound, trim_clip
@@ -27,6 +28,7 @@ __all__ = [
     "ClipWriter",
     "Conformed",
     "EncodeSettings",
+    "MediaGuard",
     "MediaLimits",
     "SoundWriter",
     "conform_clip",

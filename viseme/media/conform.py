@@ -15,7 +15,7 @@ from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .picture import PictureReader
-from .remux import can_copy, copy_pictures, write_interleaved
+from .remux import BeforeDecoding, can_copy, copy_pictures, let_pass, write_interleaved
 from .sniff import MEDIA_TYPES
 from .writer import ClipWriter, EncodeSettings, can_tag_aspect
 
@@ -135,12 +135,14 @@ def conform_clip(
     codecs: Collection[str],
     max_bytes: int | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
+    before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> Conformed:
     """The clip itself where the endpoint takes it, else a new file in ``out_dir``.
 
     ``containers`` and ``codecs`` are names as in ``Clip``. With ``max_bytes`` it is encoded with
-    fewer bits, then in a smaller size. Raises ``MediaTooLarge`` where nothing decent fits,
+    fewer bits, then in a smaller size. ``before_decoding`` is told where its frames
+    are going to be decoded, and may raise. Raises ``MediaTooLarge`` where nothing decent fits,
     ``InputError``, ``MediaDamaged``, ``LocalError`` and ``Interrupted``.
     """
     if clip.is_still and clip.container in containers:
@@ -155,11 +157,21 @@ def conform_clip(
     size = (clip.width, clip.height)
     if not needs.encode and is_small:
         track = ClipSound.of_clip(clip, cancel)
-        copy_pictures(clip, path, needs.container, track, limits=limits, cancel=cancel)
+        copy_pictures(
+            clip,
+            path,
+            needs.container,
+            track,
+            limits=limits,
+            before_decoding=before_decoding,
+            cancel=cancel,
+        )
     elif is_small or needs.encode:
+        before_decoding(clip)
         size = _transcode(clip, path, needs.container, None, limits, cancel)
     if path.exists() and (max_bytes is None or path.stat().st_size <= max_bytes):
         return _conformed(path, needs.container, (*needs.encode, *needs.copy), size)
+    before_decoding(clip)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
 
 

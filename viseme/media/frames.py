@@ -15,7 +15,7 @@ from .awaited import Awaited
 from .digest import stop_if
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .memory import check_memory
-from .opening import damaged, open_media
+from .opening import damaged, open_media, translated
 from .picture import PictureReader, pick_video
 from .timeline import frame_at
 
@@ -87,8 +87,7 @@ def _paced(
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Each decoded picture with the frame it begins at."""
     counted, at, previous = 0, -1, start - 1
-    for picture in _decoded(container, stream, awaited):
-        stop_if(cancel)
+    for picture in _decoded(container, stream, awaited, cancel):
         stamp = picture.pts if picture.pts is not None else picture.dts
         if stamp is None or picture.time_base is None:
             at += 1
@@ -109,9 +108,10 @@ def _paced(
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, awaited: Awaited
+    container: InputContainer, stream: VideoStream, awaited: Awaited, cancel: Cancel
 ) -> Iterator[VideoFrame]:
     for packet in container.demux(stream):
+        stop_if(cancel)
         awaited.push(packet)
         for picture in stream.decode(packet):
             awaited.pop(picture)
@@ -162,7 +162,8 @@ def iterate_frames(
     pictures = iterate_pictures(clip, start=start, stop=stop, limits=limits, cancel=cancel)
     for picture in pictures:
         if picture is not previous:
-            frame = reader.read_bytes(picture)[:height, :width]
+            with translated(clip.path):
+                frame = reader.read_bytes(picture)[:height, :width]
             previous = picture
         yield frame
 
@@ -194,7 +195,7 @@ def decode_frames(
     reader = PictureReader("gbrpf32le")
     previous: VideoFrame | None = None
     pictures = iterate_pictures(clip, start=start, stop=stop, limits=limits, cancel=cancel)
-    with closing(pictures):  # type: ignore[type-var]
+    with translated(clip.path), closing(pictures):  # type: ignore[type-var]
         for index, picture in enumerate(pictures):
             if picture is previous:
                 frames[index] = frames[index - 1]

@@ -40,6 +40,7 @@ _DEMUXERS = {
     "jpeg": "jpeg_pipe",
     "webp": "webp_pipe",
 }
+OUT_OF_MEMORY = "out_of_memory"
 _TAKEN = "mp4, mov, mkv, webm, avi, wav, mp3, flac, ogg, m4a, aac, png, jpeg or webp"
 
 
@@ -146,14 +147,12 @@ def translated(path: Path) -> Iterator[None]:
     except VisemeError:
         raise
     except MemoryError as error:
-        raise MediaTooLarge(
-            f"{path} needs more memory than there is.",
-            value=path,
-            remedy="Close other programs, or cut or scale the clip down.",
-        ) from error
+        raise _out_of_memory(path) from error
     except (av.error.InvalidDataError, av.error.EOFError) as error:
         raise damaged(path, "its content cannot be read") from error
     except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOMEM, errno.EAGAIN):  # EAGAIN is a thread that found no room
+            raise _out_of_memory(path) from error
         if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.EACCES):
             raise _unreadable(path, error) from error
         raise damaged(path, error.strerror or "its content cannot be read") from error
@@ -169,6 +168,15 @@ def damaged(path: Path, what: str) -> MediaDamaged:
         f"{path} is damaged: {what}.",
         value=path,
         remedy="Copy it again from its source, or export it anew.",
+    )
+
+
+def _out_of_memory(path: Path) -> MediaTooLarge:
+    return MediaTooLarge(
+        f"{path} needs more memory than there is.",
+        value=path,
+        remedy="Close other programs, or cut or scale the clip down.",
+        code=OUT_OF_MEMORY,
     )
 
 

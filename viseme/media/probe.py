@@ -85,11 +85,18 @@ class _PictureScan:
                 return
 
 
-def probe_clip(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None) -> Clip:
+def probe_clip(
+    path: Path,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    digest: str | None = None,
+    cancel: Cancel = None,
+) -> Clip:
     """Read a video or still image whole (without decoding its pictures) and say what it is.
 
     Frames are counted by their packets and judged by their times; the sound is counted by
-    decoding it. Memory does not grow with the file. Raises ``InputError`` (no such file, only
+    decoding it. Memory does not grow with the file. ``digest`` is that of the file, where it is
+    known already. Raises ``InputError`` (no such file, only
     sound in it), ``MediaDamaged`` (not a video, empty, cut off, without frames),
     ``MediaTooLarge`` and ``Interrupted``.
     """
@@ -112,12 +119,16 @@ def probe_clip(path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Canc
         _scan(container, scan, track, cancel)
         clip = _clip_of(path, container_name, scan, track)
     _check_length(path, clip.seconds, limits)
-    digest = digest_file(path, cancel=cancel)
+    digest = digest or digest_file(path, cancel=cancel)
     return _with_digest(clip, digest)
 
 
 def probe_speech(
-    path: Path, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+    path: Path,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    digest: str | None = None,
+    cancel: Cancel = None,
 ) -> Recording:
     """Read a sound file, or the sound track of a video, whole and say what it is.
 
@@ -143,7 +154,7 @@ def probe_speech(
         )
     sound = _sound_of(track, track.start_seconds)
     _check_length(path, sound.seconds, limits)
-    digest = digest_file(path, cancel=cancel)
+    digest = digest or digest_file(path, cancel=cancel)
     return Recording(path, digest, path.stat().st_size, container_name, sound, has_video)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
+BeforeDecoding: TypeAlias = Callable[[Clip], None]
 
 # What a container may hold without players and vendors stumbling over it.
 COPYABLE = {
@@ -37,6 +38,10 @@ COPYABLE = {
     "webm": frozenset({"vp8", "vp9", "av1"}),
 }
 _SOURCES = frozenset({"mp4", "mov", "matroska", "webm"})
+
+
+def let_pass(_clip: Clip) -> None:
+    """For a clip whose frames may be decoded as it is."""
 
 
 def can_copy(clip: Clip, container: str) -> bool:
@@ -108,15 +113,18 @@ def copy_pictures(
     track: ClipSound | None,
     *,
     limits: MediaLimits = DEFAULT_LIMITS,
+    before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> None:
     """Copy coded pictures with times that are exact multiples of the frame; encode ``track``.
 
-    Where an edit list hides pictures that others build on, all are encoded anew.
+    Where an edit list hides pictures that others build on, all are encoded anew;
+    ``before_decoding`` is told of that first.
     """
     with open_media(clip.path, limits=limits) as source:
         delay = _reorder_delay(clip, source)
     if delay is None:
+        before_decoding(clip)
         _encode_with(clip, track, path, container, (0, clip.frame_count), limits, cancel)
         return
     with open_media(clip.path, limits=limits) as source, part_file(path) as part:

@@ -1,0 +1,183 @@
+"""What the child process does: read a file of others once, within bounds, and say what it is.
+
+It is told what to do in lines of JSON on stdin, and answers in lines on stdout: ``ready``, then
+``.`` as often as it gets on, ``allow N`` where it may take N more seconds, ``= {...}`` for the
+verdict and ``end N`` once the process that read the file has ended with code N. Where processes
+can be forked, each file is read in a fork of this one, which has everything imported already;
+elsewhere the program ends after one file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import MediaTooLarge, VisemeError
+from ..model import Clip
+from .frames import iterate_pictures
+from .limits import MediaLimits
+from .opening import OUT_OF_MEMORY, damaged, translated
+from .picture import PictureReader
+from .probe import probe_clip, probe_speech
+from .verdicts import clip_from_json, clip_json, recording_json
+
+IDLE_SECONDS = 20.0
+_CAN_FORK = sys.platform == "linux"
+_BEAT_SECONDS = 0.2
+# A file's own size says how long reading may take; what is decoded says how long decoding may.
+_LEAST_SECONDS = 8.0
+_SECONDS_A_MEGABYTE = 3.0
+_PIXELS_A_SECOND = 15_000_000
+
+
+class Heart:
+    """Tells the parent that reading goes on. Given as ``cancel`` to everything that takes long."""
+
+    def __init__(self) -> None:
+        self._next_beat = 0.0
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + _BEAT_SECONDS
+            say(".")
+        return False
+
+    def allow(self, seconds: float) -> None:
+        """So much computing from now on and no more, where the system can see to that."""
+        say(f"allow {seconds:.0f}")
+        if sys.platform == "win32":
+            return
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        until = int(used.ru_utime + used.ru_stime + seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+
+
+def say(line: str) -> None:
+    """One line to the parent, past every buffer. A parent that is gone ends this process."""
+    os.write(1, line.encode() + b"\n")
+
+
+def serve() -> None:
+    """Read the files that the parent names until it is gone or has named none for a while."""
+    say("ready")
+    while True:
+        if _CAN_FORK and not select.select([0], [], [], IDLE_SECONDS)[0]:
+            return
+        line = sys.stdin.buffer.readline()
+        if not line:
+            return
+        request = json.loads(line)
+        if not _CAN_FORK:
+            _answer(request)
+        process_id = os.fork()
+        if not process_id:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            _answer(request)
+        _, status = os.waitpid(process_id, 0)
+        say(f"end {os.waitstatus_to_exitcode(status)}")
+
+
+def _answer(request: Mapping[str, Any]) -> None:
+    code = 1
+    try:
+        heart = Heart()
+        heart.allow(_LEAST_SECONDS + request["size_bytes"] / 1e6 * _SECONDS_A_MEGABYTE)
+        bound_memory(request["limits"]["max_check_bytes"])
+        write_no_file()
+        say("= " + json.dumps(_verdict(request, heart)))
+        code = 0
+    finally:
+        os._exit(code)  # what a broken file left behind is not taken apart
+
+
+def bound_memory(more_bytes: int) -> None:
+    """From now on take at most so much more memory, where the system can see to that."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    try:
+        taken_pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except OSError:
+        return  # only Linux tells, and only there does the limit hold everywhere
+    most_bytes = taken_pages * resource.getpagesize() + more_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+
+
+def write_no_file() -> None:
+    """Not by what reads a broken file, nor as what is left of a crash."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _verdict(request: Mapping[str, Any], heart: Heart) -> dict[str, Any]:
+    path = Path(request["path"])
+    try:
+        return {"medium": _read(path, request, MediaLimits(**request["limits"]), heart)}
+    except VisemeError as problem:
+        if problem.code == OUT_OF_MEMORY:
+            problem = _needs_more(path, request["limits"]["max_check_bytes"])
+        return {"problem": problem_json(problem)}
+    except Exception as problem:  # noqa: BLE001  # whatever a broken file does, it is broken
+        kind = type(problem).__name__
+        return {"problem": problem_json(damaged(path, f"reading it fails ({kind}: {problem})"))}
+
+
+def _read(
+    path: Path, request: Mapping[str, Any], limits: MediaLimits, heart: Heart
+) -> dict[str, Any]:
+    digest = request["digest"]
+    if request["kind"] == "recording":
+        return recording_json(probe_speech(path, limits=limits, digest=digest, cancel=heart))
+    if request["clip"] is None:
+        clip = probe_clip(path, limits=limits, digest=digest, cancel=heart)
+    else:
+        clip = clip_from_json(request["clip"], path)
+    if request["frames"]:
+        heart.allow(_LEAST_SECONDS + clip.frame_count * clip.width * clip.height / _PIXELS_A_SECOND)
+        decode_all(clip, limits, heart)
+    return clip_json(clip)
+
+
+def decode_all(clip: Clip, limits: MediaLimits, cancel: Heart | None = None) -> None:
+    """Decode every picture, to nothing. Raises ``MediaDamaged`` where fewer come than counted."""
+    reader = PictureReader("rgb24")
+    seen = set()
+    for picture in iterate_pictures(clip, limits=limits, cancel=cancel):
+        shape = (picture.format.name, picture.width, picture.height, picture.colorspace)
+        if shape not in seen:
+            seen.add(shape)
+            with translated(clip.path):
+                reader.read_bytes(picture)
+
+
+def _needs_more(path: Path, limit_bytes: int) -> MediaTooLarge:
+    return MediaTooLarge(
+        f"{path} needs more than {limit_bytes >> 20} MiB of memory to be read.",
+        limit=limit_bytes,
+        remedy="Scale it down, or raise media_limits.max_check_bytes in settings.json.",
+    )
+
+
+def problem_json(problem: VisemeError) -> dict[str, Any]:
+    return {
+        "kind": problem.kind,
+        "message": problem.message,
+        "field": problem.field,
+        "value": problem.value,
+        "limit": problem.limit,
+        "remedy": problem.remedy,
+    }
