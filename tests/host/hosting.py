@@ -18,7 +18,7 @@ import httpx
 from tests.conftest import ROOT, SandboxProcess, bare_environment
 from tests.host.client import Client, until
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 HELPER_PACK = Path(__file__).resolve().parent / "helper_pack"
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
