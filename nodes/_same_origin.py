@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -12,12 +10,6 @@ from urllib.parse import urlsplit
 OWN_HEADER = "X-Viseme"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Names that nobody can register, so that no stranger's page can bear one (RFC 2606, 6761, 6762,
-# 8375; ICANN's private and never delegated ones).
-_NOT_REGISTRABLE = (
-    *("localhost", "local", "lan", "home", "home.arpa", "internal", "intranet", "private", "corp"),
-    *("localdomain", "test", "invalid", "example", "example.com", "example.net", "example.org"),
-)
 
 
 def why_not_ours(headers: Mapping[str, str], *, changes: bool) -> str | None:
@@ -30,8 +22,8 @@ def why_not_ours(headers: Mapping[str, str], *, changes: bool) -> str | None:
     ``changes`` something needs our own header then.
 
     That the two agree says nothing where a stranger's name was made to point here (DNS rebinding).
-    Such a page is plain http under a name that can be registered, so a change from one is refused:
-    addresses, local names and https remain. Reading tells only what is set, and is not refused.
+    Such a page can do everything else in ComfyUI already, and the user's own name for a machine
+    looks no different, so it is taken.
     """
     site = headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -42,16 +34,8 @@ def why_not_ours(headers: Mapping[str, str], *, changes: bool) -> str | None:
         here = _place(origin)
         if here is None or not any(_same(here, host) for host in hosts if host):
             return "It comes from another site's page, or a proxy does not pass on the host's name."
-        scheme, name, _ = here
     elif changes and OWN_HEADER not in headers:
         return f"It has neither Origin nor {OWN_HEADER}."
-    else:
-        scheme, name = "http", (urlsplit(f"//{hosts[0]}").hostname or "")
-    if changes and scheme == "http" and _may_be_a_strangers(name):
-        return (
-            f"ComfyUI is open under the name {name} over plain http, where pages of strangers can "
-            "pass for it."
-        )
     return None
 
 
@@ -70,16 +54,3 @@ def _place(origin: str) -> tuple[str, str, int] | None:
 def _same(here: tuple[str, str, int], host: str) -> bool:
     scheme, _, _ = here
     return _place(f"{scheme}://{host}") == here
-
-
-def _may_be_a_strangers(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        pass
-    else:
-        return False
-    first, *rest = name.rstrip(".").split(".")
-    if not rest or first == socket.gethostname().split(".")[0].lower():
-        return False
-    return not any(f".{name.rstrip('.')}".endswith(f".{ending}") for ending in _NOT_REGISTRABLE)
