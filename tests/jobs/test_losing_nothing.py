@@ -121,6 +121,24 @@ def test_an_address_that_has_expired_is_asked_for_anew(
     assert len(sandbox.charges()) == 1
 
 
+@pytest.mark.parametrize("endpoint", ["fal-sync", "aimlapi-pixverse", "runware-pixverse"])
+def test_a_result_that_moved_before_it_was_fetched_is_found_where_the_vendor_has_it_now(
+    quick: Command, start_sandbox: Any, clip: Path, speech: Path, endpoint: str
+) -> None:
+    box = start_sandbox("--time-scale", "0", "--no-render")
+    box.fault("stall", operation="download", seconds=5, count=1)
+    media = ("--video", clip, "--audio", speech)
+    running = quick.start("run", endpoint, *media, "--sandbox", box.control, "--json")
+    box.await_call("download")
+    running.kill()
+    box.kill()
+    box.start()  # at other ports: what the vendor said where the result is holds no more
+    again = quick("resume", quick.job_id(), "--sandbox", box.control, "--json")
+    assert again.code == 0, again
+    assert again.document["state"] == "FETCHED"
+    assert len(box.charges()) == 1
+
+
 def test_a_redirect_to_another_host_of_the_vendor_is_followed_without_a_key(
     quick: Command, sandbox: Box, wish: Wish
 ) -> None:

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from ..errors import FetchRefused, Interrupted, UnreadableAnswer, VisemeError
+from ..errors import (
+    FetchRefused,
+    Interrupted,
+    TransportError,
+    UnreadableAnswer,
+    VendorError,
+    VisemeError,
+)
 from ..ledger import ItemRecord, ItemState, NewItem, State
 from ..model import ResultItem, VendorResult
 from ..services.base import Phase
@@ -101,20 +108,10 @@ async def fetch_results(held: HeldJob) -> None:
     Whatever fails, the job stays SUCCEEDED and the error names ``resume``.
     """
     try:
-        await _fetch_missing(held)
-    except FetchRefused as problem:
-        if problem.code != "gone":
-            raise unfetched(held, problem) from problem
-        held.report(Step.FETCH, "the result's address has expired; asking for a new one")
         try:
-            await _renew_addresses(held)
             await _fetch_missing(held)
-        except FetchRefused as second:
-            if second.code == "gone":
-                raise gone(held, second) from second
-            raise unfetched(held, second) from second
-        except VisemeError as second:
-            raise unfetched(held, second) from second
+        except (FetchRefused, TransportError) as problem:
+            await _fetch_from_new_addresses(held, problem)
     except Interrupted as problem:
         raise Interrupted(
             "Stopped while downloading; the result is bought.",
@@ -122,9 +119,28 @@ async def fetch_results(held: HeldJob) -> None:
             remedy=f"Fetch it with `{job_command('resume', held.job.id, held.place.home)}`.",
         ) from problem
     except VisemeError as problem:
-        raise unfetched(held, problem) from problem
+        told = gone if problem.code == "gone" else unfetched
+        raise told(held, problem) from problem
     await delete_uploads(held)
     held.move(State.FETCHED)
+
+
+async def _fetch_from_new_addresses(held: HeldJob, problem: VisemeError) -> None:
+    """A result cannot be had from the address that is known: the vendor may name another by now.
+
+    A file that is gone is asked for once more wherever it is said to be. Raises ``problem`` where
+    the vendor names no other address.
+    """
+    is_gone = problem.code == "gone"
+    why = "has expired" if is_gone else "does not give it"
+    held.report(Step.FETCH, f"the result's address {why}; asking for a new one")
+    try:
+        is_new = await _renew_addresses(held)
+    except VendorError as second:
+        raise (second if is_gone else problem) from second
+    if not is_new and not is_gone:
+        raise problem
+    await _fetch_missing(held)
 
 
 async def _fetch_missing(held: HeldJob) -> None:
@@ -177,7 +193,9 @@ def _write_down(held: HeldJob, number: int, kept: KeptResult) -> None:
     held.update(timing={**timing, "results": results}, warnings=(*held.job.warnings, *fresh))
 
 
-async def _renew_addresses(held: HeldJob) -> None:
+async def _renew_addresses(held: HeldJob) -> bool:
+    """Ask the vendor where the results are now; whether any of them is elsewhere than before."""
+    known = {item.number: item.url for item in held.ledger.items(held.job.id)}
     report = await held.watch.cancel.guard(ask(held), held.job.id)
     if report.phase is not Phase.SUCCEEDED or report.answer is None:
         raise FetchRefused(f"{held.service.vendor.label} no longer has the result.", code="gone")
@@ -187,6 +205,7 @@ async def _renew_addresses(held: HeldJob) -> None:
         for number, item in _numbered(held, result).items()
     ]
     held.ledger.set_items(held.job.id, new, fence=held.lease.fence)
+    return any(item.url != known.get(item.number) for item in new)
 
 
 async def delete_uploads(held: HeldJob) -> None:
