@@ -119,8 +119,17 @@ def speech_input(voices: Collection[str], text_tooltip: str) -> Any:
     )
 
 
-def run_inputs() -> list[Any]:
-    """The rare ones, in the order that saved workflows count on."""
+def run_inputs(*, has_vendors: bool = False) -> list[Any]:
+    """The rare ones, in the order that saved workflows count on.
+
+    ``has_vendors`` says that the node sells at more than fal, and what differs between vendors.
+    """
+    or_uuid = " (Runware: or the UUID of media kept there)" if has_vendors else ""
+    suits = (
+        "suits the vendor and the size. AI/ML API has no upload, Runware nothing else."
+        if has_vendors
+        else "suits the size."
+    )
     return [
         source_fps_input(),
         io.String.Input(
@@ -128,16 +137,15 @@ def run_inputs() -> list[Any]:
             default="",
             optional=True,
             advanced=True,
-            tooltip="An https URL in place of media, which the vendor fetches itself (Runware: or "
-            "the UUID of media kept there). Length and price are not known beforehand then.",
+            tooltip=f"An https URL in place of media, which the vendor fetches itself{or_uuid}. "
+            "Length and price are not known beforehand then.",
         ),
         io.String.Input(
             "audio_url",
             default="",
             optional=True,
             advanced=True,
-            tooltip="An https URL in place of audio, which the vendor fetches itself (Runware: or "
-            "the UUID of media kept there).",
+            tooltip=f"An https URL in place of audio, which the vendor fetches itself{or_uuid}.",
         ),
         io.Combo.Input(
             "carry",
@@ -146,8 +154,7 @@ def run_inputs() -> list[Any]:
             optional=True,
             advanced=True,
             tooltip="How media travel: inline in the request, or uploaded to the vendor first. "
-            "auto takes what suits the vendor and the size. AI/ML API has no upload, Runware "
-            "nothing else.",
+            f"auto takes what {suits}",
         ),
         io.Float.Input(
             "max_price_usd",

@@ -37,7 +37,7 @@ _INPUTS = [
     *_common.media_inputs("The video, or its frames (see source_fps)."),
     _common.run_on_input(),
     _SPEECH,
-    *_common.run_inputs(),
+    *_common.run_inputs(has_vendors=True),
     _VENDOR,
 ]
 
