@@ -78,7 +78,7 @@ def canned_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
 
 @pytest.fixture
 def slow_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
-    """The same with 0.6 s in the queue and 2.4 s running."""
+    """The same with 0.4 s in the queue and 1.6 s running."""
     _box.become("slow")
     yield _box
     assert _box.process.poll() is None, "the sandbox died"

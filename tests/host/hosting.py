@@ -27,7 +27,7 @@ LACKING = ("httpx", "pybase64", "platformdirs")  # what requirements.txt has and
 MODES = {
     "brisk": ("--time-scale", "0.02"),  # really makes the videos
     "canned": ("--time-scale", "0.02", "--no-render"),
-    "slow": ("--time-scale", "0.3", "--no-render"),
+    "slow": ("--time-scale", "0.2", "--no-render"),
 }
 ALWAYS = ("--cpu", "--listen", "127.0.0.1", "--database-url", "sqlite:///:memory:")
 

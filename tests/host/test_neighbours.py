@@ -10,9 +10,11 @@ from tests.host.hosting import Host, ModalSandbox
 
 def failed_beside(comfy: Host, box: ModalSandbox, graph: SampleGraph, count: int) -> Entry:
     """Run ``graph`` with a neighbour that fails once ``count`` jobs are at the vendor."""
-    neighbour = graph.add("HelperFail", seconds=1.5)
+    signal = comfy.base / f"fail-{graph.take}"
+    neighbour = graph.add("HelperFail", when=str(signal))
     prompt_id = comfy.post(graph)
-    until(lambda: len(box.charges()) == count, 1.5, f"{count} submissions")
+    until(lambda: len(box.charges()) == count, 20, f"{count} submissions")
+    signal.touch()
     entry = comfy.wait(prompt_id)
     assert "on purpose" in entry.error
     assert entry.failed_node == neighbour.id

@@ -49,7 +49,7 @@ def test_media_and_speech_alone_give_a_saved_video(
 def test_all_three_at_once_take_as_long_as_the_slowest_alone(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
-    """The vendor's waits are 3 s for each; one after the other they would be 9."""
+    """The vendor's waits are 2 s for each; one after the other they would be 6."""
     single = SampleGraph(graph.take)
     single.save(single.lip_sync("VisemePipioLipSync")[0])
     alone = comfy.run(single).seconds

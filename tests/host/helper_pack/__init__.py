@@ -22,18 +22,25 @@ CATEGORY = "Viseme tests"
 
 
 class HelperFail(io.ComfyNode):
+    """Fails after some seconds, or once there is a file at ``when``."""
+
     @classmethod
     def define_schema(cls) -> Any:
         return io.Schema(
             node_id="HelperFail",
             category=CATEGORY,
-            inputs=[io.Float.Input("seconds", default=0.0, min=0.0, max=600.0, optional=True)],
+            inputs=[
+                io.Float.Input("seconds", default=0.0, min=0.0, max=600.0, optional=True),
+                io.String.Input("when", default="", optional=True),
+            ],
             is_output_node=True,
         )
 
     @classmethod
-    async def execute(cls, seconds: float = 0.0) -> Any:
+    async def execute(cls, seconds: float = 0.0, when: str = "") -> Any:
         await asyncio.sleep(seconds)
+        while when and not Path(when).exists():
+            await asyncio.sleep(0.01)
         raise RuntimeError("The neighbour failed on purpose.")
 
 
