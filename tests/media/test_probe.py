@@ -268,3 +268,20 @@ def test_a_file_a_thousand_times_larger_takes_no_more_memory(make: Any) -> None:
         for path in (str(small), str(large))
     ]  # fmt: skip
     assert peaks[1] - peaks[0] < 16 * 1024
+
+
+def test_an_mp3_that_lost_its_end_is_damaged(make: Any) -> None:
+    path = make.sound("a.mp3")
+    assert probe_speech(path).sound.sample_count == 48000
+    with pytest.raises(MediaDamaged, match="cut off"):
+        probe_speech(make.cut_off(path, 0.9))
+
+
+def test_an_mp3_that_lost_sound_on_the_way_is_damaged(make: Any) -> None:
+    path = make.sound("a.mp3")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(data)
+    with pytest.raises(MediaDamaged, match="pieces of sound"):
+        probe_speech(path)

@@ -50,15 +50,9 @@ class Heart:
         return False
 
     def allow(self, seconds: float) -> None:
-        """So much computing from now on and no more, where the system can see to that."""
+        """So much computing from now on, and no more."""
         say(f"allow {seconds:.0f}")
-        if sys.platform == "win32":
-            return
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        until = int(used.ru_utime + used.ru_stime + seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+        bound_computing(seconds)
 
 
 def say(line: str) -> None:
@@ -90,13 +84,29 @@ def _answer(request: Mapping[str, Any]) -> None:
     code = 1
     try:
         heart = Heart()
-        heart.allow(_LEAST_SECONDS + request["size_bytes"] / 1e6 * _SECONDS_A_MEGABYTE)
+        heart.allow(reading_seconds(request["size_bytes"]))
         bound_memory(request["limits"]["max_check_bytes"])
         write_no_file()
         say("= " + json.dumps(_verdict(request, heart)))
         code = 0
     finally:
         os._exit(code)  # what a broken file left behind is not taken apart
+
+
+def reading_seconds(size_bytes: int) -> float:
+    """How much computing it may take to read a file without decoding its pictures."""
+    return _LEAST_SECONDS + size_bytes / 1e6 * _SECONDS_A_MEGABYTE
+
+
+def bound_computing(seconds: float) -> None:
+    """Compute so much longer, and be ended by SIGXCPU then, where the system can see to that."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    until = int(used.ru_utime + used.ru_stime + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
 
 
 def bound_memory(more_bytes: int) -> None:

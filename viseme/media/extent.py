@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +22,49 @@ def check_whole(path: Path, container: str) -> None:
             declared = _declared_by_riff(file)
         elif container in ("matroska", "webm"):
             declared = _declared_by_segment(file)
+        elif container == "mp3":
+            tag = _read_xing(file)
+            declared = None if tag is None else tag.end
         else:
             declared = None
     if declared is not None and declared > size_bytes:
         raise damaged(path, f"it is cut off after {size_bytes} of {declared} bytes")
+
+
+def check_packets(path: Path, container: str, packet_count: int) -> None:
+    """Raises ``MediaDamaged`` where a sound file declares more packets than could be decoded."""
+    if container != "mp3":
+        return
+    with path.open("rb") as file:
+        tag = _read_xing(file)
+    # Some encoders count the frame that the tag itself stands in.
+    if tag is not None and tag.frame_count is not None and packet_count < tag.frame_count - 1:
+        missing = tag.frame_count - packet_count
+        raise damaged(path, f"{missing} of its {tag.frame_count} pieces of sound cannot be decoded")
+
+
+@dataclass(frozen=True, slots=True)
+class _Xing:
+    """What the first frame of an MPEG sound file says of all; None where it does not say it."""
+
+    frame_count: int | None
+    end: int | None
+
+
+def _read_xing(file: BinaryIO) -> _Xing | None:
+    head = file.read(10)
+    start = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        start = 10 + sum((head[6 + i] & 0x7F) << (7 * (3 - i)) for i in range(4))
+    file.seek(start)
+    frame = file.read(200)
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if frame[:1] != b"\xff" or at < 0 or at + 16 > len(frame):
+        return None
+    flags, first, second = struct.unpack(">III", frame[at + 4 : at + 16])
+    frame_count = first if flags & 1 else None
+    size_bytes = (second if flags & 1 else first) if flags & 2 else None
+    return _Xing(frame_count, None if size_bytes is None else start + size_bytes)
 
 
 def _declared_by_boxes(file: BinaryIO, size_bytes: int) -> int | None:

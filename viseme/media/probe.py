@@ -16,7 +16,7 @@ from ..errors import InputError, MediaDamaged, MediaTooLarge
 from ..model import Clip, Recording, Sound
 from .awaited import ShownPackets
 from .digest import digest_file, stop_if
-from .extent import check_whole
+from .extent import check_packets, check_whole
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import check_picture_size, damaged, has_decoder, identify, open_media
 from .picture import orientation_of, pick_video, pixel_aspect_of
@@ -146,6 +146,7 @@ def probe_speech(
             raise _without_sound(path)
         has_video = pick_video(container) is not None
         _scan(container, None, track, cancel)
+    check_packets(path, container_name, track.packet_count)
     if track.sample_count == 0:
         raise MediaDamaged(
             f"{path} has a sound track without a single sample.",

@@ -172,10 +172,11 @@ def decode_sound(
     ):
         pieces.add(piece, rate)
     if pieces.sample_rate == 0:
-        # Nothing lies inside the window; rate and channels still have to be told.
+        # Nothing lies inside the window; rate and channels still have to be told. Where all sound
+        # lies before the first picture, not even one piece comes.
         reader = SoundReader(source, limits=limits, cancel=cancel)
-        first = next(iter(reader))
-        return np.zeros((1, first.shape[0], 0), np.float32), reader.sample_rate
+        next(iter(reader), None)
+        return np.zeros((1, reader.channels, 0), np.float32), reader.sample_rate
     return pieces.whole(), pieces.sample_rate
 
 

@@ -104,7 +104,8 @@ def _candidates(
         exact = 1 / (first_delta * time_base)
         # Coarse ticks (Matroska's milliseconds) round 1/24 s to 42 ms: the header knows better.
         found.insert(0 if first_delta >= 200 else len(found), exact)
-    return [*found, mean.limit_denominator(1001)]
+    # A few pictures that are hours apart are shown at a rate that rounds to none.
+    return [rate for rate in (*found, mean.limit_denominator(1001)) if rate > 0]
 
 
 def _is_constant_at(stamps: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bool:

@@ -55,6 +55,7 @@ class SoundTrack:
         self.channels = 0
         self.channel_names: tuple[str, ...] = ()
         self.sample_count = 0
+        self.packet_count = 0  # of those that were decoded
         self.start_seconds = Fraction(0)
         self.stream = stream
         self._most_seconds = limits.max_seconds
@@ -75,6 +76,7 @@ class SoundTrack:
             if self._is_forgiving:
                 return
             raise
+        self.packet_count += packet is not None
         for frame in frames:
             piece = self._place(frame, packet)
             if piece is not None:
