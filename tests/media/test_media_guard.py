@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -49,6 +50,10 @@ def parent_of(process_id: int) -> int:
 
 
 def children_of(process_id: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        lists = list(Path(f"/proc/{process_id}/task").glob("*/children"))
+        if lists:  # not every kernel has them, and to look through all processes takes long
+            return [int(child) for one in lists for child in one.read_text().split()]
     running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     return [child for child in running if parent_of(child) == process_id]
 
@@ -103,8 +108,8 @@ class Reading:
 
 @pytest.fixture
 def long_sound(tmp_path: Path) -> Path:
-    """Ten minutes of silence: long enough to be caught being read; it takes no room on the disk."""
-    path, size_bytes = tmp_path / "long.wav", 600 * SECOND_BYTES
+    """Twenty minutes of silence, to be caught being read; it takes no room on the disk."""
+    path, size_bytes = tmp_path / "long.wav", 1200 * SECOND_BYTES
     head = b"RIFF" + (size_bytes + 36).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x02\0"
     head += (48000).to_bytes(4, "little") + (SECOND_BYTES).to_bytes(4, "little") + b"\x04\0\x10\0"
     with path.open("wb") as file:
