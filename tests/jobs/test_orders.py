@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,53 @@ def test_the_voice_the_arguments_and_the_take_are_part_of_the_purchase_and_the_c
     assert len({mark(planned) for planned in plans}) == len(plans)
     same = make_plan(recorded("fal-sync", media, {"logs": "false"}, carry=Carry.UPLOAD), Settings())
     assert mark(same) == mark(plans[2])
+
+
+FRAMES_CUT = {"unit": "frames", "removals": [{"from": 3, "to": 6, "bridge": 2}]}
+
+
+def fetched(media: Media, *, clip: bool, edits: Any) -> Wish:
+    """An edit plan where the vendor fetches the clip or the speech itself."""
+    entry, url = endpoint_by_id("fal-pipio"), "https://example.com/medium"
+    return Wish(
+        entry.id,
+        {"edits": edits, **({"num_frames": 12} if clip else {})},
+        read_footage(url if clip else str(media.clip()), entry),
+        read_sound(str(media.speech()) if clip else url, entry),
+    )
+
+
+UNCUT: dict[str, Make] = {
+    "no edits": lambda m: recorded("fal-pipio", m),
+    "an empty plan": lambda m: recorded("fal-pipio", m, {"edits": {"unit": "frames"}}),
+    "no edits there": lambda m: recorded("fal-sync", m),
+    "text": lambda m: spoken("fal-pixverse", m, None),
+    "fetched speech": lambda m: fetched(m, clip=False, edits=FRAMES_CUT),
+    "fetched clip": lambda m: fetched(m, clip=True, edits=FRAMES_CUT),
+    "nothing known here": remote,
+}
+
+
+@pytest.mark.parametrize("name", UNCUT)
+def test_to_call_sound_edited_that_is_not_cut_anyway_makes_no_other_purchase(
+    name: str, media: Media
+) -> None:
+    wish = UNCUT[name](media)
+    plans = [
+        make_plan(replace(wish, sound_is_edited=is_edited), Settings())
+        for is_edited in (False, True)
+    ]
+    assert len({mark(planned) for planned in plans}) == 1
+    assert "sound_is_edited" not in fingerprint_arguments(plans[1])
+
+
+@pytest.mark.parametrize("of_clip", [False, True])
+def test_sound_that_would_be_cut_is_another_purchase_where_it_is_called_edited(
+    of_clip: bool, media: Media
+) -> None:
+    wish = own(media) if of_clip else recorded("fal-pipio", media, {"edits": FRAMES_CUT})
+    cut = make_plan(wish, Settings())
+    as_is = make_plan(replace(wish, sound_is_edited=True), Settings())
+    assert mark(cut) != mark(as_is)
+    # As ledgers have it that were written before.
+    assert fingerprint_arguments(as_is) == {**fingerprint_arguments(cut), "sound_is_edited": True}

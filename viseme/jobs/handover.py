@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..ledger import AT_VENDOR, Outcome, State, utc_milliseconds
 from ..media.remux import let_pass
-from ..model import Carry, Clip, Recording, WireRequest
+from ..model import Carry, WireRequest
 from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments
 from ..transport import AnswerLost, NotSent
@@ -29,11 +29,11 @@ from .doubt import accepted, check_no_doubt, doubtful, in_doubt
 from .held import HeldJob
 from .prepare import (
     CarriedMedium,
-    CutSound,
     as_sent,
     body_limit_bytes,
     carry_media,
     conform_media,
+    cut_of,
     expires_at_ms,
 )
 from .receipt import error_json, timing_json
@@ -107,7 +107,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         body_limit_bytes=None
         if planned.wish.carry is Carry.UPLOAD
         else body_limit_bytes(endpoint, settings),
-        cut=_cut_of(planned),
+        cut=None if planned.wish.sound_is_edited else cut_of(endpoint, order),
         limits=media_limits(held.place),
         before_decoding=let_pass if is_written else check_frames,
         cancel=held.watch.cancel,
@@ -193,18 +193,6 @@ def _check_budget(held: HeldJob, planned: Planned) -> None:
         vendor, held.job.account, destination=held.destination.id, without=held.job.id
     )
     check_budget(planned.purchase.quote, held.caps, vendor, spent.most_usd)
-
-
-def _cut_of(planned: Planned) -> CutSound | None:
-    """How the speech is cut, where an edit plan goes with it and it is not cut already."""
-    order = planned.order
-    if planned.wish.sound_is_edited or not isinstance(order.speech, Recording):
-        return None
-    edited = planned.endpoint.edited(order)
-    if edited is None or edited.plan.is_empty:
-        return None
-    is_own = isinstance(order.footage, Clip) and order.footage.digest == order.speech.digest
-    return CutSound(edited.plan, edited.frame_count, edited.frame_rate, is_own)
 
 
 async def _wait_for_turn(held: HeldJob) -> None:

@@ -87,6 +87,20 @@ class CutSound:
     is_own_track: bool
 
 
+def cut_of(endpoint: Endpoint, order: Order) -> CutSound | None:
+    """How the speech is cut unless it is cut already; None where there is nothing to cut. Pure.
+
+    Speech that the vendor fetches or speaks itself is not cut here.
+    """
+    if not isinstance(order.speech, Recording):
+        return None
+    edited = endpoint.edited(order)
+    if edited is None or edited.plan.is_empty:
+        return None
+    is_own = isinstance(order.footage, Clip) and order.footage.digest == order.speech.digest
+    return CutSound(edited.plan, edited.frame_count, edited.frame_rate, is_own)
+
+
 def conform_media(
     endpoint: Endpoint,
     order: Order,

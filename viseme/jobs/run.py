@@ -39,6 +39,7 @@ from .handover import hand_over, never_taken
 from .held import HeldJob
 from .holding import holding
 from .orders import order_json, planned_from_order
+from .prepare import cut_of
 from .receipt import receipt, timing_json
 from .wish import Planned
 from .workplace import (
@@ -114,8 +115,10 @@ def job_mark(planned: Planned, place: Workplace, destination: Destination) -> st
 
 def fingerprint_arguments(planned: Planned) -> dict[str, Any]:
     """The arguments that change the result, with what was asked of the sound."""
-    picture = dict(planned.endpoint.picture_arguments(planned.order))
-    if planned.wish.sound_is_edited:
+    endpoint, order = planned.endpoint, planned.order
+    picture = dict(endpoint.picture_arguments(order))
+    # Where nothing would be cut either way, the same is sent and it must not be bought twice.
+    if planned.wish.sound_is_edited and cut_of(endpoint, order) is not None:
         picture["sound_is_edited"] = True
     return picture
 
