@@ -35,7 +35,7 @@ async def holding(
 ) -> AsyncIterator[HeldJob | None]:
     """The job with its lease, renewed while the block runs; None where it is FETCHED or over.
 
-    While another process holds it, its state is shown and waited for; a holder that has provably
+    While somebody else holds it, its state is shown and waited for; a process that has provably
     ended is not waited for. Raises Interrupted while waiting.
     """
     job = place.ledger.get(job_id)
@@ -94,15 +94,21 @@ async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
         watch.cancel.check(job_id)
         if watch.time_limit_seconds is not None and time.monotonic() > until:
             raise VendorError(
-                f"The job has not ended after {watch.time_limit_seconds:.0f} s; another process "
-                "works on it.",
+                f"The job has not ended after {watch.time_limit_seconds:.0f} s; {_holder(job)}.",
                 field="time_limit_seconds",
                 job_id=job_id,
                 remedy=f"See how it stands with `{job_command('show', job_id, place.home)}`.",
             )
-        text = f"{job.state.value.lower()}; another process works on it"
+        text = f"{job.state.value.lower()}; {_holder(job)}"
         watch.report(Progress(Step.RUN, text, job_id=job_id))
         await watch.cancel.sleep(HOLDER_LOOK_SECONDS)
+
+
+def _holder(job: JobRecord) -> str:
+    """Who works on a job that somebody else holds, for the user."""
+    if job.lease_owner == lease_owner():
+        return "an earlier run of it here has not ended yet"
+    return "another process works on it"
 
 
 async def _renew(lease: Lease, place: Workplace) -> None:
