@@ -21,9 +21,9 @@ from ..viseme.jobs.quotes import price_text
 from ..viseme.jobs.run import Finished, job_mark, run
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.wish import Planned, Wish, make_plan
-from ..viseme.jobs.workplace import Watch, Workplace, media_limits
-from ..viseme.media import probe_clip
-from ..viseme.model import Clip, SpokenText
+from ..viseme.jobs.workplace import Watch, Workplace, media_guard
+from ..viseme.media import MediaGuard
+from ..viseme.model import Clip, Recording, SpokenText
 from ..viseme.money import usd_text
 from . import _host
 from ._common import RunOptions
@@ -33,6 +33,7 @@ from ._media import (
     audio_output,
     clip_input,
     frames_output,
+    hold,
     sound_input,
     video_output,
 )
@@ -75,6 +76,7 @@ class Bought:
     job_id: str
     results: tuple[Result, ...]
     receipt: str
+    preview: Any = None
 
     def output(self) -> Any:
         """For a node with five plain outputs: the first result."""
@@ -85,7 +87,7 @@ class Bought:
             first.audio,
             first.frame_rate,
             self.receipt,
-            ui=self._preview(),
+            ui=self.preview,
         )
 
     def list_output(self) -> Any:
@@ -96,11 +98,8 @@ class Bought:
             [result.audio for result in self.results],
             [result.frame_rate for result in self.results],
             [self.receipt for _ in self.results],
-            ui=self._preview(),
+            ui=self.preview,
         )
-
-    def _preview(self) -> Any:
-        return _host.preview([result.path for result in self.results], self.job_id)
 
 
 async def buy(request: LipSync, hidden: Any) -> Bought:
@@ -108,6 +107,7 @@ async def buy(request: LipSync, hidden: Any) -> Bought:
 
     Raises LipSyncError, and the host's own interruption.
     """
+    request = replace(request, media=hold(request.media))
     wanted = _host.wanted(hidden)
     return await on_runner(partial(_buy, request, wanted), hidden.unique_id)
 
@@ -127,7 +127,7 @@ async def _buy(request: LipSync, wanted: frozenset[str], execution: Execution) -
     finally:
         if not scratch.is_in_use:
             await asyncio.to_thread(scratch.remove)
-    return await bring(finished, wanted, execution, _native_size(planned))
+    return await bring(finished, wanted, place, execution, _native_size(planned))
 
 
 async def _run(
@@ -149,7 +149,7 @@ async def _run(
 def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execution) -> Planned:
     """Read the media and make the plan; blocking. Raises InputError, MediaError, Interrupted."""
     options, target = request.options, endpoint(request.endpoint_id)
-    limits, cancel = media_limits(place), execution.cancel
+    guard, cancel = media_guard(place), execution.cancel
     check_edits(request.edits)
     given: dict[str, Any] = dict(request.given)
     wish = Wish(
@@ -158,7 +158,7 @@ def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execut
     if options.video_url:
         given[target.video_field] = options.video_url
     if request.media is not None:
-        source = clip_input(request.media, options.source_fps, scratch, limits, cancel)
+        source = clip_input(request.media, options.source_fps, scratch, guard, cancel)
         wish = replace(wish, footage=source.clip, write_footage=source.write)
     if request.text is not None:
         wish = replace(wish, speech=request.text)
@@ -166,9 +166,9 @@ def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execut
         if options.audio_url:
             given[target.audio_field] = options.audio_url
         if request.audio is not None:
-            sound = sound_input(request.audio, cancel, limits)
+            sound = sound_input(request.audio, cancel, guard.limits)
             wish = replace(wish, speech=sound.recording, write_speech=sound.write)
-            _check_cut(request, sound.recording.digest)
+            _check_cut(request, sound.recording)
     if request.edits is not None:
         given["edits"] = request.edits.plan
         if isinstance(wish.footage, Clip):
@@ -176,12 +176,10 @@ def plan(request: LipSync, place: Workplace, scratch: Scratch, execution: Execut
     return make_plan(replace(wish, given=given), place.settings)
 
 
-def _check_cut(request: LipSync, digest: str) -> None:
+def _check_cut(request: LipSync, speech: Recording) -> None:
     """The uncut sound with an edit plan would put the words of one place to the lips of another."""
     edits = request.edits
-    if edits is None or edits.plan.is_empty or not request.sound_is_edited:
-        return
-    if digest == edits.uncut_digest:
+    if edits is not None and request.sound_is_edited and edits.is_uncut(speech):
         raise InputError(
             "audio is the speech as it was before the edits, but audio_is_edited is on.",
             field="audio",
@@ -203,6 +201,7 @@ def _native_size(planned: Planned) -> tuple[int, int] | None:
 async def bring(
     finished: Finished,
     wanted: frozenset[str],
+    place: Workplace,
     execution: Execution,
     native_size: tuple[int, int] | None = None,
 ) -> Bought:
@@ -211,14 +210,15 @@ async def bring(
     ``native_size`` (width, height) crops frames that were padded to even sides.
     """
     execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
-    results = tuple(
-        [
-            await asyncio.to_thread(_result, path, wanted, execution, native_size)
-            for path in finished.files
-        ]
-    )
+    guard = media_guard(place)
+    results = [
+        await asyncio.to_thread(_result, path, wanted, guard, execution, native_size)
+        for path in finished.files
+    ]
+    shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
     execution.say_last(_summary(finished))
-    return Bought(finished.job.id, results, json.dumps(finished.receipt, indent=2))
+    receipt = json.dumps(finished.receipt, indent=2)
+    return Bought(finished.job.id, tuple(results), receipt, shown)
 
 
 def _summary(finished: Finished) -> str:
@@ -234,10 +234,14 @@ def _summary(finished: Finished) -> str:
 
 
 def _result(
-    path: Path, wanted: frozenset[str], execution: Execution, native_size: tuple[int, int] | None
+    path: Path,
+    wanted: frozenset[str],
+    guard: MediaGuard,
+    execution: Execution,
+    native_size: tuple[int, int] | None,
 ) -> Result:
     cancel = execution.cancel
-    clip = probe_clip(path, cancel=cancel)
+    clip = guard.clip(path, frames="frames" in wanted, cancel=cancel)
     crop_to = native_size
     if native_size is not None and (clip.width, clip.height) != _even(native_size):
         crop_to = None

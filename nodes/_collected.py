@@ -23,7 +23,7 @@ async def collected(job_id: str, wanted: frozenset[str], execution: Execution) -
         finished = await collect(job_id, place, watch)
     except InputError as problem:
         raise _in_its_place(problem, place.home) from problem
-    return await bring(finished, wanted, execution)
+    return await bring(finished, wanted, place, execution)
 
 
 def check_known(job_id: str) -> None:

@@ -9,15 +9,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..viseme.credentials import load
-from ..viseme.endpoints import endpoint, read_arguments
-from ..viseme.errors import InputError, VisemeError
+from ..viseme.errors import VisemeError
 from ..viseme.jobs.wish import MOST_TAKES
 from ..viseme.model import Carry
-from ..viseme.settings import Settings
-from . import _host
 from ._errors import node_error
-from ._inputs import Option, check_values, given_by
+from ._inputs import check_values
 
 CATEGORY = "Viseme"
 SANDBOX, LIVE = "sandbox (free)", "live (paid)"
@@ -233,70 +229,3 @@ def run_options(inputs: Sequence[Any], values: Mapping[str, Any]) -> RunOptions:
     except VisemeError as problem:
         raise node_error(problem) from problem
     return RunOptions.of(values)
-
-
-# ------------------------------------------------------------------------ before the graph runs
-
-
-def check_widgets(
-    inputs: Sequence[Any],
-    values: Mapping[str, Any],
-    endpoint_id: str,
-    options: tuple[Option, ...],
-    *,
-    given: Mapping[str, Any] | None = None,
-    text: str | None = None,
-) -> None:
-    """Raise what is knowable before anything runs; the page shows the text of what is raised.
-
-    ``inputs`` are the node's own, which its class cannot be asked for while it is locked;
-    ``values`` are those of ``validate_inputs``: None where linked, absent where not connected.
-    ``given`` holds the options' values where they are not at the top; ``text`` is what is to be
-    spoken, where text is.
-    """
-    try:
-        check_values(inputs, values)
-        target = endpoint(endpoint_id)
-        read_arguments(endpoint_id, target.arguments_model, given_by(options, given or values))
-        _check_media(values, text is not None)
-        if text is not None and not text.strip():
-            raise InputError(
-                "speech is text, and there is none.",
-                field="speech.text",
-                value="''",
-                limit="some words",
-                remedy="Write what is to be spoken, or choose connected audio.",
-            )
-        if values.get("run_on") == LIVE:
-            folder = _host.home()
-            Settings.load(folder.settings)
-            load(target.vendor, folder)
-    except VisemeError as problem:
-        raise node_error(problem) from problem
-
-
-def _check_media(values: Mapping[str, Any], is_text: bool) -> None:
-    for socket, url, what in (
-        ("media", "video_url", "a VIDEO or IMAGE"),
-        ("audio", "audio_url", "AUDIO"),
-    ):
-        if socket == "audio" and is_text:
-            continue
-        # A linked URL has no value yet.
-        has_url = url in values and values[url] != ""
-        if socket not in values and not has_url:
-            raise InputError(
-                f"{socket} is not connected.",
-                field=socket,
-                value="nothing",
-                limit=what,
-                remedy=f"Connect {what}, or give {url}.",
-            )
-        if socket in values and values.get(url):
-            raise InputError(
-                f"{socket} is connected, and {url} is given too.",
-                field=url,
-                value=values[url],
-                limit="one of the two",
-                remedy=f"Empty {url}, or disconnect {socket}.",
-            )

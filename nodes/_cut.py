@@ -26,11 +26,12 @@ from ..viseme.jobs.cut import (
 )
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.unwritten import recording_of_samples
-from ..viseme.jobs.workplace import media_limits
+from ..viseme.jobs.workplace import media_guard
 from ..viseme.jobs.writing import WindowWriter
 from ..viseme.ledger import digest_of
-from ..viseme.media import EncodeSettings, decode_sound
+from ..viseme.media import EncodeSettings, MediaGuard, decode_sound
 from ..viseme.media.pixels import to_array
+from ..viseme.model import Clip
 from . import _host
 from ._edits_text import plan_of
 from ._media import ClipInput, Scratch, SoundInput, clip_input, sound_input
@@ -77,13 +78,13 @@ async def cut(
     execution.report(Progress(Step.PROBE, "reading the media"))
     place = await asyncio.to_thread(_host.workplace)
     scratch = Scratch(place.home)
-    limits, cancel = media_limits(place), execution.cancel
+    guard, cancel = media_guard(place), execution.cancel
     try:
-        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, limits, cancel)
+        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, guard, cancel)
         heard = None
         if audio is not None:
-            heard = await asyncio.to_thread(sound_input, audio, cancel, limits)
-        made = await asyncio.to_thread(_cut_source, source, heard, text, wanted, execution)
+            heard = await asyncio.to_thread(sound_input, audio, cancel, guard.limits)
+        made = await asyncio.to_thread(_cut_source, source, heard, text, wanted, guard, execution)
     finally:
         await asyncio.to_thread(scratch.remove)
     execution.say_last(made.line)
@@ -95,6 +96,7 @@ def _cut_source(
     heard: SoundInput | None,
     text: str,
     wanted: frozenset[str],
+    guard: MediaGuard,
     execution: Execution,
 ) -> Cut:
     clip, cancel = source.clip, execution.cancel
@@ -119,11 +121,15 @@ def _cut_source(
             limit="AUDIO, or a VIDEO with sound",
             remedy="Connect the speech to audio, or leave the audio output unconnected.",
         )
-    digest = None
+    digest = seconds = None
     if sound is not None:
         recording, _ = recording_of_samples(*sound, cancel=cancel)
-        digest = recording.digest
-    value = EditsValue(plan, clip.frame_rate, clip.frame_count, digest)
+        digest, seconds = recording.digest, recording.seconds
+    elif clip.sound is not None:
+        seconds = clip.sound.seconds
+    value = EditsValue(plan, clip.frame_rate, clip.frame_count, digest, seconds)
+    if has_preview and source.frames is None:
+        guard.frames(_file_of(source), cancel=cancel)
     cut = None if sound is None else (_cut_sound(sound[0], sound[1], value), sound[1])
     preview = _preview(source, value, cut, execution) if has_preview else None
     return Cut(
@@ -178,6 +184,11 @@ def _note(value: EditsValue, sound: tuple[NDArray[np.float32], int] | None) -> s
     if over < Fraction(1, 20):
         return ""
     return f"{float(over):.2f} s of sound after the clip's end are left out"
+
+
+def _file_of(source: ClipInput) -> Clip:
+    """The clip whose file holds the pictures, of which the source may be a window."""
+    return source.write.source if isinstance(source.write, WindowWriter) else source.clip
 
 
 def _pictures(source: ClipInput) -> Pictures:

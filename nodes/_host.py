@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,16 +127,23 @@ def asked(hidden: Any, name: str) -> object:
 # ------------------------------------------------------------------------------------ preview
 
 
-def preview(files: list[Path], name: str) -> Any:
-    """The files as a preview in the node: links, or copies, in the host's temp folder."""
+def preview(files: Sequence[Path], name: str) -> Any:
+    """The files as a preview in the node: links, or copies, in the host's temp folder. Blocking.
+
+    None where that folder takes none: a result that was paid for does not fail for its preview.
+    """
     folder = Path(folder_paths.get_temp_directory()) / "viseme"
-    folder.mkdir(parents=True, exist_ok=True)
     shown = []
-    for number, file in enumerate(files, 1):
-        target = folder / f"{name}-{number}{file.suffix}"
-        if not target.exists():
-            _link(file, target)
-        shown.append(ui.SavedResult(target.name, "viseme", io.FolderType.temp))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, file in enumerate(files, 1):
+            target = folder / f"{name}-{number}{file.suffix}"
+            if not target.exists():
+                _link(file, target)
+            shown.append(ui.SavedResult(target.name, "viseme", io.FolderType.temp))
+    except OSError as problem:
+        log.warning("The result cannot be shown in its node: %s.", problem)
+        return None
     return ui.PreviewVideo(shown)
 
 

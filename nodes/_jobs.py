@@ -1,59 +1,69 @@
 """Jobs that this process works on, each in a task of its own that outlives the node's wait.
 
 Nodes that ask for the same thing share one task. A node that is dropped because another one failed
-leaves a job that is at the vendor to run on; the next run comes back to it.
+leaves a job that is at the vendor to run on; the next run comes back to it. A job that the user
+interrupts is followed, after its node has ended, to the end that the vendor gives it.
+
+Everything here runs on the runner's loop; what looks into the ledger does so in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from ..viseme.errors import Interrupted, LedgerError, VisemeError
+from ..viseme.errors import LedgerError, OutcomeUnknown, VendorError, VisemeError
+from ..viseme.jobs.collect import wind_up
+from ..viseme.jobs.commands import job_command
 from ..viseme.jobs.run import Finished
-from ..viseme.jobs.signals import CancelToken, Progress
-from ..viseme.jobs.verbs import resume
+from ..viseme.jobs.signals import Progress
 from ..viseme.jobs.workplace import Watch, Workplace
-from ..viseme.ledger import AT_VENDOR, State
+from ..viseme.ledger import DEAD, JobRecord, State
 from ._errors import in_node_words
 from ._host import log, notify
-from ._runner import Execution, runner
+from ._runner import Execution, HostToken, runner
 
 LOOK_SECONDS = 0.03
 FOLLOW_SECONDS = 900.0
+_NOT_SENT = frozenset({State.PLANNED, State.INTENT})
 
 
 class SharedJob:
     """One job's task with whoever waits for it."""
 
     def __init__(
-        self,
-        mark: str,
-        place: Workplace,
-        run: Callable[[Watch], Awaitable[Finished]],
-        time_limit_seconds: float | None,
+        self, mark: str, place: Workplace, run: Callable[[Watch], Awaitable[Finished]]
     ) -> None:
         self.mark = mark
         self.place = place
-        self.cancel = CancelToken()
+        self.cancel = HostToken()
         self.waiting: set[Execution] = set()
         self.was_left = False
-        watch = Watch(self.cancel, self._report, time_limit_seconds)
-        self.task = asyncio.ensure_future(run(watch))
+        # How long a node waits is its own affair; the job has as long as settings say.
+        self.task = asyncio.ensure_future(run(Watch(self.cancel, self._report)))
 
     def _report(self, progress: Progress) -> None:
         for execution in tuple(self.waiting):
             execution.report(progress)
 
-    def is_at_vendor(self) -> bool:
-        """Whether it was sent, so that it may cost money; blocking."""
+    @property
+    def is_dropped(self) -> bool:
+        """Whether nobody waits for it any more while it goes on."""
+        return not self.waiting and not self.task.done()
+
+    async def job(self) -> JobRecord | None:
+        return await asyncio.to_thread(self.place.ledger.find, self.mark)
+
+    async def may_be_at_vendor(self) -> bool:
+        """Whether it was sent, so that it may cost money."""
         try:
-            job = self.place.ledger.find(self.mark)
+            job = await self.job()
         except LedgerError:
             return True  # not known: nothing that may be paid for is given up
-        return job is not None and job.state not in (State.PLANNED, State.INTENT)
+        return job is not None and job.state not in _NOT_SENT
 
 
 _jobs: dict[str, SharedJob] = {}
@@ -68,7 +78,7 @@ async def attend(
 ) -> Finished:
     """The job with this fingerprint, brought to its end; one that runs already is joined.
 
-    On the runner's loop. Raises what the job ends with.
+    Raises what the job ends with, and VendorError when ``time_limit_seconds`` have passed.
     """
     shared = _jobs.get(mark)
     while shared is not None and shared.cancel.is_cancelled:
@@ -77,20 +87,29 @@ async def attend(
         shared = _jobs.get(mark)
     has_joined = shared is not None
     if shared is None:
-        shared = _jobs[mark] = SharedJob(mark, place, run, time_limit_seconds)
+        shared = _jobs[mark] = SharedJob(mark, place, run)
         shared.task.add_done_callback(partial(_ended, shared))
     shared.waiting.add(execution)
+    until = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
     try:
         while not shared.task.done():
             if execution.cancel.is_cancelled:
                 shared.cancel.cancel()
+            elif until is not None and time.monotonic() > until:
+                raise await _took_too_long(shared, time_limit_seconds)
             await asyncio.wait({shared.task}, timeout=LOOK_SECONDS)
         finished = shared.task.result()
     except asyncio.CancelledError:
         shared.waiting.discard(execution)
-        if not shared.waiting and not shared.task.done():
+        if shared.is_dropped:
             shared.was_left = True
             runner().in_background(_leave(shared, execution.prompt_id))
+        raise
+    except VendorError:
+        shared.waiting.discard(execution)
+        if shared.is_dropped:  # the time limit
+            shared.was_left = True
+            runner().in_background(_stop_unsent(shared))
         raise
     finally:
         shared.waiting.discard(execution)
@@ -99,66 +118,109 @@ async def attend(
     return finished
 
 
-async def _leave(shared: SharedJob, prompt_id: str) -> None:
-    """Decide about a job that the host has dropped: stop it, or let it run on."""
-    if not await asyncio.to_thread(shared.is_at_vendor):
+async def _took_too_long(shared: SharedJob, limit_seconds: float | None) -> VendorError:
+    job = await shared.job()
+    return VendorError(
+        f"The job has not ended after {limit_seconds:g} s.",
+        field="time_limit_seconds",
+        value=f"{limit_seconds:g}",
+        remedy="It goes on: running the same graph comes back to it, without paying twice. A "
+        "higher time_limit_seconds waits longer.",
+        job_id=None if job is None else job.id,
+    )
+
+
+async def _stop_unsent(shared: SharedJob) -> bool:
+    """Stop a dropped job of which nothing was sent; whether it is stopped."""
+    if await shared.may_be_at_vendor():
+        return False
+    if shared.is_dropped:  # nobody has come back to it meanwhile
         shared.cancel.cancel()
         log.info("A lip-sync was given up before it was sent: its prompt has ended.")
+    return True
+
+
+async def _leave(shared: SharedJob, prompt_id: str) -> None:
+    """Decide about a job that the host has dropped: stop it, or let it run on."""
+    if await _stop_unsent(shared):
         return
     if await runner().was_interrupted(prompt_id):
-        if not shared.waiting:
+        if shared.is_dropped:
             shared.cancel.cancel()
         return
-    if shared.task.done() or shared.waiting:
+    try:
+        job = await shared.job()
+    except LedgerError as problem:
+        log.warning("%s", in_node_words(str(problem)))
         return
-    job = await asyncio.to_thread(shared.place.ledger.find, shared.mark)
-    if job is not None:
+    if job is not None and shared.is_dropped:
         notify(
             "info",
             "A lip-sync runs on.",
-            f"Another node has failed, and job {job.id} is at {job.vendor.label} already. "
+            f"Another node has failed, and job {job.id} was sent to {job.vendor.label} already. "
             "Run the same graph again, and its result comes without being paid for twice.",
         )
+
+
+# -------------------------------------------------------------------------- after the node's end
 
 
 def _ended(shared: SharedJob, task: asyncio.Task[Finished]) -> None:
     if _jobs.get(shared.mark) is shared:
         del _jobs[shared.mark]
-    problem = task.exception() if not task.cancelled() else None
-    if isinstance(problem, Interrupted):
-        runner().in_background(_follow_to_its_end(shared))
-        return
-    if not shared.was_left or shared.waiting:
-        return
-    if problem is None and not task.cancelled():
-        log.info("Job %s has ended; the next run has its result.", task.result().job.id)
-    elif isinstance(problem, VisemeError):
-        log.warning("%s", in_node_words(str(problem)))
-    elif problem is not None:
-        log.error("A lip-sync that nobody waited for failed.", exc_info=problem)
+    problem = None if task.cancelled() else task.exception()
+    if shared.cancel.is_cancelled and (task.cancelled() or problem is not None):
+        runner().in_background(_follow(shared))
+    elif shared.was_left and not shared.waiting:
+        if isinstance(problem, VisemeError):
+            log.warning("%s", in_node_words(str(problem)))
+        elif problem is not None:
+            log.error("A lip-sync that nobody waited for failed.", exc_info=problem)
+        elif not task.cancelled():
+            log.info("Job %s has ended; the next run has its result.", task.result().job.id)
 
 
-async def _follow_to_its_end(shared: SharedJob) -> None:
-    """After an interrupt: see whether the vendor stops the job, and keep its result if it ran on.
+async def _follow(shared: SharedJob) -> None:
+    """After an interrupt: see what comes of the job, and keep its result if it was made.
 
     A run that asks for the same thing meanwhile waits for this.
     """
-    place, ledger = shared.place, shared.place.ledger
+    place = shared.place
+    job = None
     try:
-        job = await asyncio.to_thread(ledger.find, shared.mark)
-        if job is None or job.state not in AT_VENDOR:
+        job = await shared.job()
+        if job is None or job.state in _NOT_SENT or job.state is State.FETCHED:
             return
-        watch = Watch(time_limit_seconds=FOLLOW_SECONDS)
-        finished = await resume(job.id, place, watch, place.settings.sandbox_url)
+        finished = await wind_up(job.id, place, Watch(time_limit_seconds=FOLLOW_SECONDS))
+    except OutcomeUnknown as problem:
+        notify(
+            "warn",
+            "It is not known whether a lip-sync was bought.",
+            f"It was interrupted while it was sent. {in_node_words(str(problem))}",
+        )
     except VisemeError as problem:
-        if job is not None and ledger.get(job.id).state is State.CANCELLED:
-            log.info("Job %s was cancelled at %s.", job.id, job.vendor.label)
-        else:
-            log.warning("%s", in_node_words(str(problem)))
+        await _log_end(job, place, problem)
+    else:
+        notify(
+            "info",
+            "An interrupted lip-sync was made all the same.",
+            f"{finished.job.vendor.label} did not stop job {finished.job.id} and bills it. Its "
+            "result is kept: run the same graph again, and it comes without being paid for twice.",
+        )
+
+
+async def _log_end(job: JobRecord | None, place: Workplace, problem: VisemeError) -> None:
+    try:
+        ended = None if job is None else await asyncio.to_thread(place.ledger.get, job.id)
+    except LedgerError:
+        ended = None
+    if ended is not None and ended.state is State.CANCELLED:
+        log.info("Job %s was cancelled at %s.", ended.id, ended.vendor.label)
         return
-    notify(
-        "info",
-        "A lip-sync could not be stopped any more.",
-        f"Job {finished.job.id} had ended at {finished.job.vendor.label}, which bills it. Its "
-        "result is kept: run the same graph again, and it comes without being paid for twice.",
-    )
+    log.warning("%s", in_node_words(str(problem)))
+    if ended is not None and ended.state not in DEAD:
+        notify(
+            "warn",
+            "An interrupted lip-sync has not ended.",
+            f"See how it stands with `{job_command('check', ended.id, place.home)}`.",
+        )

@@ -26,7 +26,7 @@ from ..viseme.jobs.unwritten import (
     clip_window,
     recording_of_samples,
 )
-from ..viseme.media import DEFAULT_LIMITS, MediaLimits, decode_frames, decode_sound, probe_clip
+from ..viseme.media import DEFAULT_LIMITS, MediaGuard, MediaLimits, decode_frames, decode_sound
 from ..viseme.model import Clip, Recording
 
 Cancel = Callable[[], bool]
@@ -79,6 +79,18 @@ class ClipInput:
 
 
 @dataclass(frozen=True)
+class HeldVideo:
+    """A VIDEO whose file is in memory: the whole file, and its window in seconds (0: to the end).
+
+    Several nodes share such a VIDEO and the one position at which it is read.
+    """
+
+    data: bytes
+    start_seconds: float
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
 class SoundInput:
     """What the socket ``audio`` gave: the recording, how its file is made, and the samples."""
 
@@ -88,16 +100,42 @@ class SoundInput:
     sample_rate: int
 
 
+def hold(media: object) -> object:
+    """What a socket gave, so that it can be read in a thread beside the host's own nodes.
+
+    Call it in ``execute`` before anything is awaited: the host runs one node at a time until then.
+    """
+    if not isinstance(media, Input.Video) or isinstance(media, InputImpl.VideoFromComponents):
+        return media
+    source = media.get_stream_source()
+    if not isinstance(source, BytesIO):
+        return media
+    if _has_edits(media):
+        edited = BytesIO()
+        media.save_to(edited)
+        return HeldVideo(edited.getvalue(), 0.0, 0.0)
+    return HeldVideo(source.getvalue(), *media.get_active_trim_window())
+
+
+def _has_edits(video: Any) -> bool:
+    """Edits of the host's own, which only the host can carry out; ComfyUI has them from 0.37 on."""
+    has_edits = getattr(video, "has_pending_frame_edits", None)
+    return has_edits is not None and bool(has_edits())
+
+
 def clip_input(
-    media: object, source_fps: float, scratch: Scratch, limits: MediaLimits, cancel: Cancel
+    media: object, source_fps: float, scratch: Scratch, guard: MediaGuard, cancel: Cancel
 ) -> ClipInput:
-    """The clip that a VIDEO or IMAGE is. A VIDEO's file is neither copied nor decoded.
+    """The clip that a VIDEO or IMAGE is, ``hold`` having seen it. Files are not decoded.
 
     Raises InputError, MediaError, LocalError, Interrupted.
     """
     if isinstance(media, torch.Tensor):
-        clip, write = clip_of_frames(media, frame_rate_of(source_fps), limits=limits, cancel=cancel)
+        rate = frame_rate_of(source_fps)
+        clip, write = clip_of_frames(media, rate, limits=guard.limits, cancel=cancel)
         return ClipInput(clip, write, frames=media)
+    if isinstance(media, HeldVideo):
+        return _held_input(media, scratch, guard, cancel)
     if not isinstance(media, Input.Video):
         raise InputError(
             f"media is {_kind(media)}, neither a VIDEO nor an IMAGE.",
@@ -107,8 +145,8 @@ def clip_input(
             remedy="Connect the output of Load Video, or frames.",
         )
     if isinstance(media, InputImpl.VideoFromComponents):
-        return _components_input(media, limits, cancel)
-    return _file_input(media, scratch, limits, cancel)
+        return _components_input(media, guard.limits, cancel)
+    return _file_input(media, scratch, guard, cancel)
 
 
 def _components_input(video: Any, limits: MediaLimits, cancel: Cancel) -> ClipInput:
@@ -120,36 +158,36 @@ def _components_input(video: Any, limits: MediaLimits, cancel: Cancel) -> ClipIn
     return ClipInput(clip, write, frames=parts.images, sound=sound)
 
 
-def _file_input(video: Any, scratch: Scratch, limits: MediaLimits, cancel: Cancel) -> ClipInput:
-    has_edits = getattr(video, "has_pending_frame_edits", None)
-    if has_edits is not None and has_edits():
-        # Edits of the host's own, which only the host can carry out; its file has the window too.
+def _file_input(video: Any, scratch: Scratch, guard: MediaGuard, cancel: Cancel) -> ClipInput:
+    if _has_edits(video):
         path = scratch.folder / "edited.mp4"
-        video.save_to(str(path))
-        return ClipInput(_probe(path, limits, cancel))
-    source = video.get_stream_source()
-    if isinstance(source, BytesIO):
-        path = scratch.folder / "video"
-        with path.open("wb") as file:
-            shutil.copyfileobj(source, file)
-    else:
-        path = Path(source)
-    clip = _probe(path, limits, cancel)
-    start, duration = video.get_active_trim_window()
+        video.save_to(str(path))  # with the window cut out
+        return ClipInput(guard.clip(path, cancel=cancel))
+    clip = guard.clip(Path(video.get_stream_source()), cancel=cancel)
+    start_seconds, duration_seconds = video.get_active_trim_window()
+    return _window(clip, start_seconds, duration_seconds, guard, cancel)
+
+
+def _held_input(video: HeldVideo, scratch: Scratch, guard: MediaGuard, cancel: Cancel) -> ClipInput:
+    path = scratch.folder / "video"
+    path.write_bytes(video.data)
+    clip = guard.clip(path, cancel=cancel)
+    return _window(clip, video.start_seconds, video.duration_seconds, guard, cancel)
+
+
+def _window(
+    clip: Clip, start: float, duration: float, guard: MediaGuard, cancel: Cancel
+) -> ClipInput:
     if not start and not duration:
         return ClipInput(clip)
     window, write = clip_window(
         clip,
         Fraction(start),
         Fraction(duration) if duration else None,
-        limits=limits,
+        limits=guard.limits,
         cancel=cancel,
     )
     return ClipInput(window, write)
-
-
-def _probe(path: Path, limits: MediaLimits, cancel: Cancel) -> Clip:
-    return probe_clip(path, limits=limits, cancel=cancel)
 
 
 def sound_input(audio: object, cancel: Cancel, limits: MediaLimits = DEFAULT_LIMITS) -> SoundInput:

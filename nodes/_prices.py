@@ -10,7 +10,7 @@ from typing import Any
 
 from ..viseme.jobs.quotes import VendorQuote, quotes_everywhere, quotes_json, quotes_table
 from ..viseme.jobs.signals import Progress, Step
-from ..viseme.jobs.workplace import media_limits
+from ..viseme.jobs.workplace import media_guard
 from ..viseme.model import Clip, Recording, Speech, SpokenText
 from ..viseme.money import usd_text
 from . import _host
@@ -29,12 +29,12 @@ async def prices(
     """The table, after a line about what was measured, and the same as JSON."""
     execution.report(Progress(Step.PROBE, "reading the media"))
     place = await asyncio.to_thread(_host.workplace)
-    scratch, limits, cancel = Scratch(place.home), media_limits(place), execution.cancel
+    scratch, guard, cancel = Scratch(place.home), media_guard(place), execution.cancel
     try:
-        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, limits, cancel)
+        source = await asyncio.to_thread(clip_input, media, source_fps, scratch, guard, cancel)
         speech: Speech | None = spoken
         if speech is None:
-            speech = (await asyncio.to_thread(sound_input, audio, cancel, limits)).recording
+            speech = (await asyncio.to_thread(sound_input, audio, cancel, guard.limits)).recording
     finally:
         await asyncio.to_thread(scratch.remove)
     quoted = quotes_everywhere(source.clip, speech, place.settings.assumed)

@@ -27,7 +27,7 @@ from server import PromptServer
 
 from ..viseme.errors import Interrupted, VisemeError
 from ..viseme.jobs.signals import CancelToken, Progress, Step
-from ._errors import LipSyncError, node_error
+from ._errors import LipSyncError, in_node_words, node_error
 from ._host import log
 
 T = TypeVar("T")
@@ -53,13 +53,23 @@ _BAR = {
 _RUN_SECONDS = 30.0
 
 
+class HostToken(CancelToken):
+    """A token that blocking work also takes as set once the host ends.
+
+    Python waits at its end for threads that still work. A job at a vendor is not cancelled by that.
+    """
+
+    def __call__(self) -> bool:
+        return super().__call__() or not threading.main_thread().is_alive()
+
+
 class Execution:
     """One node of a prompt while it is executed. Methods are for the runner's loop."""
 
     def __init__(self, prompt_id: str, node_id: str | None) -> None:
         self.prompt_id = prompt_id
         self.node_id = node_id
-        self.cancel = CancelToken()
+        self.cancel = HostToken()
         self.interrupted_at: float | None = None
         self.is_over = False  # the host has our answer; nothing may be shown any more
         self._latest: Progress | None = None
@@ -112,7 +122,7 @@ class Runner:
         self._active: set[Execution] = set()
         self._interrupted: dict[str, None] = {}  # prompts, oldest first
         self._watcher: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
         threading.Thread(target=self._run, name="viseme", daemon=True).start()
 
     def _run(self) -> None:
@@ -165,7 +175,7 @@ class Runner:
             await asyncio.sleep(INTERRUPT_LOOK_SECONDS)
         return False
 
-    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def in_background(self, work: Coroutine[Any, Any, object]) -> None:
         """Have something done that nobody waits for; on the runner's loop."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
@@ -198,6 +208,7 @@ async def on_runner(work: Callable[[Execution], Awaitable[T]], node_id: str | No
     finally:
         execution.is_over = True
     if execution.interrupted_at is not None and not _is_good(future):
+        _log_unseen(future)
         comfy.model_management.throw_exception_if_processing_interrupted()
         raise comfy.model_management.InterruptProcessingException
     try:
@@ -210,6 +221,13 @@ async def on_runner(work: Callable[[Execution], Awaitable[T]], node_id: str | No
     except concurrent.futures.CancelledError as problem:
         # Never the host's own: that one is for a coroutine which the host itself has cancelled.
         raise LipSyncError("The work for this node was cancelled before it had ended.") from problem
+
+
+def _log_unseen(future: concurrent.futures.Future[Any]) -> None:
+    """An error besides the interrupt, which the page does not show."""
+    problem = future.exception() if future.done() and not future.cancelled() else None
+    if problem is not None and not isinstance(problem, Interrupted):
+        log.warning("%s", in_node_words(str(problem)))
 
 
 def _is_good(future: concurrent.futures.Future[Any]) -> bool:

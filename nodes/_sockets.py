@@ -1,4 +1,4 @@
-"""What the free nodes ask of their sockets before a graph runs."""
+"""What nodes ask of their sockets, and of a text in place of one, before a graph runs."""
 
 from __future__ import annotations
 
@@ -18,4 +18,17 @@ def check_connected(values: Mapping[str, Any], socket: str, what: str) -> None:
         value="nothing",
         limit=what,
         remedy=f"Connect {what}.",
+    )
+
+
+def check_text(text: str) -> None:
+    """Raise InputError where there is nothing to be spoken."""
+    if text.strip():
+        return
+    raise InputError(
+        "speech is text, and there is none.",
+        field="speech.text",
+        value=repr(text[:20]),
+        limit="some words",
+        remedy="Write what is to be spoken, or choose connected audio.",
     )

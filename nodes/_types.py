@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from comfy_api.latest import io
 
-from ..viseme.edits import EditPlan
+from ..viseme.edits import EditPlan, output_frame_count
 from ..viseme.errors import InputError
-from ..viseme.model import Clip
+from ..viseme.model import Clip, Recording
 
 Edits = io.Custom("VISEME_EDITS")
+_SAME_LENGTH_SECONDS = Fraction(1, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,33 @@ class EditsValue:
 
     The plan counts frames of a clip that has ``frame_count`` of them at ``frame_rate``, before any
     edit. ``uncut_digest`` identifies the speech as it was before the cut (that of a ``Recording``
-    made of the same samples), so that it is not taken for the cut one; None where there was none.
+    made of the same samples), so that it is not taken for the cut one, and ``uncut_seconds`` is its
+    length; None where there was none, or where it was not read.
     """
 
     plan: EditPlan
     frame_rate: Fraction
     frame_count: int
     uncut_digest: str | None = None
+    uncut_seconds: Fraction | None = None
+
+    def is_uncut(self, speech: Recording) -> bool:
+        """Whether this is, beyond doubt, the speech as it was before the cut.
+
+        The same samples, or the same length where the cut has clearly another: a track that others
+        have decoded has samples of its own.
+        """
+        if self.plan.is_empty:
+            return False
+        if speech.digest == self.uncut_digest:
+            return True
+        if self.uncut_seconds is None:
+            return False
+        cut_seconds = output_frame_count(self.plan, self.frame_count) / self.frame_rate
+        return (
+            abs(speech.seconds - self.uncut_seconds) <= _SAME_LENGTH_SECONDS
+            and abs(speech.seconds - cut_seconds) > 3 * _SAME_LENGTH_SECONDS
+        )
 
     def check_fits(self, clip: Clip, asked_rate: int | None = None) -> None:
         """Raise InputError where the plan was made for another clip, or counts at another rate.

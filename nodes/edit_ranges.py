@@ -117,10 +117,10 @@ class EditRanges(io.ComfyNode):
         """The player in the node shows the cut where drawing it takes moments (``_cut.py``)."""
         # Media libraries are for those who run it, not for everybody who starts ComfyUI.
         from ._cut import cut
-        from ._media import video_output
+        from ._media import hold, video_output
 
         wanted = _host.wanted(cls.hidden, tuple(_OUTPUTS))
-        work = partial(cut, media, audio, edits, source_fps, wanted)
+        work = partial(cut, hold(media), audio, edits, source_fps, wanted)
         made = await on_runner(work, cls.hidden.unique_id)
         video = shown = None
         if made.preview is not None:

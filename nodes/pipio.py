@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..viseme.edits import PIPIO_LISTS
 from ..viseme.endpoints import endpoint
 from . import _common, _host
+from ._checks import check_before_run
 from ._inputs import given_by, option_inputs, options_of
 from ._types import Edits
 
@@ -64,8 +65,8 @@ class PipioLipSync(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, **values: Any) -> bool:
-        _common.check_widgets(_INPUTS, values, _ENDPOINT, _OPTIONS)
+    async def validate_inputs(cls, **values: Any) -> bool:
+        await check_before_run(_INPUTS, values, _ENDPOINT, _OPTIONS)
         return True
 
     @classmethod

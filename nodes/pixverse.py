@@ -7,8 +7,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..viseme.endpoints import PIXVERSE_VOICES, endpoint
+from ..viseme.errors import InputError
 from ..viseme.model import SpokenText, Vendor
 from . import _common, _host
+from ._checks import check_before_run
+from ._errors import node_error
 from ._inputs import chosen_option, given_by, option_inputs, options_of
 
 _ENDPOINTS = {
@@ -61,7 +64,7 @@ class PixverseLipSync(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, **values: Any) -> bool:
+    async def validate_inputs(cls, **values: Any) -> bool:
         vendor = values.get("vendor") or {}
         speech = values.get("speech") or {}
         label = vendor.get("vendor", Vendor.FAL.label)
@@ -69,7 +72,7 @@ class PixverseLipSync(io.ComfyNode):
         if speech.get("speech") == _common.TEXT:
             # None where it is linked, and then not known yet.
             text = speech.get("text", "") if speech.get("text", "") is not None else "..."
-        _common.check_widgets(
+        await check_before_run(
             _INPUTS,
             values,
             _ENDPOINTS[label],
@@ -90,8 +93,11 @@ class PixverseLipSync(io.ComfyNode):
     ) -> Any:
         from ._buy import LipSync, buy
 
-        speech = chosen_option("speech", speech, _host.asked(cls.hidden, "speech"), _SPEECH)
-        vendor = chosen_option("vendor", vendor, _host.asked(cls.hidden, "vendor"), _VENDOR)
+        try:
+            speech = chosen_option("speech", speech, _host.asked(cls.hidden, "speech"), _SPEECH)
+            vendor = chosen_option("vendor", vendor, _host.asked(cls.hidden, "vendor"), _VENDOR)
+        except InputError as problem:
+            raise node_error(problem) from problem
         text = None
         if speech["speech"] == _common.TEXT:
             voice = speech.get("voice") or "Auto"

@@ -14,7 +14,7 @@ from . import _common, _host
 from ._errors import node_error
 from ._inputs import check_values, chosen_option
 from ._runner import on_runner
-from ._sockets import check_connected
+from ._sockets import check_connected, check_text
 
 _NODE_ID = "VisemeLipSyncPrices"
 _SPEECH = _common.speech_input(
@@ -80,7 +80,7 @@ class LipSyncPrices(io.ComfyNode):
             if speech.get("speech") != _common.TEXT:
                 check_connected(values, "audio", "AUDIO, or set speech to text")
             elif speech.get("text", "") is not None:  # a linked text is not known yet
-                _check_text(speech.get("text", ""))
+                check_text(speech.get("text", ""))
         except VisemeError as problem:
             raise node_error(problem) from problem
         return True
@@ -100,28 +100,17 @@ class LipSyncPrices(io.ComfyNode):
         except InputError as problem:
             raise node_error(problem) from problem
         # Media libraries are for those who run it, not for everybody who starts ComfyUI.
+        from ._media import hold
         from ._prices import prices
 
-        work = partial(prices, media, audio, spoken, source_fps)
+        work = partial(prices, hold(media), audio, spoken, source_fps)
         table, document = await on_runner(work, cls.hidden.unique_id)
         return io.NodeOutput(table, document, ui={"text": (table,)})
-
-
-def _check_text(text: str) -> None:
-    if text.strip():
-        return
-    raise InputError(
-        "speech is text, and there is none.",
-        field="speech.text",
-        value=repr(text[:20]),
-        limit="some words",
-        remedy="Write what is to be spoken, or choose connected audio.",
-    )
 
 
 def _spoken(chosen: dict[str, Any]) -> SpokenText | None:
     if chosen["speech"] != _common.TEXT:
         return None
     text, voice = chosen.get("text") or "", chosen.get("voice") or "Auto"
-    _check_text(text)
+    check_text(text)
     return SpokenText(text, None if voice == "Auto" else voice)

@@ -1,4 +1,7 @@
-"""Bring the results of a job here that was bought before, without ever buying anything."""
+"""Bring the results of a job here that was bought before, without ever buying anything.
+
+``collect`` waits for a job; ``wind_up`` stops one that was interrupted, and sees what comes of it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from ..errors import InputError, Interrupted
 from ..ledger import DEAD, JobRecord, State, utc_milliseconds
 from .commands import job_command
 from .doubt import settle
+from .follow import stop
 from .held import HeldJob
 from .run import Finished, advance, drive, ended_error, finished, lost_items
 from .verbs import destination_of
@@ -54,6 +58,31 @@ async def _bring(held: HeldJob, _planned: Planned | None) -> None:
         await settle(held)
     _check_bought(held.job, held.place)
     # From here the vendor has it or has had it: no state that follows leads to a submission.
+    await advance(held, None)
+
+
+async def wind_up(job_id: str, place: Workplace, watch: Watch) -> Finished:
+    """What becomes of a job whose run was interrupted; its result, where one was made anyway.
+
+    A doubt is settled, what the vendor has is stopped and followed to the end that the vendor
+    gives it, and a result is brought here. Nothing is ever submitted. Raises OutcomeUnknown where
+    it stays in doubt, and the error of a job that ended without a result, as a cancelled one does.
+    """
+    job = place.ledger.get(job_id)
+    if job.state in DEAD:
+        raise ended_error(job)
+    destination = await destination_of(job, place, None)
+    ended = await drive(job.id, place, destination, watch, step=_wind_up)
+    return finished(ended, place, reused=True)
+
+
+async def _wind_up(held: HeldJob, _planned: Planned | None) -> None:
+    if held.job.state in (State.SENT, State.UNKNOWN):
+        await settle(held)
+    if held.job.state in _NOT_BOUGHT:
+        held.move(State.CANCELLED)
+    elif held.job.state in (State.ACCEPTED, State.RUNNING):
+        await stop(held)
     await advance(held, None)
 
 
