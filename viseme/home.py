@@ -56,6 +56,11 @@ class Home:
         return self.root / "checked"
 
     @property
+    def returned(self) -> Path:
+        """For notes of which results living processes have given out."""
+        return self.root / "returned"
+
+    @property
     def work(self) -> Path:
         """For files that are needed only while a job is prepared."""
         return self.root / "work"

@@ -243,7 +243,8 @@ class Settings(_Frozen):
     files are in bytes. ``deadline_seconds`` is how long a job may take in all,
     ``poll_outage_seconds`` how long a vendor may be out of reach while it is asked.
     ``trusted_result_hosts`` (``example.com``, ``*.example.com``) are fetched from without a check
-    of their address, beside the vendors' own.
+    of their address, beside the vendors' own. ``max_results_bytes`` is how much all results may
+    take together before those longest unused are cleaned up.
     """
 
     max_usd_per_job: Usd | None = None
@@ -265,6 +266,7 @@ class Settings(_Frozen):
     multipart_threshold_bytes: Annotated[int, Field(ge=1)] = 100 * _MEGABYTE
     multipart_part_bytes: Annotated[int, Field(ge=5 * _MEBIBYTE)] = 10 * _MEGABYTE
     max_download_bytes: Annotated[int, Field(ge=1)] = 4_000 * _MEGABYTE
+    max_results_bytes: Annotated[int, Field(ge=0)] = 50_000 * _MEGABYTE
     base_urls: Mapping[BaseUrlName, BaseUrl] = Field(default_factory=dict)
     download_timeout_seconds: Annotated[float, Field(gt=0, le=_DAY_SECONDS)] = 3600.0
     trusted_result_hosts: tuple[Host, ...] = ()

@@ -212,7 +212,7 @@ def deliver(finished: Finished, out: Path | None, place: Workplace) -> tuple[Pat
         finished.files,
         out,
         job_id=finished.job.id,
-        remedy=f"The result is kept; make room and copy it with `{command}`.",
+        command=command,
     )
 
 

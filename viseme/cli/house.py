@@ -1,4 +1,4 @@
-"""login, logout, sandbox and doctor."""
+"""login, logout, sandbox, clean and doctor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import getpass
 import platform
 import sys
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
@@ -13,13 +14,14 @@ from .. import __version__, credentials
 from ..endpoints import ENDPOINTS
 from ..errors import InputError, VisemeError
 from ..home import Home, find_home
+from ..jobs.cleanup import clean_up
 from ..jobs.signals import CancelToken
 from ..ledger import Ledger
 from ..model import Vendor
 from ..secret import Secret
 from ..settings import Settings
 from .output import note, print_json, say, table
-from .session import open_home
+from .session import open_home, workplace
 
 PACKAGES = ("aiohttp", "av", "blake3", "httpx", "numpy", "platformdirs", "pybase64", "pydantic")
 OPTIONAL_PACKAGES = ("SQLAlchemy", "torch", "rich", "keyring", "psycopg")
@@ -77,6 +79,21 @@ def sandbox_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
             pixverse_timing=options.pixverse_timing,
         )
     )
+
+
+def clean_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
+    """What is otherwise done now and then on the way to a purchase, done now."""
+    limit_bytes = None if options.results_gb is None else round(options.results_gb * 1_000_000_000)
+    with workplace(options) as place:
+        done = clean_up(place, max_results_bytes=limit_bytes)
+    if options.json:
+        print_json(asdict(done))
+        return 0
+    say(
+        f"Removed {done.removed_results} results ({done.removed_bytes / 1e6:.1f} MB) and "
+        f"{done.removed_leftovers} leftovers; {done.kept_bytes / 1e6:.1f} MB of results are kept."
+    )
+    return 0
 
 
 def doctor_verb(options: argparse.Namespace, cancel: CancelToken) -> int:

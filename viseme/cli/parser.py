@@ -53,6 +53,17 @@ def _parts(message: str) -> tuple[str, str | None, str | None]:
     )
 
 
+def _gigabytes(text: str) -> float:
+    """A number that is not negative."""
+    try:
+        size = float(text)
+    except ValueError:
+        size = math.nan
+    if not 0 <= size < MOST_COUNTED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return size
+
+
 def _seconds(text: str) -> float:
     """A number of seconds over 0."""
     try:
@@ -203,6 +214,18 @@ def _add_house(verbs: argparse._SubParsersAction[Parser]) -> None:
         help="what PixVerse's result is as long as; no document says it",
     )
     sandbox.add_argument("--idle-seconds", type=float, metavar="S", help="end after so long unused")
+    clean = _verb(verbs, "clean", "make room: old results over the size that settings allow")
+    clean.epilog = (
+        "Spared are results younger than a day, those that a running program has given out, and "
+        "what is not wholly fetched. A result that was removed is fetched again with `resume`, "
+        "while the vendor has it."
+    )
+    clean.add_argument(
+        "--results-gb",
+        type=_gigabytes,
+        metavar="N",
+        help="keep at most so much (10^9 bytes) instead of max_results_bytes",
+    )
     _verb(verbs, "doctor", "versions, codecs, keys set or not, home, settings, database")
 
 

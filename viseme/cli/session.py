@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import InputError, LocalError
 from ..home import Home, find_home
 from ..jobs.destination import Destination, chosen_sandbox, live, sandbox_at
+from ..jobs.returned import forget_returned
 from ..jobs.workplace import Workplace
 from ..ledger import Ledger
 from ..settings import Settings
@@ -29,6 +30,7 @@ def workplace(options: argparse.Namespace) -> Iterator[Workplace]:
     try:
         yield Workplace(home, settings, ledger)
     finally:
+        forget_returned(home)
         ledger.close()
 
 
@@ -78,16 +80,24 @@ def check_out(out: Path, suffix: str, inputs: list[str | None]) -> None:
 
 
 def copy_results(
-    files: tuple[Path, ...], out: Path, *, job_id: str, remedy: str
+    files: tuple[Path, ...], out: Path, *, job_id: str, command: str
 ) -> tuple[Path, ...]:
     """Copy the results of a job to ``out``, ``out-2`` ...; each appears only when it is whole.
 
-    ``remedy`` says how to get at the results where this fails.
+    ``command`` brings the results to ``out`` where this fails.
     """
     written = []
     for number, source in enumerate(files, 1):
         target = out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
         part = target.with_name(f".{target.name}.part")
+        if not source.is_file():
+            raise LocalError(
+                f"The result's file {source} is gone.",
+                field="job",
+                value=job_id,
+                remedy=f"Fetch it again with `{command}`.",
+                job_id=job_id,
+            )
         try:
             with source.open("rb") as reader, part.open("wb") as writer:
                 while chunk := reader.read(1 << 20):
@@ -99,7 +109,7 @@ def copy_results(
                 f"{target} cannot be written: {problem.strerror or problem}.",
                 field="--out",
                 value=target,
-                remedy=remedy,
+                remedy=f"The result is kept; make room and copy it with `{command}`.",
                 job_id=job_id,
             ) from problem
         written.append(target)

@@ -27,5 +27,6 @@ VERBS: Mapping[str, Verb] = {
     "login": house.login_verb,
     "logout": house.logout_verb,
     "sandbox": house.sandbox_verb,
+    "clean": house.clean_verb,
     "doctor": house.doctor_verb,
 }

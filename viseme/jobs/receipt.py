@@ -159,13 +159,17 @@ def time_text(milliseconds: int | None) -> str | None:
 
 
 def _item_json(item: ItemRecord, results_folder: Path) -> dict[str, Any]:
-    is_here = item.state is ItemState.FETCHED and item.path is not None
+    is_fetched = item.state is ItemState.FETCHED and item.path is not None
+    file = results_folder / str(item.path) if is_fetched else None
+    problem = item.problem
+    if file is not None and not file.is_file():
+        file, problem = None, f"its file is gone; fetch it again: viseme resume {item.job_id}"
     return {
         "number": item.number,
         "state": item.state.value,
         "vendor_id": item.vendor_id,
-        "file": str(results_folder / str(item.path)) if is_here else None,
+        "file": None if file is None else str(file),
         "digest": item.digest,
         "size_bytes": item.size_bytes,
-        "problem": item.problem,
+        "problem": problem,
     }

@@ -30,6 +30,7 @@ from ..ledger import (
 )
 from ..model import Vendor
 from .budget import Caps, check_budget
+from .cleanup import clean_up_now_and_then
 from .commands import job_command, key_remedy
 from .deliver import delete_uploads, fetch_results, item_is_here
 from .destination import Destination
@@ -41,6 +42,7 @@ from .holding import holding
 from .orders import order_json, planned_from_order
 from .prepare import cut_of
 from .receipt import receipt, timing_json
+from .returned import mark_returned
 from .wish import Planned
 from .workplace import (
     Watch,
@@ -82,6 +84,7 @@ async def run(
             spent = place.ledger.spent_today(vendor, account, destination=destination.id)
             check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
             job, _ = place.ledger.claim(_new_job(planned, destination, account, mark))
+            await asyncio.to_thread(clean_up_now_and_then, place)
         was_cancelling = job.state is State.CANCELLING
         bought_here = False
 
@@ -288,16 +291,29 @@ def _known_job(problem: LedgerError, held: HeldJob) -> LedgerError:
     )
 
 
+def result_gone(job: JobRecord, place: Workplace) -> InputError:
+    """The error for a result whose file was there and is not any more."""
+    return InputError(
+        "The result's file is gone from this machine.",
+        field="job",
+        value=job.id,
+        job_id=job.id,
+        remedy=f"Fetch it again with `{job_command('resume', job.id, place.home)}`.",
+    )
+
+
 def finished(job: JobRecord, place: Workplace, *, reused: bool) -> Finished:
     """What a caller gets of a job that is FETCHED. Raises its error where it is not."""
     if job.state is not State.FETCHED:
         raise ended_error(job)
     items = place.ledger.items(job.id)
-    files = tuple(
-        place.home.results / item.path
-        for item in items
-        if item.state is ItemState.FETCHED and item.path is not None
-    )
+    paths = [
+        item.path for item in items if item.state is ItemState.FETCHED and item.path is not None
+    ]
+    mark_returned(place.home, paths)
+    files = tuple(place.home.results / path for path in paths)
+    if not all(file.is_file() for file in files):
+        raise result_gone(job, place)
     if not files:
         raise InputError(
             "The job ended without a result that could be kept.",

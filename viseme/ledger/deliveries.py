@@ -14,12 +14,13 @@ from .records import (
     ItemRecord,
     ItemState,
     JobRecord,
+    KeptFile,
     NewItem,
     Outcome,
     SubmissionRecord,
     UploadRecord,
 )
-from .schema import items, submissions, uploads
+from .schema import items, jobs, submissions, uploads
 from .states import State
 from .store import Store, checked_row, job_row, move_row
 
@@ -139,6 +140,17 @@ class Deliveries(Store):
         """The results of a job, by number."""
         with self._database.read() as connection:
             return _item_records(connection, job_id)
+
+    def kept_files(self, path: str | None = None) -> tuple[KeptFile, ...]:
+        """The files of all results that were fetched, with their jobs; of one path, if given."""
+        columns = (items.c.path, jobs.c.id, jobs.c.state, jobs.c.destination)
+        query = select(*columns).join(jobs, jobs.c.id == items.c.job_id)
+        query = query.where(items.c.path.is_not(None) if path is None else items.c.path == path)
+        with self._database.read() as connection:
+            return tuple(
+                KeptFile(row.path, row.id, State(row.state), row.destination)
+                for row in connection.execute(query)
+            )
 
     def add_upload(
         self,

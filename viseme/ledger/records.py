@@ -148,6 +148,16 @@ class ItemRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A result's file and the job that it belongs to. ``path`` as in ``ItemRecord``."""
+
+    path: str
+    job_id: str
+    state: State
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class SubmissionRecord:
     """One attempt to hand a job to the vendor. ``outcome`` None: no answer understood yet."""
 
