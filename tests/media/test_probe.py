@@ -285,3 +285,23 @@ def test_an_mp3_that_lost_sound_on_the_way_is_damaged(make: Any) -> None:
     path.write_bytes(data)
     with pytest.raises(MediaDamaged, match="pieces of sound"):
         probe_speech(path)
+
+
+@pytest.mark.parametrize("name", ["a.webm", "a.mkv"])
+def test_matroska_that_lost_its_middle_or_end_is_damaged(make: Any, name: str) -> None:
+    path = make.clip(name, frame_count=100, sound=(48000, 1, 4.0))
+    assert probe_clip(path).frame_count == 100
+    whole = path.read_bytes()
+    for first, last in ((0.3, 0.6), (0.5, 0.99)):
+        data = bytearray(whole)
+        start, stop = int(len(data) * first), int(len(data) * last)
+        data[start:stop] = bytes(stop - start)
+        path.write_bytes(data)
+        with pytest.raises(MediaDamaged):
+            probe_clip(path)
+            probe_speech(path)
+
+
+def test_a_recording_that_was_written_live_declares_no_length_and_is_whole(make: Any) -> None:
+    path = make.clip("a.webm", frame_count=30, container_options={"live": "1"})
+    assert probe_clip(path).frame_count == 30

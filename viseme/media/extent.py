@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from .opening import damaged
 
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
 _MOST_BOXES = 1_000_000
+_LEAST_MISSING_SECONDS = Fraction(1, 4)
 
 
 def check_whole(path: Path, container: str) -> None:
@@ -41,6 +46,21 @@ def check_packets(path: Path, container: str, packet_count: int) -> None:
     if tag is not None and tag.frame_count is not None and packet_count < tag.frame_count - 1:
         missing = tag.frame_count - packet_count
         raise damaged(path, f"{missing} of its {tag.frame_count} pieces of sound cannot be decoded")
+
+
+def check_seconds(path: Path, container: str, opened: InputContainer, end: Fraction) -> None:
+    """Raises ``MediaDamaged`` where a Matroska file declares far more seconds than it has.
+
+    Its demuxer leaves out whatever it cannot make sense of, without a word. Where there are more
+    than two tracks, one that is not read here may be the one that is longer.
+    """
+    if container not in ("matroska", "webm") or len(opened.streams) > 2 or not opened.duration:
+        return
+    declared = Fraction(opened.duration, 1_000_000)
+    if end < declared - max(_LEAST_MISSING_SECONDS, declared / 50):
+        raise damaged(
+            path, f"of the {float(declared):.2f} s that it should have, {float(end):.2f} s are left"
+        )
 
 
 @dataclass(frozen=True, slots=True)

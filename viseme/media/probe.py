@@ -16,7 +16,7 @@ from ..errors import InputError, MediaDamaged, MediaTooLarge
 from ..model import Clip, Recording, Sound
 from .awaited import ShownPackets
 from .digest import digest_file, stop_if
-from .extent import check_packets, check_whole
+from .extent import check_packets, check_seconds, check_whole
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import check_picture_size, damaged, has_decoder, identify, open_media
 from .picture import orientation_of, pick_video, pixel_aspect_of
@@ -118,6 +118,7 @@ def probe_clip(
         track = _track_of(path, container_name, container, limits)
         _scan(container, scan, track, cancel)
         clip = _clip_of(path, container_name, scan, track)
+        check_seconds(path, container_name, container, _end_of(scan, track))
     _check_length(path, clip.seconds, limits)
     digest = digest or digest_file(path, cancel=cancel)
     return _with_digest(clip, digest)
@@ -146,6 +147,9 @@ def probe_speech(
             raise _without_sound(path)
         has_video = pick_video(container) is not None
         _scan(container, None, track, cancel)
+        if not has_video and track.sample_count:
+            end = track.start_seconds + Fraction(track.sample_count, track.sample_rate)
+            check_seconds(path, container_name, container, end)
     check_packets(path, container_name, track.packet_count)
     if track.sample_count == 0:
         raise MediaDamaged(
@@ -189,6 +193,15 @@ def _scan(
                 pass
     if scan is not None:
         scan.flush()
+
+
+def _end_of(scan: _PictureScan, track: SoundTrack | None) -> Fraction:
+    """When the last picture or sound ends, on the clock of the file."""
+    end = (scan.last_stamp + scan.last_duration) * (scan.stream.time_base or Fraction(0))
+    if track is not None and track.sample_count:
+        sounded = Fraction(track.sample_count, track.sample_rate)
+        end = max(end, track.start_seconds + sounded)
+    return end
 
 
 def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTrack | None) -> Clip:
