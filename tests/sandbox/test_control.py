@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,27 @@ def test_one_sandbox_a_home_and_where_it_is(start: Any, tmp_path: Path) -> None:
     assert info is not None and info.pid == box.process.pid
     assert box.stop(signal.SIGINT) == 0
     assert not lock.exists() and read_lock(tmp_path) is None
+
+
+def test_faults_can_be_ended_while_jobs_and_charges_stay(box: Box) -> None:
+    box.fault("503", operation="status")
+    box.fal_submit()
+    assert box.http.delete(f"{box.control}/_sandbox/faults").json() == {"faults": []}
+    assert box.ask("faults") == {"faults": []}
+    assert len(box.charges()) == 1
+
+
+def test_the_requests_say_how_many_are_being_dealt_with(box: Box) -> None:
+    assert box.ask("requests")["under_way"] == 0
+    box.fault("stall", operation="list", seconds=0.4, count=1)
+    address = box.urls["aimlapi"] + "/v2/billing"
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(box.http.get, address)
+        while box.ask("requests")["under_way"] == 0:
+            assert not slow.done()
+        slow.result()
+    while box.ask("requests")["under_way"]:
+        time.sleep(0.01)
 
 
 def test_faults_from_the_start_and_an_end_after_the_idle_time_and_all_jobs(start: Any) -> None:

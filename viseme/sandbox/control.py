@@ -1,8 +1,9 @@
 """The control address: what a test or a tool asks the sandbox itself.
 
 ``GET /_sandbox/addresses charges requests`` and ``POST /_sandbox/faults reset`` are the contract;
-``GET /_sandbox/faults`` shows the faults in force and ``GET /_sandbox/deliveries`` the webhooks and
-uploads that were sent or, to addresses that are not loopback, only recorded.
+``GET /_sandbox/faults`` shows the faults in force, ``DELETE /_sandbox/faults`` ends them, and
+``GET /_sandbox/deliveries`` has the webhooks and uploads that were sent or, to addresses that are
+not loopback, only recorded. Beside the requests stands how many are being dealt with just now.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def routes(box: Box) -> list[web.RouteDef]:
         return {"charges": box.state.charges()}
 
     async def requests(_: web.Request) -> Any:
-        return {"requests": box.state.requests()}
+        return {"requests": box.state.requests(), "under_way": len(box.under_way)}
 
     async def show_faults(_: web.Request) -> Any:
         return {"faults": box.faults.documents()}
@@ -51,6 +52,10 @@ def routes(box: Box) -> list[web.RouteDef]:
             raise InputError("The body must be an object with a name.", field="faults")
         box.faults.add(read_fault(document))
         return {"faults": box.faults.documents()}
+
+    async def end_faults(_: web.Request) -> Any:
+        box.faults.clear()
+        return {"faults": []}
 
     async def deliveries(_: web.Request) -> Any:
         rows = box.state.deliveries()
@@ -70,6 +75,7 @@ def routes(box: Box) -> list[web.RouteDef]:
         web.get("/_sandbox/faults", call(show_faults)),
         web.get("/_sandbox/deliveries", call(deliveries)),
         web.post("/_sandbox/faults", call(add_fault)),
+        web.delete("/_sandbox/faults", call(end_faults)),
         web.post("/_sandbox/reset", call(reset)),
     ]
 
