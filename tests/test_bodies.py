@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from viseme.bodies import (
     CHUNK_BYTES,
+    Body,
     FileBody,
     JsonBody,
     data_uri_chunks,
@@ -100,6 +102,38 @@ def test_a_file_that_grew_is_sent_as_it_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"abcdef")
     assert b"".join(FileBody(path, 0, 3).chunks()) == b"abc"
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_a_file_of_known_digest_is_sent_again_and_again_and_with_other_bytes_never_whole(
+    tmp_path: Path, size: int
+) -> None:
+    medium, uri = file_of(tmp_path, size)
+    content = medium.path.read_bytes()
+    known = replace(medium, digest=digest_of([content]))
+    bodies: list[tuple[Body, bytes]] = [
+        (FileBody(medium.path, 0, size, known.digest), content),
+        (JsonBody({"v": known, "w": 1}), f'{{"v":"{uri}","w":1}}'.encode()),
+    ]
+    for body, expected in bodies * 2:
+        assert b"".join(body.chunks()) == expected
+    for place in {0, size // 2, size - 1}:
+        other = bytes([content[place] ^ 1])
+        medium.path.write_bytes(content[:place] + other + content[place + 1 :])
+        for body, expected in bodies:
+            assert sum(map(len, sent_of(body))) < len(expected)
+    medium.path.write_bytes(content + b"more")
+    assert b"".join(bodies[0][0].chunks()) == content
+
+
+def sent_of(body: Body) -> list[bytes]:
+    """What goes out before it is noticed that the file is another one."""
+    sent = []
+    with pytest.raises(InputError, match="was changed while it was being sent") as caught:
+        for chunk in body.chunks():
+            sent.append(chunk)  # noqa: PERF402  # what comes before the error counts
+    assert caught.value.remedy
+    return sent
 
 
 def test_what_is_a_folder_by_now_cannot_be_read(tmp_path: Path) -> None:

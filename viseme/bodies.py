@@ -70,19 +70,25 @@ class JsonBody:
 
 
 class FileBody:
-    """``length`` bytes of a file from ``offset`` on."""
+    """``length`` bytes of a file from ``offset`` on.
 
-    def __init__(self, path: Path, offset: int, length: int) -> None:
+    Raises InputError where the file became shorter, and LocalError where it cannot be read. With
+    ``digest``, BLAKE3 in hex, other bytes are never sent whole: it is taken of what is sent
+    and compared before the last piece goes out.
+    """
+
+    def __init__(self, path: Path, offset: int, length: int, digest: str | None = None) -> None:
         self._path = path
         self._offset = offset
         self._length = length
+        self._digest = digest
 
     @property
     def length(self) -> int:
         return self._length
 
     def chunks(self) -> Iterator[bytes]:
-        left = self._length
+        left, hasher = self._length, blake3()
         with _reading(self._path) as file:
             file.seek(self._offset)
             while left:
@@ -91,15 +97,19 @@ class FileBody:
                 except OSError as problem:
                     raise _unreadable(self._path, problem) from problem
                 if not chunk:
-                    raise _changed(self._path)
+                    raise changed_file(self._path)
                 left -= len(chunk)
+                if self._digest is not None:
+                    hasher.update(chunk)
+                    if not left and hasher.hexdigest() != self._digest:
+                        raise changed_file(self._path)
                 yield chunk
 
 
 def data_uri_chunks(medium: InlineMedia) -> Iterator[bytes]:
-    """``data:<type>;base64,<data>`` in pieces. Raises LocalError when the file changed."""
+    """``data:<type>;base64,<data>`` in pieces. Raises as ``FileBody`` does."""
     yield f"data:{medium.media_type};base64,".encode()
-    body = FileBody(medium.path, 0, medium.size_bytes)
+    body = FileBody(medium.path, 0, medium.size_bytes, medium.digest)
     kept = b""
     for chunk in body.chunks():
         whole = kept + chunk
@@ -139,9 +149,11 @@ def _unreadable(path: Path, problem: OSError) -> LocalError:
     )
 
 
-def _changed(path: Path) -> LocalError:
-    return LocalError(
-        f"{path.name} became shorter while it was being sent.",
-        field=str(path),
+def changed_file(path: Path, field: str | None = None) -> InputError:
+    """The error for a file that is not what it was any more; ``field`` is how the user gave it."""
+    return InputError(
+        f"{path.name} was changed while it was being sent, so nothing was submitted.",
+        field=field,
+        value=path,
         remedy="Run the same command again once nothing writes to the file.",
     )

@@ -56,6 +56,32 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class FileState:
+    """What the system says of a file without reading it; times in nanoseconds since 1970.
+
+    ``changed_ns`` is when its bytes, its name or its rights changed last (where the system tells).
+    """
+
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """The file that a medium was read from: BLAKE3 of its bytes, and its state while it was read.
+
+    By it is known, before anything is bought, that what was sent is what was read.
+    """
+
+    path: Path
+    digest: str
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """A video, or a still image that stands for one; every number counted, none from a header.
 
@@ -66,7 +92,8 @@ class Clip:
     ``frame_rate`` is 1). ``start_seconds`` is the first picture's presentation time in the file.
     ``digest`` identifies the source (BLAKE3 of the bytes, with the trim window where there is
     one; of samples and rate where the source was a tensor), never an encoding of ours.
-    ``container`` is one of mp4 mov matroska webm avi png jpeg webp.
+    ``container`` is one of mp4 mov matroska webm avi png jpeg webp. ``source`` is the file where
+    there is one; of a trim window it is the whole clip's.
     """
 
     path: Path
@@ -86,6 +113,7 @@ class Clip:
     start_seconds: Fraction = Fraction(0)
     sound: Sound | None = None
     pixel_aspect: Fraction = Fraction(1)
+    source: SourceFile | None = field(default=None, compare=False, repr=False)
 
     @property
     def seconds(self) -> Fraction:
@@ -96,8 +124,8 @@ class Clip:
 class Recording:
     """Recorded speech: a sound file, or the sound track of a video.
 
-    ``container`` is one of wav mp3 flac ogg aac mp4 mov matroska webm avi. ``digest`` as for
-    ``Clip``.
+    ``container`` is one of wav mp3 flac ogg aac mp4 mov matroska webm avi. ``digest`` and
+    ``source`` as for ``Clip``.
     """
 
     path: Path
@@ -106,6 +134,7 @@ class Recording:
     container: str
     sound: Sound
     has_video: bool = False
+    source: SourceFile | None = field(default=None, compare=False, repr=False)
 
     @property
     def seconds(self) -> Fraction:
@@ -136,11 +165,15 @@ Speech: TypeAlias = "Recording | SpokenText | RemoteMedia"
 
 @dataclass(frozen=True, slots=True)
 class InlineMedia:
-    """A file that stands in a request body as a data URI; it is read while the body is sent."""
+    """A file that stands in a request body as a data URI; it is read while the body is sent.
+
+    ``digest`` is BLAKE3 of the bytes that are to be sent, where it is known.
+    """
 
     path: Path
     media_type: str
     size_bytes: int
+    digest: str | None = None
 
     @property
     def uri_bytes(self) -> int:

@@ -38,6 +38,7 @@ from .prepare import (
 )
 from .receipt import error_json, timing_json
 from .signals import Step
+from .sources import check_sources, true_cause
 from .wish import Planned
 from .workplace import media_guard, media_limits
 from .writing import write_media
@@ -70,8 +71,11 @@ async def hand_over(held: HeldJob, planned: Planned) -> None:
             _give_up(held, State.CANCELLED, None)
             raise
         except VisemeError as problem:
-            _give_up(held, State.FAILED, problem)
-            raise
+            cause = await asyncio.to_thread(true_cause, problem, planned.order)
+            _give_up(held, State.FAILED, cause)
+            if cause is problem:
+                raise
+            raise cause from problem
         await _send(held, submission)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, True)
@@ -149,6 +153,8 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     columns["body_digest"], columns["media_hashes"] = await asyncio.to_thread(
         _digests, submission, carried
     )
+    # All has been read but what stands in the body, which is digested again while it is sent.
+    await asyncio.to_thread(check_sources, order, held.watch.cancel)
     if held.job.state is State.PLANNED:
         held.move(State.INTENT, **columns)
     else:

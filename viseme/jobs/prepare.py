@@ -34,19 +34,25 @@ UNTOUCHED = ("passed through untouched",)
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """One medium as it will travel: a file of ours, or the reference that the user gave."""
+    """One medium as it will travel: a file, or the reference that the user gave.
+
+    ``digest`` identifies its source. ``file_digest`` is BLAKE3 of the bytes of a file of the
+    user's that passed through untouched: others are not sent in their place.
+    """
 
     role: str
     reference: str | None = None
     file: Conformed | None = None
     name: str | None = None
     digest: str | None = None
+    file_digest: str | None = None
 
     @property
     def inline(self) -> InlineMedia | None:
         if self.file is None:
             return None
-        return InlineMedia(self.file.path, self.file.media_type, self.file.size_bytes)
+        file = self.file
+        return InlineMedia(file.path, file.media_type, file.size_bytes, self.file_digest)
 
     def after(self, steps: tuple[str, ...]) -> Medium:
         """The same, with what was done before it was conformed."""
@@ -135,8 +141,7 @@ def conform_media(
         before_decoding=before_decoding,
         cancel=cancel,
     )
-    video = Medium("video", file=file, name=footage.path.name, digest=footage.digest)
-    return video, sound
+    return _medium("video", footage, file, _file_digest(footage, file)), sound
 
 
 def _conform_sound(
@@ -176,7 +181,19 @@ def _conform_sound(
         limits=limits,
         cancel=cancel,
     )
-    return Medium("audio", file=file, name=speech.path.name, digest=speech.digest).after(steps)
+    return _medium("audio", speech, file, _file_digest(recording, file)).after(steps)
+
+
+def _medium(role: str, given: Clip | Recording, file: Conformed, file_digest: str | None) -> Medium:
+    return Medium(
+        role, file=file, name=given.path.name, digest=given.digest, file_digest=file_digest
+    )
+
+
+def _file_digest(medium: Clip | Recording, file: Conformed) -> str | None:
+    """Of the bytes of ``file`` where it is the one that the medium was read from."""
+    source = medium.source
+    return None if source is None or file.path != source.path else source.digest
 
 
 def _raw_bytes(uri_bytes: int) -> int:
@@ -257,6 +274,7 @@ async def _upload(medium: Medium, service: Service, report: Report) -> Upload:
             file.media_type,
             file.size_bytes,
             f"{medium.role}{file.path.suffix}",
+            medium.file_digest,
         ),
         on_bytes_sent,
     )

@@ -173,6 +173,7 @@ def own_sound_of(
     sound, digest = clip.sound, digest_of({"sound of": clip.digest})
     channels = min(sound.channels, MOST_CHANNELS)
     recording = _wav("audio.wav", digest, sound.sample_rate, channels, sound.sample_count)
+    recording = replace(recording, source=clip.source)
     pieces = WindowPieces(write.source, write.start_frame, write.stop_frame)
     steps = ("wrote the sound of the window as WAV", *_mixing(sound.channels))
     return recording, RecordingWriter(recording, pieces, steps)

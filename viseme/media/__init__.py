@@ -17,6 +17,7 @@ from .remux import replace_sound, trim_clip
 from .sniff import MEDIA_TYPES, SOUND_CONTAINERS, STILLS, VIDEO_CONTAINERS, sniff
 from .sound import decode_sound, iterate_sound
 from .sound_writer import SoundWriter, write_sound
+from .source import has_changed
 from .writer import ClipWriter, EncodeSettings
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "decode_frames",
     "decode_sound",
     "encode_clip",
+    "has_changed",
     "iterate_frames",
     "iterate_sound",
     "open_media",

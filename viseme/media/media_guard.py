@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..model import Clip, Recording
+from ..errors import InputError
+from ..model import Clip, Recording, SourceFile
 from .checking import STALL_SECONDS, read_apart
 from .digest import digest_file
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import identify
+from .source import check_unchanged, file_state
 from .verdicts import Verdicts, clip_from_json, clip_json, recording_from_json
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
@@ -43,69 +45,68 @@ class MediaGuard:
 
         Give ``frames`` where they will be decoded here next.
         """
-        path, digest = self._begin(path, cancel)
-        found = self._find("clip", digest)
+        source = self._begin(path, cancel)
+        found = self._find("clip", source.digest)
         if found is not None and (found["frames"] or not frames):
-            return clip_from_json(found["medium"], path)
+            check_unchanged(source, cancel=cancel)
+            return replace(clip_from_json(found["medium"], source.path), source=source)
         known = None if found is None else found["medium"]
-        return self._read_clip(path, digest, known, frames, cancel)
+        medium = self._read("clip", source, known, frames, cancel)
+        return replace(clip_from_json(medium, source.path), source=source)
 
     def frames(self, clip: Clip, *, cancel: Cancel = None) -> None:
         """Decode every frame of a clip that ``clip`` has read before. Raises where one fails."""
         found = self._find("clip", clip.digest)
         if found is None or not found["frames"]:
-            self._read_clip(clip.path, clip.digest, clip_json(clip), True, cancel)
+            source = clip.source
+            if source is None or source.path != clip.path:
+                source = SourceFile(clip.path, clip.digest, file_state(clip.path))
+            self._read("clip", source, clip_json(clip), True, cancel)
 
     def recording(self, path: Path, *, cancel: Cancel = None) -> Recording:
         """As ``probe_speech``. Its sound has then been decoded whole."""
-        path, digest = self._begin(path, cancel)
-        found = self._find("recording", digest)
-        if found is not None:
-            return recording_from_json(found["medium"], path)
-        medium = self._read("recording", path, digest, None, False, cancel)
-        self._keep("recording", digest, medium, False)
-        return recording_from_json(medium, path)
+        source = self._begin(path, cancel)
+        found = self._find("recording", source.digest)
+        if found is None:
+            medium = self._read("recording", source, None, False, cancel)
+        else:
+            check_unchanged(source, cancel=cancel)
+            medium = found["medium"]
+        return replace(recording_from_json(medium, source.path), source=source)
 
-    def _begin(self, path: Path, cancel: Cancel) -> tuple[Path, str]:
+    def _begin(self, path: Path, cancel: Cancel) -> SourceFile:
         path = Path(path)
         identify(path, limits=self.limits)
-        return path, digest_file(path, cancel=cancel)
-
-    def _read_clip(
-        self,
-        path: Path,
-        digest: str,
-        known: Mapping[str, Any] | None,
-        frames: bool,
-        cancel: Cancel,
-    ) -> Clip:
-        medium = self._read("clip", path, digest, known, frames, cancel)
-        self._keep("clip", digest, medium, frames)
-        return clip_from_json(medium, path)
+        state = file_state(path)
+        return SourceFile(path, digest_file(path, cancel=cancel), state)
 
     def _read(
         self,
         kind: str,
-        path: Path,
-        digest: str,
+        source: SourceFile,
         known: Mapping[str, Any] | None,
         frames: bool,
         cancel: Cancel,
     ) -> Mapping[str, Any]:
+        """What a child process finds it to be, and remembered where it stayed the same file."""
         request = {
             "kind": kind,
-            "path": str(path.absolute()),
-            "size_bytes": path.stat().st_size,
-            "digest": digest,
+            "path": str(source.path.absolute()),
+            "size_bytes": source.state.size_bytes,
+            "digest": source.digest,
             "limits": asdict(self.limits),
             "clip": known,
             "frames": frames,
         }
-        return read_apart(path, request, self.limits, self._stall_seconds, cancel)
+        try:
+            medium = read_apart(source.path, request, self.limits, self._stall_seconds, cancel)
+        except InputError:
+            check_unchanged(source, cancel=cancel)  # half a file is not damaged
+            raise
+        check_unchanged(source, cancel=cancel)
+        if self._verdicts is not None:
+            self._verdicts.keep(kind, source.digest, medium, frames=frames)
+        return medium
 
     def _find(self, kind: str, digest: str) -> dict[str, Any] | None:
         return None if self._verdicts is None else self._verdicts.find(kind, digest)
-
-    def _keep(self, kind: str, digest: str, medium: Mapping[str, Any], frames: bool) -> None:
-        if self._verdicts is not None:
-            self._verdicts.keep(kind, digest, medium, frames=frames)

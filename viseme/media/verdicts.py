@@ -24,7 +24,7 @@ _REVISION = 1
 def clip_json(clip: Clip) -> dict[str, Any]:
     """Everything but where the file is."""
     found = asdict(clip)
-    del found["path"]
+    del found["path"], found["source"]
     for name in ("frame_rate", "start_seconds", "pixel_aspect"):
         found[name] = str(found[name])
     return found | {"sound": _sound_json(clip.sound)}
@@ -41,7 +41,7 @@ def clip_from_json(found: Mapping[str, Any], path: Path) -> Clip:
 def recording_json(recording: Recording) -> dict[str, Any]:
     """Everything but where the file is."""
     found = asdict(recording)
-    del found["path"]
+    del found["path"], found["source"]
     return found | {"sound": _sound_json(recording.sound)}
 
 

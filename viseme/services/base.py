@@ -87,12 +87,16 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFile:
-    """A medium to be uploaded. ``name`` is what the vendor sees; it tells nothing of the user."""
+    """A medium to be uploaded. ``name`` is what the vendor sees; it tells nothing of the user.
+
+    ``digest`` is BLAKE3 of the bytes that are to be sent, where it is known.
+    """
 
     path: Path
     media_type: str
     size_bytes: int
     name: str
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

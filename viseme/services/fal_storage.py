@@ -79,7 +79,7 @@ class FalStorage:
             "/files/upload",
             base="fal.cdn",
             headers={**headers, "Content-Type": file.media_type},
-            body=FileBody(file.path, 0, file.size_bytes),
+            body=FileBody(file.path, 0, file.size_bytes, file.digest),
             with_key=False,
             timeout_seconds=self._settings.upload_timeout_seconds,
             on_bytes_sent=on_bytes_sent,

@@ -144,7 +144,7 @@ class RunwareService(Service):
                 "taskType": "mediaStorage",
                 "taskUUID": task_uuid,
                 "operation": "upload",
-                "media": InlineMedia(file.path, file.media_type, file.size_bytes),
+                "media": InlineMedia(file.path, file.media_type, file.size_bytes, file.digest),
             },
             timeout_seconds=self._settings.upload_timeout_seconds,
             on_bytes_sent=on_bytes_sent,
