@@ -3,6 +3,11 @@
 #   make demo    one lip-sync in the sandbox; writes viseme-demo.mp4
 #   make test    all tests
 #
+# And a longer one, which writes docs/proof.md (seed, numbers and minutes can be set):
+#
+#   make prove   real crashes at 10,000 points of each vendor's protocol; takes hours
+#   make prove SEED=7 POINTS=500 SEQUENCES=20 MINUTES=10
+#
 # PYTHON is the interpreter that .venv is made with (3.10 or later): make demo PYTHON=python3.12
 # To change it afterwards, remove .venv first.
 
@@ -11,13 +16,18 @@ VENV := .venv
 PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	--constraint constraints.txt
 
-.PHONY: demo test
+.PHONY: demo test prove
 
 demo: $(VENV)/.ready-for-demo
 	@$(VENV)/bin/viseme demo
 
 test: $(VENV)/.ready-for-test
 	@$(VENV)/bin/python -m pytest
+
+prove: $(VENV)/.ready-for-test
+	@$(VENV)/bin/python tools/prove.py --write $(if $(SEED),--seed $(SEED)) \
+		$(if $(POINTS),--points $(POINTS)) $(if $(SEQUENCES),--sequences $(SEQUENCES)) \
+		$(if $(MINUTES),--minutes $(MINUTES))
 
 $(VENV)/.ready-for-demo: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing what Viseme needs in $(VENV) ..."

@@ -1,0 +1,266 @@
+"""Commands as processes that end where they least expect it.
+
+A process is forked from this one, which has everything imported, and runs the whole ``viseme``
+command on real files and real connections. It is struck by a real signal: at its n-th step, which
+it counts itself, or after some milliseconds, by its parent. Nothing in it is replaced, and after
+SIGKILL no handler of it runs.
+
+A step is a line of the core, of the HTTP library or of the database layer that is reached for one
+of its first three times: so every place of the code is as likely as any other, and a loop that
+waits is not all there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import httpcore
+import sqlalchemy
+
+import viseme
+from viseme.cli import main
+
+from .box import ROOT, bare_environment
+
+HANG_SECONDS = 60.0
+VISITS = 3  # of one line that count as steps
+_CORE = Path(viseme.__file__).parent
+_TRACED = tuple(
+    str(path)
+    for path in (
+        *(_CORE / "jobs", _CORE / "ledger", _CORE / "services"),
+        *(_CORE / f"{name}.py" for name in ("transport", "download", "guard", "bodies")),
+        *(_CORE / f"{name}.py" for name in ("addresses", "account", "home", "answer")),
+        Path(httpcore.__file__).parent / "_async",
+        Path(sqlalchemy.__file__).parent / "engine" / "base.py",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """A signal at a step, or after some seconds. Neither: none.
+
+    With ``after`` steps count from the first call of a function of that name.
+    """
+
+    step: int | None = None
+    after: str | None = None
+    seconds: float | None = None
+    signal_number: int = signal.SIGKILL
+
+    @property
+    def kills(self) -> bool:
+        return self.signal_number == signal.SIGKILL and (self.step, self.seconds) != (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """``code`` is None for who was killed. ``seconds`` is from its start, or from the blow."""
+
+    code: int | None
+    out: str = ""
+    err: str = ""
+    was_struck: bool = False
+    after_blow_seconds: float = 0.0
+    seconds: float = 0.0
+    hung: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.out)
+        except ValueError:
+            return {}
+        return dict(found) if isinstance(found, dict) else {}
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.document.get("error") or {})
+
+
+class Fuse:
+    """Counts steps, and sends a signal to its own process at one of them."""
+
+    def __init__(self, blow: Blow) -> None:
+        self.steps = 0
+        self.struck_at: float | None = None
+        self._blow = blow
+        self._counts = blow.after is None
+        self._visits: dict[tuple[CodeType, int], int] = {}
+        self._is_ours: dict[CodeType, bool] = {}
+
+    def light(self) -> None:
+        threading.settrace(self._called)
+        sys.settrace(self._called)
+
+    def _called(self, frame: FrameType, _event: str, _: object) -> Any:
+        code = frame.f_code
+        ours = self._is_ours.get(code)
+        if ours is None:
+            ours = self._is_ours[code] = code.co_filename.startswith(_TRACED)
+        if not ours:
+            return None
+        if not self._counts and code.co_name == self._blow.after:
+            self._counts = True
+        return self._stepped
+
+    def _stepped(self, frame: FrameType, event: str, _: object) -> Any:
+        if event == "line" and self._counts:
+            place = (frame.f_code, frame.f_lineno)
+            visits = self._visits.get(place, 0)
+            if visits < VISITS:
+                self._visits[place] = visits + 1
+                self.steps += 1
+                if self.steps == self._blow.step:
+                    self.struck_at = time.monotonic()
+                    os.kill(os.getpid(), self._blow.signal_number)
+        return self._stepped
+
+
+class Victim:
+    """A command that runs in a forked process, or a fresh one."""
+
+    def __init__(
+        self, words: Sequence[object], blow: Blow = Blow(), *, is_fresh: bool = False
+    ) -> None:
+        self._blow = blow
+        self._started = time.monotonic()
+        self._struck_at: float | None = None
+        given = [str(word) for word in words]
+        self._process: subprocess.Popen[bytes] | None = None
+        if is_fresh:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "viseme", *given],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=bare_environment(),
+            )
+            self.pid = self._process.pid
+            if self._process.stdout is None:
+                raise RuntimeError("a pipe was asked for")
+            self._pipe = self._process.stdout.fileno()
+            return
+        self._pipe, write_end = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._pipe)
+            _live(given, blow, write_end)
+        os.close(write_end)
+
+    def ended(self) -> Ended:
+        """Wait for the end, striking on the way where the blow is by time."""
+        said = b""
+        give_up = self._started + HANG_SECONDS
+        hung = False
+        while True:
+            now = time.monotonic()
+            until = give_up
+            if self._blow.seconds is not None and self._struck_at is None:
+                until = self._started + self._blow.seconds
+            ready, _, _ = select.select([self._pipe], [], [], max(0.0, until - now))
+            if ready:
+                piece = os.read(self._pipe, 1 << 16)
+                if not piece:
+                    break
+                said += piece
+            elif until == give_up:
+                hung = True
+                os.kill(self.pid, signal.SIGKILL)
+                give_up += HANG_SECONDS
+            else:
+                self._struck_at = time.monotonic()
+                os.kill(self.pid, self._blow.signal_number)
+        return self._told(said.decode("utf-8", "replace"), hung)
+
+    def _told(self, said: str, hung: bool) -> Ended:
+        if self._process is not None:
+            self._process.wait()
+            code = self._process.returncode
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            struck = self._struck_at
+        else:
+            os.close(self._pipe)
+            status = os.waitpid(self.pid, 0)[1]
+            code = os.waitstatus_to_exitcode(status)
+            struck = self._struck_at
+        seconds = time.monotonic() - self._started
+        since = 0.0 if struck is None else time.monotonic() - struck
+        if code < 0:
+            return Ended(None, was_struck=True, seconds=seconds, hung=hung)
+        if self._process is not None:
+            return Ended(code, said, "", struck is not None, since, seconds, hung)
+        facts = json.loads(said)
+        since = since or facts["after_blow_seconds"]
+        return Ended(
+            code,
+            facts["out"],
+            facts["err"],
+            struck is not None or facts["was_struck"],
+            since,
+            seconds,
+            hung,
+        )
+
+
+def _live(words: list[str], blow: Blow, pipe: int) -> None:
+    """The forked process, from its first moment to its last."""
+    code = 99
+    try:
+        gc.disable()  # a collection would copy every page that is shared with the parent
+        random.seed()
+        out, err = io.StringIO(), io.StringIO()
+        fuse = Fuse(blow)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            if blow.step is not None:
+                fuse.light()
+            code = main(words)
+            sys.settrace(None)
+        struck = fuse.struck_at
+        facts = {
+            "out": out.getvalue(),
+            "err": err.getvalue(),
+            "was_struck": struck is not None,
+            "after_blow_seconds": 0.0 if struck is None else time.monotonic() - struck,
+        }
+        data = json.dumps(facts).encode()
+        while data:
+            data = data[os.write(pipe, data) :]
+    finally:
+        os._exit(code)
+
+
+def warm_up(words: Sequence[Sequence[object]]) -> None:
+    """Run commands here, so that what they import and keep is there for all that are forked."""
+    for line in words:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            main([str(word) for word in line])
+    gc.collect()
+    gc.freeze()
+
+
+def quiet(words: Sequence[object]) -> Ended:
+    """A command that only looks, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(word) for word in words])
+    return Ended(code, out.getvalue(), err.getvalue())

@@ -1,0 +1,175 @@
+"""What must hold, after each command and at the end of a history."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from .crash import Ended, quiet
+from .scene import DEAD, IN_DOUBT, Row, Scene, states
+
+TYPED_CODES = frozenset({0, 2, 3, 4, 5, 130})
+CHOICES = ("check", "resubmit", "discard")
+INTERRUPT_SECONDS = 2.0
+LIST_SECONDS = 2.0
+BUSY_SECONDS = 4.0  # of a machine that has much else to do, on top of what is promised
+
+
+class Judge:
+    """Compares what the sandbox charged with what the user has and is told."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._outcome = scene.outcome
+        self._submits = 0
+
+    # After each command
+
+    def command(self, verb: str, end: Ended, *, was_alone: bool) -> None:
+        """How one command ended."""
+        if end.hung:
+            self._outcome.wrong(f"{verb} hung")
+        if end.code is None:
+            return
+        if end.code not in TYPED_CODES:
+            self._outcome.wrong(f"{verb} ended with {end.code}: {end.err[-600:]}")
+        if end.was_struck and end.after_blow_seconds > INTERRUPT_SECONDS + BUSY_SECONDS:
+            seconds = end.after_blow_seconds
+            self._outcome.wrong(f"{verb} returned {seconds:.1f} s after an interrupt")
+        if end.code == 5:
+            self._unknown(end)
+        job = self._scene.job()
+        if job is None or not was_alone or verb not in ("run", "resume", "resubmit"):
+            return
+        if job["state"] in IN_DOUBT and end.code not in (2, 3, 5, 130):
+            self._outcome.wrong(f"{verb} left a job in doubt with exit {end.code}: {end.out}")
+        if job["state"] == "SENT" and end.code not in (2, 3, 130):
+            self._outcome.wrong(f"{verb} ended by itself and left the job SENT: {end.out}")
+        if end.was_struck and end.code == 130 and job["state"] in ("ACCEPTED", "RUNNING"):
+            if not self._scene.was_cancel_noted(job):
+                self._outcome.wrong(f"{verb} was stopped, and the vendor not asked: {end.out}")
+            self._outcome.counts["interrupts that the vendor cannot heed"] += 1
+
+    def _unknown(self, end: Ended) -> None:
+        self._outcome.counts["ambiguous ends said"] += 1
+        if end.error.get("kind") != "outcome_unknown" or not end.error.get("job_id"):
+            self._outcome.wrong(f"an unknown outcome is told as {end.error}")
+        remedy = str(end.error.get("remedy"))
+        if not all(f" {choice} " in remedy for choice in CHOICES):
+            self._outcome.wrong(f"an unknown outcome without its choices: {remedy}")
+
+    def before(self) -> None:
+        """Remember what had been sent."""
+        self._submits = len(self._scene.box.submits())
+
+    def after(self, verb: str, job: Row | None) -> None:
+        """``job`` is as it was before: what was in doubt is not sent again but by the user, where
+        the vendor would bill it again; and what was not sent, by the ledger, is not charged."""
+        scene = self._scene
+        submits = len(scene.box.submits())
+        is_by_user = verb in ("resubmit", "discard")
+        was_in_doubt = job is not None and job["state"] in IN_DOUBT
+        was_sent = submits > self._submits and scene.state_of(job) not in DEAD
+        if scene.bills_twice and not is_by_user and was_in_doubt and was_sent:
+            self._outcome.counts["sent again in doubt"] += 1
+            self._outcome.wrong(f"{verb} sent a job again that was in doubt")
+        now = scene.job()
+        is_unsent = now is not None and now["state"] in ("PLANNED", "INTENT")
+        if is_unsent and scene.bills_twice and not scene.anew and (charges := scene.charges()):
+            self._outcome.wrong(f"the job is not sent, says the ledger, and charged: {charges}")
+        if now is not None and now["state"] in IN_DOUBT:
+            self._outcome.counts["crashes or ends in doubt"] += 1
+        self.charges()
+
+    def charges(self) -> None:
+        charges = self._scene.charges()
+        if len(charges) > 1 + self._scene.anew:
+            self._outcome.counts["duplicate charges"] += 1
+            self._outcome.wrong(f"{len(charges)} charges for one purchase: {charges}")
+
+    # At the end
+
+    def listing(self) -> None:
+        """``viseme jobs`` shows at once what there is."""
+        started = time.monotonic()
+        end = quiet(self._scene.words("jobs"))
+        seconds = time.monotonic() - started
+        self._outcome.peak("seconds to list after the crash", seconds)
+        if seconds > LIST_SECONDS + BUSY_SECONDS:
+            self._outcome.wrong(f"`viseme jobs` took {seconds:.1f} s")
+        if end.code != 0:
+            self._outcome.wrong(f"`viseme jobs` ended with {end.code}: {end.err}")
+        if len(end.document.get("jobs", [])) != len(self._scene.rows()):
+            self._outcome.wrong("`viseme jobs` does not show every job")
+
+    def doubt_is_said(self) -> None:
+        """With look-ups hidden, a charge without a result is a job that says so."""
+        rows = self._scene.rows()
+        doubtful = [row for row in rows if row["state"] in ("UNKNOWN", "DISCARDED")]
+        for charge in self._scene.charges():
+            owners = [row for row in rows if charge["vendor_id"] in row["vendor_ids"]]
+            if not (owners and owners[0]["state"] == "FETCHED") and not doubtful:
+                self._outcome.wrong(f"hidden: {charge} is not said to be in doubt: {states(rows)}")
+
+    def must_be_found(self) -> bool:
+        """Whether the vendor shows enough for a job in doubt to be found."""
+        scene = self._scene
+        return len(scene.charges()) == 1 and not scene.anew and scene.plan.keeps_payload
+
+    def final(self) -> None:
+        """Every charge has its result here, every result its one charge."""
+        scene, counts = self._scene, self._outcome.counts
+        counts["submits"] += len(scene.box.submits())
+        self.charges()
+        charges = scene.charges()
+        counts["charges"] += len(charges)
+        shown = quiet(scene.words("jobs")).document.get("jobs", [])
+        for charge in charges:
+            self._charge(charge, shown)
+        charged = {charge["vendor_id"] for charge in charges}
+        for job in shown:
+            counts[f"ended {job['state']}"] += 1
+            if job["state"] == "FETCHED" and not charged & set(job["vendor_ids"].values()):
+                self._outcome.wrong(f"{job['id']} is here without a charge")
+            if job["state"] not in DEAD | {"FETCHED", "UNKNOWN"}:
+                self._outcome.wrong(f"{job['id']} has not ended: {job['state']}")
+        if len(scene.live(scene.rows())) > 1:
+            self._outcome.wrong(f"two live jobs of one purchase: {states(shown)}")
+        if (damage := scene.ledger_problem()) is not None:
+            self._outcome.wrong(f"the ledger is damaged: {damage}")
+
+    def _charge(self, charge: dict[str, Any], shown: list[Row]) -> None:
+        owners = [job for job in shown if charge["vendor_id"] in job["vendor_ids"].values()]
+        if len(owners) == 1 and owners[0]["state"] == "FETCHED":
+            self._files(owners[0])
+            self._outcome.counts["results brought home"] += 1
+            return
+        if self._scene.anew:  # the user gave it up, or has two that nobody can tell apart
+            self._outcome.counts["charges of what the user gave up"] += 1
+            return
+        doubtful = any(job["state"] in ("UNKNOWN", "DISCARDED") for job in shown)
+        why = None
+        if owners:
+            why = "is paid for and not here"
+        elif not doubtful:
+            why = "belongs to no job"
+        elif self.must_be_found():
+            why = "can be looked up, and was not found"
+        if why is not None:
+            self._outcome.counts["lost results"] += 1
+            self._outcome.wrong(f"{charge} {why}: {states(shown)}")
+        else:
+            self._outcome.counts["charges in doubt, and said so"] += 1
+
+    def _files(self, job: Row) -> None:
+        document = quiet(self._scene.words("show", job)).document
+        kept = [item for item in document["items"] if item["state"] == "FETCHED"]
+        if not kept:
+            self._outcome.wrong(f"{job['id']} is FETCHED without a file")
+        for item in kept:
+            data = Path(item["file"]).read_bytes()
+            if blake3(data).hexdigest() != item["digest"] or item["digest"] not in item["file"]:
+                self._outcome.wrong(f"{item['file']} is not what its name says")

@@ -1,0 +1,158 @@
+"""Many histories in several processes, and what they showed together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .box import ROOT
+from .history import History
+from .machine import prove_machine
+from .plans import VENDORS, make_plan
+from .scene import Outcome
+from .stage import stage
+
+LABELS = {"fal": "fal", "aimlapi": "AI/ML API", "runware": "Runware"}
+TIME_SCALES = (0.005, 0.02, 0.0)  # of the workers, in turn: short waits, longer ones, none
+PROGRAM = ROOT / "tools" / "prove.py"
+
+Tell = Callable[[str], None]
+Share = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """``points`` crash points and ``sequences`` of the state machine are wanted at each vendor.
+
+    After ``seconds`` no more histories are begun.
+    """
+
+    seed: int
+    points: int
+    sequences: int
+    seconds: float
+    workers: int
+    vendors: tuple[str, ...] = VENDORS
+
+
+def prove_crashes(order: Order, tell: Tell) -> dict[str, Outcome]:
+    """Play histories until every vendor has its crash points, or the time is over."""
+    shares = [
+        {
+            "kind": "crashes",
+            "seed": order.seed,
+            "points": -(-order.points // order.workers),
+            "seconds": order.seconds,
+            "vendors": order.vendors,
+            "number": number,
+            "step": order.workers,
+            "time_scale": TIME_SCALES[number % len(TIME_SCALES)],
+        }
+        for number in range(order.workers)
+    ]
+    return _sums(shares, order.vendors, tell)
+
+
+def prove_sequences(order: Order, tell: Tell) -> dict[str, Outcome]:
+    """The state machine at each vendor."""
+    shares = [
+        {
+            "kind": "sequences",
+            "seed": order.seed,
+            "vendor": vendor,
+            "examples": order.sequences,
+            "time_scale": TIME_SCALES[number % len(TIME_SCALES)],
+        }
+        for number, vendor in enumerate(order.vendors)
+    ]
+    return _sums(shares, order.vendors, tell)
+
+
+def _sums(shares: Sequence[Share], vendors: Sequence[str], tell: Tell) -> dict[str, Outcome]:
+    """What all workers showed, by vendor; of what was wrong the names alone, the rest is told."""
+    sums = {vendor: Outcome(vendor) for vendor in vendors}
+    lock = threading.Lock()
+
+    def read(process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            document = json.loads(line)
+            outcome = Outcome(**{**document, "counts": Counter(document["counts"])})
+            with lock:
+                total = sums[outcome.name.split("/")[0]]
+                total.add(outcome)
+                if outcome.wrongs:
+                    total.wrong(outcome.name)
+                    tell(story_of(outcome))
+        if process.wait() != 0:
+            with lock:
+                next(iter(sums.values())).wrong(f"a worker ended with {process.returncode}")
+
+    processes = [
+        subprocess.Popen(  # noqa: S603 - this program
+            [sys.executable, str(PROGRAM), "--worker", json.dumps(share)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        for share in shares
+    ]
+    readers = [threading.Thread(target=read, args=(process,)) for process in processes]
+    for reader in readers:
+        reader.start()
+    try:
+        for reader in readers:
+            reader.join()
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    return sums
+
+
+def work(share: Share, write: Tell) -> None:
+    """One worker with its own sandbox: a line of JSON for each outcome."""
+    with stage(time_scale=share["time_scale"]) as made:
+        if share["kind"] == "sequences":
+            outcome = prove_machine(
+                made, share["vendor"], seed=share["seed"], examples=share["examples"]
+            )
+            write(json.dumps(vars(outcome)))
+            return
+        end = time.monotonic() + share["seconds"]
+        points = dict.fromkeys(share["vendors"], 0)
+        number = share["number"]
+        while min(points.values()) < share["points"] and time.monotonic() < end:
+            for vendor in share["vendors"]:
+                if points[vendor] >= share["points"] or time.monotonic() > end:
+                    continue
+                outcome = History(make_plan(share["seed"], vendor, number), made).play()
+                points[vendor] += outcome.counts["crash points"]
+                write(json.dumps(vars(outcome)))
+            number += share["step"]
+
+
+def play_one(seed: int, name: str, time_scale: float, keep: Path | None) -> Outcome:
+    """One history again, by its name; with ``keep`` its home is left there where it went wrong."""
+    vendor, _, number = name.partition("/")
+    with stage(time_scale=time_scale) as made:
+        history = History(make_plan(seed, vendor, int(number)), made)
+        outcome = history.play()
+        if keep is not None and history.scene.home.exists():
+            history.scene.home.rename(keep)
+    return outcome
+
+
+def story_of(outcome: Outcome) -> str:
+    lines = [f"{outcome.name}:"]
+    lines += [f"    {line}" for line in outcome.story]
+    lines += [f"  ! {line}" for line in outcome.wrongs]
+    return "\n".join(lines)

@@ -1,0 +1,147 @@
+"""One purchase as it can be seen: its command lines, its jobs in the ledger, its charges."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .box import Box
+from .plans import Plan
+
+IN_DOUBT = frozenset({"SENT", "UNKNOWN"})
+DEAD = frozenset({"FAILED", "CANCELLED", "DISCARDED"})
+Row = dict[str, Any]
+
+
+@dataclass
+class Outcome:
+    """What one history showed. ``wrongs`` is what must not be: empty in a good one."""
+
+    name: str
+    wrongs: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    most: dict[str, float] = field(default_factory=dict)
+    story: list[str] = field(default_factory=list)
+
+    def wrong(self, text: str) -> None:
+        self.wrongs.append(text)
+
+    def peak(self, name: str, value: float) -> None:
+        self.most[name] = max(value, self.most.get(name, 0.0))
+
+    def add(self, other: Outcome) -> None:
+        """Count another one too; what was wrong there is not taken over."""
+        self.counts += other.counts
+        for name, value in other.most.items():
+            self.peak(name, value)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where histories are played: a sandbox, media, and a home that is copied for each."""
+
+    box: Box
+    folder: Path
+    video: Path
+    audio: Path
+    template: Path
+    # Of a whole run from its start, about; it depends on how busy the machine is.
+    usual_seconds: dict[str, float] = field(default_factory=lambda: {"forked": 0.2, "fresh": 1.0})
+
+
+class Scene:
+    """A home of its own and an empty sandbox, made at once.
+
+    ``anew`` counts the purchases that the user ordered on top: resubmitted, or given up.
+    """
+
+    def __init__(self, plan: Plan, stage: Stage) -> None:
+        self.plan = plan
+        self.stage = stage
+        self.box = stage.box
+        self.home = stage.folder / plan.name.replace("/", "-")
+        self.outcome = Outcome(plan.name)
+        self.outcome.counts["histories"] += 1
+        self.anew = 0
+        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.copytree(stage.template, self.home)
+        (self.home / "settings.json").write_text(json.dumps(plan.settings))
+        self.box.reset()
+        if plan.is_hidden:
+            self.hide()
+
+    @property
+    def bills_twice(self) -> bool:
+        """Whether the vendor bills the same submission again when it is sent again."""
+        return self.plan.vendor != "runware"
+
+    def hide(self) -> None:
+        """Let no look-up show anything."""
+        self.box.fault({"name": "lookup-hidden", "operation": "list"})
+        if self.plan.vendor == "runware":
+            self.box.fault({"name": "lookup-hidden", "operation": "status", "vendor": "runware"})
+
+    def say(self, text: str) -> None:
+        self.outcome.story.append(text)
+
+    def words(self, verb: str, job: Row | None = None) -> list[str]:
+        """The command line of a verb on this purchase."""
+        common = ["--home", str(self.home), "--json"]
+        where = ["--sandbox", self.box.control]
+        if verb == "run":
+            media = ["--video", str(self.stage.video), "--audio", str(self.stage.audio)]
+            return ["run", self.plan.endpoint, *media, *self.plan.options, *where, *common]
+        if verb in ("jobs", "show", "discard"):
+            where = []
+        return [verb, *([] if job is None else [job["id"]]), *where, *common]
+
+    def charges(self) -> list[dict[str, Any]]:
+        return self.box.charges()
+
+    def rows(self) -> list[Row]:
+        """The jobs as they are in the file, oldest first."""
+        query = "SELECT id, state, vendor_ids, lease_owner, request_token FROM jobs ORDER BY id"
+        with closing(self._database()) as database:
+            database.row_factory = sqlite3.Row
+            return [
+                dict(row) | {"vendor_ids": str(row["vendor_ids"])}
+                for row in database.execute(query)
+            ]
+
+    def job(self) -> Row | None:
+        """The live job, as it is in the file."""
+        return next(iter(self.live(self.rows())), None)
+
+    def state_of(self, job: Row | None) -> str:
+        found = (row["state"] for row in self.rows() if job is not None and row["id"] == job["id"])
+        return str(next(found, ""))
+
+    @staticmethod
+    def live(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if row["state"] not in DEAD]
+
+    def was_cancel_noted(self, job: Row) -> bool:
+        """Whether the ledger tells that the vendor was asked to stop the job, or cannot."""
+        query = "SELECT count(*) FROM events WHERE job_id = ? AND (kind = 'cancel' OR to_state = ?)"
+        with closing(self._database()) as database:
+            found = database.execute(query, (job["id"], "CANCELLING")).fetchone()
+        return bool(found[0])
+
+    def ledger_problem(self) -> str | None:
+        with closing(self._database()) as database:
+            said = str(database.execute("PRAGMA integrity_check").fetchone()[0])
+        return None if said == "ok" else said
+
+    def _database(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.home / "ledger.sqlite3", timeout=30)
+
+
+def states(rows: Sequence[Row]) -> list[str]:
+    return [row["state"] for row in rows]

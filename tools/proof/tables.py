@@ -1,0 +1,70 @@
+"""What was proved, as tables of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .purchases import LABELS
+from .scene import Outcome
+
+CRASHES: Sequence[tuple[str, str]] = (
+    ("purchases", "histories"),
+    ("crash points", "crash points"),
+    ("... SIGKILL at a line of the code", "killed at a traced line"),
+    ("... SIGKILL at a moment by the clock", "killed at a random time"),
+    ("... SIGKILL of a process started anew", "killed fresh"),
+    ("... SIGINT", "interrupted"),
+    ("commands", "commands"),
+    ("second processes on the same purchase", "second processes"),
+    ("sandboxes killed meanwhile", "sandboxes killed"),
+    ("submissions that reached the sandbox", "submits"),
+    ("charges at the end", "charges"),
+    ("... with their result here", "results brought home"),
+    ("... given up by the user's own word", "charges of what the user gave up"),
+    (
+        "... that no list shows (`store_io=false`), said to be in doubt",
+        "charges in doubt, and said so",
+    ),
+    ("**charged twice**", "duplicate charges"),
+    ("**paid results lost**", "lost results"),
+    ("times that a job was in doubt after a command", "crashes or ends in doubt"),
+    ("ends as unknown, with the three choices", "ambiguous ends said"),
+    ("**sent again while in doubt**", "sent again in doubt"),
+    ("jobs left in doubt at the end: discarded, bought anew", "given up and bought anew"),
+)
+SEQUENCES = tuple(
+    row
+    for row in CRASHES
+    if row[1]
+    in {
+        *("histories", "crash points", "commands", "second processes", "sandboxes killed"),
+        *("submits", "charges", "duplicate charges", "lost results", "sent again in doubt"),
+    }
+)
+PEAKS: Sequence[tuple[str, str]] = (
+    ("most commands to recover (promised: 1)", "commands to recover"),
+    ("longest `viseme jobs` after a crash (promised: 2 s)", "seconds to list after the crash"),
+    ("longest command", "seconds of a command"),
+    ("longest return from an interrupt (promised: 2 s)", "seconds to return from an interrupt"),
+)
+
+
+def table(sums: Mapping[str, Outcome], rows: Sequence[tuple[str, str]]) -> list[str]:
+    """A column for each vendor; below it how often each fault was set."""
+    each = list(sums.values())
+    lines = [_row("", [LABELS[vendor] for vendor in sums]), "|---|" + "--:|" * len(sums)]
+    lines += [_row(name, [f"{one.counts[key]:,}" for one in each]) for name, key in rows]
+    for name, key in PEAKS:
+        is_time = key.startswith("seconds")
+        values = [one.most.get(key, 0.0) for one in each]
+        lines.append(_row(name, [f"{v:.2f} s" if is_time else f"{v:.0f}" for v in values]))
+    lines.append(_row("**purchases of which anything was wrong**", [len(o.wrongs) for o in each]))
+    names = sorted({name for one in each for name in one.counts if name.startswith("fault ")})
+    faults = ", ".join(
+        f"{name.removeprefix('fault ')} {sum(one.counts[name] for one in each):,}" for name in names
+    )
+    return [*lines, "", f"Faults that were set: {faults}."]
+
+
+def _row(name: str, values: Sequence[object]) -> str:
+    return f"| {name} | {' | '.join(map(str, values))} |"
