@@ -62,6 +62,7 @@ class CheckProcess:
                 while line := stream.readline(_MOST_LINE_BYTES):
                     self._lines.put(line.strip())
         self._lines.put(None)
+        self._process.wait()  # one that ended for want of work leaves nothing behind
 
     def send(self, message: Any) -> None:
         """One line of JSON. Where the child has ended, that shows by its lines."""

@@ -1,8 +1,8 @@
 """What the child process does: read a file of others once, within bounds, and say what it is.
 
 It is told what to do in lines of JSON on stdin, and answers in lines on stdout: ``ready``, then
-``.`` as often as it gets on, ``allow N`` where it may take N more seconds, ``= {...}`` for the
-verdict and ``end N`` once the process that read the file has ended with code N. Where processes
+``allow N`` as often as it gets on, where it may compute N more seconds, ``= {...}`` for the verdict
+and ``end N`` once the process that read the file has ended with code N. Where processes
 can be forked, each file is read in a fork of this one, which has everything imported already;
 elsewhere the program ends after one file.
 """
@@ -22,7 +22,7 @@ from ..errors import MediaTooLarge, VisemeError
 from ..model import Clip
 from .frames import iterate_pictures
 from .limits import MediaLimits
-from .opening import OUT_OF_MEMORY, damaged, translated
+from .opening import OUT_OF_MEMORY, damaged, takes_too_long, translated
 from .picture import PictureReader
 from .probe import probe_clip, probe_speech
 from .verdicts import clip_from_json, clip_json, recording_json
@@ -33,26 +33,42 @@ _BEAT_SECONDS = 0.2
 # A file's own size says how long reading may take; what is decoded says how long decoding may.
 _LEAST_SECONDS = 8.0
 _SECONDS_A_MEGABYTE = 3.0
+_SECONDS_A_PACKET = 0.0003
 _PIXELS_A_SECOND = 15_000_000
 
 
 class Heart:
-    """Tells the parent that reading goes on. Given as ``cancel`` to everything that takes long."""
+    """Tells the parent that reading goes on. Given as ``cancel`` to everything that takes long.
 
-    def __init__(self) -> None:
+    That asks at every packet, and each of them earns a little more computing: hours of speech are
+    many packets, and a trap is not. Raises ``MediaTooLarge`` where all that was earned is spent;
+    what is deep in a decoder then is ended by the system, where that can.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._next_beat = 0.0
+        self._until = 0.0  # of computing
 
     def __call__(self) -> bool:
+        self._until += _SECONDS_A_PACKET
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + _BEAT_SECONDS
-            say(".")
+            self._beat()
         return False
 
     def allow(self, seconds: float) -> None:
-        """So much computing from now on, and no more."""
-        say(f"allow {seconds:.0f}")
-        bound_computing(seconds)
+        """So much computing from now on, besides what is earned."""
+        self._until = time.process_time() + seconds
+        self._beat()
+
+    def _beat(self) -> None:
+        left = self._until - time.process_time()
+        if left <= 0:
+            raise takes_too_long(self._path)
+        say(f"allow {left:.1f}")
+        bound_computing(left)
 
 
 def say(line: str) -> None:
@@ -83,7 +99,7 @@ def serve() -> None:
 def _answer(request: Mapping[str, Any]) -> None:
     code = 1
     try:
-        heart = Heart()
+        heart = Heart(Path(request["path"]))
         heart.allow(reading_seconds(request["size_bytes"]))
         bound_memory(request["limits"]["max_check_bytes"])
         write_no_file()

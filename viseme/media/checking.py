@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from ..errors import InputError, LocalError, MediaDamaged, MediaError, MediaTooLarge, VisemeError
 from .check_process import CheckProcess, check_process, keep_for_next, not_started
 from .limits import MediaLimits
-from .opening import damaged
+from .opening import damaged, takes_too_long
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
@@ -124,11 +124,7 @@ def _await_verdict(process: CheckProcess, stall_seconds: float, cancel: Cancel) 
 
 def _crashed(path: Path, code: int, limits: MediaLimits) -> MediaError:
     if code == -_TIME_IS_UP:
-        return MediaTooLarge(
-            f"{path} takes far longer to read than a file like it should.",
-            value=path,
-            remedy="Cut it shorter or scale it down, or encode it anew.",
-        )
+        return takes_too_long(path)
     if code == -_KILLED:
         return MediaTooLarge(
             f"{path} could not be read: the system ended its check, as it does where no memory "

@@ -171,6 +171,15 @@ def damaged(path: Path, what: str) -> MediaDamaged:
     )
 
 
+def takes_too_long(path: Path) -> MediaTooLarge:
+    """The error for a file that keeps its reader busy beyond all measure."""
+    return MediaTooLarge(
+        f"{path} takes far longer to read than a file like it should.",
+        value=path,
+        remedy="Cut it shorter or scale it down, or encode it anew.",
+    )
+
+
 def _out_of_memory(path: Path) -> MediaTooLarge:
     return MediaTooLarge(
         f"{path} needs more memory than there is.",
