@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from viseme.endpoints import endpoint as endpoint_by_id
 from viseme.errors import Interrupted, VendorError
 from viseme.home import Home
-from viseme.jobs.run import drive
+from viseme.jobs.destination import live
+from viseme.jobs.inputs import read_footage, read_sound
+from viseme.jobs.run import drive, run
 from viseme.jobs.signals import CancelToken, Progress
 from viseme.jobs.verbs import destination_of
+from viseme.jobs.wish import Wish, make_plan
 from viseme.jobs.workplace import Watch, Workplace, lease_owner
 from viseme.ledger import Lease, Ledger
 from viseme.settings import Settings
@@ -76,3 +81,39 @@ def test_who_waits_is_told_whether_this_process_or_another_one_works_on_the_job(
     assert [progress.text for progress in seen] == [f"fetched; {said}"]
     with pytest.raises(VendorError, match=rf"not ended after 0 s; {said}\."):
         asyncio.run(wait_for_it(place, lease.job_id, Watch(time_limit_seconds=0.01)))
+
+
+def test_a_keyring_is_never_asked_on_the_loop_that_other_jobs_share(
+    sandbox: Box, clip: Path, speech: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may ask the user to unlock it, and takes as long as the user does."""
+    keyring = pytest.importorskip("keyring")
+    asked_on: list[int] = []
+
+    class Watched(keyring.backend.KeyringBackend):  # type: ignore[misc, name-defined]
+        priority = -1  # it is known to keyring from now on, and must not be chosen by itself
+
+        def get_password(self, service: str, username: str) -> str:
+            asked_on.append(threading.get_ident())
+            return "live-id:live-secret"
+
+        def set_password(self, service: str, username: str, password: str) -> None: ...
+
+        def delete_password(self, service: str, username: str) -> None: ...
+
+    monkeypatch.delenv("FAL_KEY", raising=False)
+    polls = {"fal": {"first_seconds": 0.05, "most_seconds": 0.1}}
+    settings = Settings.model_validate({"base_urls": sandbox.base_urls, "poll": polls})
+    live_place = Workplace(place.home, settings, place.ledger)
+    entry = endpoint_by_id("fal-sync")
+    wish = Wish(entry.id, {}, read_footage(str(clip), entry), read_sound(str(speech), entry))
+    before = keyring.get_keyring()
+    keyring.set_keyring(Watched())
+    try:
+        planned = make_plan(wish, settings)
+        finished = asyncio.run(run(planned, live_place, live(settings), Watch()))
+    finally:
+        keyring.set_keyring(before)
+    assert finished.files
+    assert asked_on
+    assert threading.get_ident() not in asked_on

@@ -39,7 +39,7 @@ async def holding(
     ended is not waited for. Raises Interrupted while waiting.
     """
     job = place.ledger.get(job_id)
-    _check_account(job, place, destination)
+    await asyncio.to_thread(_check_account, job, place, destination)
     lease = await _acquire(job_id, place, watch)
     if lease is None:
         yield None
@@ -47,13 +47,16 @@ async def holding(
     job = place.ledger.get(job_id)
     try:
         async with Transport(destination.addresses) as transport:
+            service = await asyncio.to_thread(
+                service_for, job.vendor, destination, transport, place
+            )
             held = HeldJob(
                 job,
                 lease,
                 endpoint_by_id(job.endpoint),
                 place,
                 destination,
-                service_for(job.vendor, destination, transport, place),
+                service,
                 watch,
                 caps,
             )

@@ -75,8 +75,9 @@ async def run(
     what follows a submission carries the job's id.
     """
     vendor = planned.endpoint.vendor
-    account = account_at(vendor, destination, place)
-    mark = job_mark(planned, place, destination)
+    # In threads: a keyring may ask the user to unlock it, while other jobs share this loop.
+    account = await asyncio.to_thread(account_at, vendor, destination, place)
+    mark = await asyncio.to_thread(job_mark, planned, place, destination)
     caps = caps_for(vendor, place, destination, max_usd)
     while True:
         job = place.ledger.find(mark)

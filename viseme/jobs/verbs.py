@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 
@@ -139,7 +140,7 @@ async def _cancel_beside(
 ) -> tuple[JobRecord, CancelAnswer | None]:
     """Cancel a job at its vendor while another process holds it, and watch what that one sees."""
     async with Transport(destination.addresses) as transport:
-        service = service_for(job.vendor, destination, transport, place)
+        service = await asyncio.to_thread(service_for, job.vendor, destination, transport, place)
         if not service.can_cancel:
             return job, CancelAnswer.UNSUPPORTED
         try:
