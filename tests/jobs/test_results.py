@@ -1,0 +1,59 @@
+"""What comes as a result is read apart first, and kept only where it is a whole video."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from viseme.download import FetchRules
+from viseme.errors import FetchRefused
+from viseme.jobs.results import KeptResult, keep_result
+from viseme.media import MediaGuard, MediaLimits
+from viseme.model import ResultItem
+
+
+def keep(file: Path, folder: Path, guard: MediaGuard) -> KeptResult:
+    """Keep a result that stands in the vendor's answer."""
+    folder.mkdir()
+    item = ResultItem(data=base64.b64encode(file.read_bytes()).decode())
+    return asyncio.run(keep_result(item, "job-1", folder, FetchRules(), guard))
+
+
+def test_a_whole_video_is_kept_by_its_content(media: Any, tmp_path: Path) -> None:
+    clip = media.clip()
+    kept = keep(clip, tmp_path / "results", MediaGuard(tmp_path / "checked"))
+    assert kept.path == f"{kept.digest[:2]}/{kept.digest}.mp4"
+    assert (tmp_path / "results" / kept.path).read_bytes() == clip.read_bytes()
+    assert (kept.clip.frame_count, kept.clip.digest) == (12, kept.digest)
+
+
+@pytest.mark.parametrize("spoil", ["cut off", "only sound", "a still", "text"])
+def test_what_is_no_whole_video_is_refused_and_leaves_nothing(
+    media: Any, tmp_path: Path, spoil: str
+) -> None:
+    if spoil == "cut off":
+        file = media.clip(frames=50)
+        file.write_bytes(file.read_bytes()[:-600])
+    elif spoil == "only sound":
+        file = media.clip(sound_seconds=0.4)
+        # A picture track that nobody can decode is as good as none.
+        file.write_bytes(file.read_bytes().replace(b"avc1", b"zzzz"))
+    elif spoil == "a still":
+        file = media.still()
+    else:
+        file = tmp_path / "page.html"
+        file.write_text("<html>Service unavailable</html>")
+    folder = tmp_path / "results"
+    with pytest.raises(FetchRefused):
+        keep(file, folder, MediaGuard())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_result_over_a_limit_of_settings_names_them(media: Any, tmp_path: Path) -> None:
+    limits = MediaLimits(max_frames=5)
+    with pytest.raises(FetchRefused, match="media_limits in settings"):
+        keep(media.clip(), tmp_path / "results", MediaGuard(limits=limits))
