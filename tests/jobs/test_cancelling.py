@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from viseme.ledger import Outcome, State
+
 # What the fixtures give; their classes are in tests/conftest.py.
 Box = Any
 Command = Any
@@ -275,6 +277,26 @@ def test_a_job_of_which_nothing_was_sent_is_cancelled_here(
     assert gone.code == 0, gone
     assert quick.states() == ["CANCELLED"]
     assert sandbox.calls("submit") == []
+
+
+def test_a_job_that_may_have_arrived_before_its_next_try_is_not_called_cancelled(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    """Runware takes the same task again, so a lost answer leads back to INTENT; there it dies."""
+    sandbox.fault("answer-late", operation="submit", seconds=2, count=1)
+    running = quick.start(*wish(sandbox, "runware-pixverse"))
+    sandbox.await_charge()
+    running.kill()
+    job_id = quick.job_id()
+    with quick.ledger() as ledger:
+        ledger.end_submission(job_id, 1, Outcome.UNKNOWN, to=State.INTENT)
+    refused = quick("cancel", job_id, "--json")
+    assert refused.code == 5, refused
+    assert all(f"{verb} {job_id}" in refused.error["remedy"] for verb in ("check", "resubmit"))
+    assert quick.states() == ["UNKNOWN"]
+    assert quick("resume", job_id).code == 0
+    assert quick.states() == ["FETCHED"]
+    assert len(sandbox.charges()) == 1
 
 
 def test_a_wait_for_another_command_can_be_stopped(

@@ -12,7 +12,7 @@ from ..services.base import CancelAnswer
 from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
-from .doubt import settle
+from .doubt import doubtful, in_doubt, settle
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
 from .orders import has_unwritten_media
@@ -79,7 +79,8 @@ async def cancel(
     """Ask the vendor to stop a job, and follow it for a while to see what comes of it.
 
     Another process may work on it meanwhile; that one then sees it end. A job of which nothing
-    was sent is cancelled here. Raises InputError for a job that has ended.
+    was sent is cancelled here. Raises InputError for a job that has ended, and OutcomeUnknown for
+    one of which it is not known whether the vendor has it.
     """
     job = place.ledger.get(job_id)
     destination = await destination_of(job, place, sandbox_url)
@@ -90,6 +91,8 @@ async def cancel(
 
     async def stop_it(held: HeldJob, _planned: Planned | None) -> None:
         if held.job.state in (State.PLANNED, State.INTENT):
+            if doubtful(held):
+                raise in_doubt(held, "An earlier submission of it may have arrived.")
             held.move(State.CANCELLED)
             said.append(CancelAnswer.CANCELLED)
             return
