@@ -48,7 +48,8 @@ class Judge:
             self._outcome.wrong(f"{verb} left a job in doubt with exit {end.code}: {end.out}")
         if job["state"] == "SENT" and end.code not in (2, 3, 130):
             self._outcome.wrong(f"{verb} ended by itself and left the job SENT: {end.out}")
-        if end.was_struck and end.code == 130 and job["state"] in ("ACCEPTED", "RUNNING"):
+        was_held = end.was_struck and end.code == 130 and end.error.get("job_id")
+        if was_held and job["state"] in ("ACCEPTED", "RUNNING"):
             if not self._scene.was_cancel_noted(job):
                 self._outcome.wrong(f"{verb} was stopped, and the vendor not asked: {end.out}")
             self._outcome.counts["interrupts that the vendor cannot heed"] += 1
@@ -87,6 +88,8 @@ class Judge:
     def charges(self) -> None:
         charges = self._scene.charges()
         if len(charges) > 1 + self._scene.anew:
+            if self._outcome.counts["duplicate charges"]:
+                return  # once is told
             self._outcome.counts["duplicate charges"] += 1
             self._outcome.wrong(f"{len(charges)} charges for one purchase: {charges}")
 

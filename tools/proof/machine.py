@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from .history import History
-from .plans import ENDPOINTS, FAULTS, VENDORS, Act, Fate, Plan
+from .plans import ENDPOINTS, FAULTS, SUBMIT_FAULTS, VENDORS, Act, Fate, FaultKind, Plan
 from .scene import IN_DOUBT, Outcome, Stage
 
 STEPS = 14
@@ -101,10 +101,12 @@ def prove_machine(made: Stage, vendor: str, *, seed: int, examples: int) -> Outc
         def discard(self, fate: Fate) -> None:
             self._do("discard", fate)
 
-        @rule(fault=st.sampled_from(FAULTS), place=st.integers(0, 9), count=st.integers(1, 3))
-        def set_fault(
-            self, fault: tuple[str, tuple[str, ...], tuple[float, ...]], place: int, count: int
-        ) -> None:
+        @rule(
+            fault=st.sampled_from((*FAULTS, *SUBMIT_FAULTS)),
+            place=st.integers(0, 9),
+            count=st.integers(1, 3),
+        )
+        def set_fault(self, fault: FaultKind, place: int, count: int) -> None:
             name, operations, seconds = fault
             document: dict[str, Any] = {"name": name, "vendor": vendor, "count": count}
             if operations:

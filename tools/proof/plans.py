@@ -199,11 +199,15 @@ def _fate(draw: random.Random) -> Fate:
 
 
 def _faults(draw: random.Random, vendor: str) -> tuple[dict[str, Any], ...]:
-    return tuple(_fault(draw, vendor) for _ in range(draw.choice((1, 1, 1, 2, 3))))
+    number = draw.choice((1, 1, 1, 2, 3))
+    found = [_fault(draw, vendor, FAULTS) for _ in range(number)]
+    if draw.random() < 0.4:  # what happens to a submission matters most
+        found[0] = _fault(draw, vendor, SUBMIT_FAULTS)
+    return tuple(found)
 
 
-def _fault(draw: random.Random, vendor: str) -> dict[str, Any]:
-    name, operations, seconds = draw.choice(FAULTS)
+def _fault(draw: random.Random, vendor: str, kinds: tuple[FaultKind, ...]) -> dict[str, Any]:
+    name, operations, seconds = draw.choice(kinds)
     document: dict[str, Any] = {"name": name, "vendor": vendor, "count": draw.choice((1, 1, 2, 4))}
     if operations:
         document["operation"] = draw.choice(operations)
@@ -213,7 +217,17 @@ def _fault(draw: random.Random, vendor: str) -> dict[str, Any]:
 
 
 # Name, the operations one of which it strikes (none: its own), the seconds one of which it takes.
-FAULTS: tuple[tuple[str, tuple[str, ...], tuple[float, ...]], ...] = (
+FaultKind = tuple[str, tuple[str, ...], tuple[float, ...]]
+SUBMIT_FAULTS: tuple[FaultKind, ...] = (
+    ("drop-before-accept", ("submit",), ()),
+    ("drop-after-accept", ("submit",), ()),
+    ("drop-after-accept", ("submit",), ()),
+    ("answer-late", ("submit",), (0.05, 0.35)),
+    ("stall", ("submit",), (0.05, 0.35)),
+    *((name, ("submit",), ()) for name in ("503", "500", "truncate", "lie-length", "html-200")),
+    ("429", ("submit",), (0.0,)),
+)
+FAULTS: tuple[FaultKind, ...] = (
     ("drop-before-accept", ("submit", "submit", *POSTED), ()),
     ("drop-after-accept", ("submit", "submit", "submit", *POSTED), ()),
     ("stall", ("submit", *POSTED, "download", "cancel"), (0.05, 0.35)),
