@@ -1,6 +1,6 @@
 """The short form of ``make prove``: real crashes at every vendor, with a seed of today.
 
-``VISEME_PROOF_SEED`` sets another one; any must pass.
+``PROOF_SEED`` sets another one; any must pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 
 def prove(*options: object) -> subprocess.CompletedProcess[str]:
     today = datetime.now(timezone.utc).strftime("%Y%m%d")
-    seed = os.environ.get("VISEME_PROOF_SEED", today)
+    seed = os.environ.get("PROOF_SEED", today)
     command = [sys.executable, str(PROVE), "--seed", seed, *map(str, options)]
     return subprocess.run(command, capture_output=True, text=True, timeout=280)
 
