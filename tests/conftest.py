@@ -182,6 +182,12 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def await_line(self, text: str) -> None:
+        """Wait for a line on stderr; what was read on the way is not in ``ended``."""
+        stderr = self.process.stderr
+        assert stderr is not None
+        assert any(text in line for line in stderr), f"it ended without {text!r}"
+
     def kill(self) -> None:
         """``kill -9``."""
         self.process.kill()

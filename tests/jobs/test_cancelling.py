@@ -306,7 +306,7 @@ def test_a_wait_for_another_command_can_be_stopped(
     first = quick.start(*wish(sandbox))
     await_state(quick, "ACCEPTED")
     second = quick.start(*wish(sandbox))
-    time.sleep(1.5)
+    second.await_line("another process works on it")
     assert stopped(second).code == 130
     assert first.runs
     assert sandbox.calls("cancel") == []
