@@ -231,9 +231,14 @@ def _live(words: list[str], blow: Blow, pipe: int) -> None:
         out, err = io.StringIO(), io.StringIO()
         fuse = Fuse(blow)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            if blow.step is not None:
-                fuse.light()
-            code = main(words)
+            try:
+                # A parent in the background ignores it, and so would we until the command begins.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                if blow.step is not None:
+                    fuse.light()
+                code = main(words)
+            except KeyboardInterrupt:  # before the command, or after it
+                code = 130
             sys.settrace(None)
         struck = fuse.struck_at
         facts = {

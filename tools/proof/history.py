@@ -92,6 +92,7 @@ class History:
         """No more faults: one command brings home what was bought; then all is counted."""
         scene = self.scene
         scene.box.end_faults()
+        scene.use_patience()
         self._judge.listing()
         if self.plan.is_hidden:
             scene.hide()
@@ -166,7 +167,7 @@ class History:
         elif verb == "run" and end.code == 0:
             usual = self.scene.stage.usual_seconds
             kind = "fresh" if is_fresh else "forked"
-            usual[kind] = 0.8 * usual[kind] + 0.2 * min(end.seconds, 3 * usual[kind])
+            usual[kind] = 0.7 * usual[kind] + 0.3 * min(end.seconds, 4 * usual[kind])
 
     def _states(self) -> list[str]:
         return states(self.scene.rows())

@@ -10,11 +10,11 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from .history import History
 from .plans import ENDPOINTS, FAULTS, SUBMIT_FAULTS, VENDORS, Act, Fate, FaultKind, Plan
-from .scene import IN_DOUBT, Outcome, Stage
+from .scene import Outcome, Stage
 
 STEPS = 14
 
@@ -35,7 +35,11 @@ def prove_machine(made: Stage, vendor: str, *, seed: int, examples: int) -> Outc
     total = Outcome(f"{vendor}/machine")
 
     class Purchase(RuleBasedStateMachine):
-        """One purchase: what is done to it is drawn, what must hold is asked after each rule."""
+        """One purchase: what is done to it is drawn, what must hold is asked after each rule.
+
+        What is drawn depends on nothing but what was drawn before: where a verb is not possible,
+        run takes its place.
+        """
 
         @initialize(
             endpoint=st.sampled_from(ENDPOINTS[vendor]),
@@ -76,27 +80,22 @@ def prove_machine(made: Stage, vendor: str, *, seed: int, examples: int) -> Outc
         def run_twice_at_once(self, fate: Fate, other: Fate) -> None:
             self._do("run", fate, twin=other)
 
-        @precondition(lambda self: self._state() != "")
         @rule(fate=_FATES)
         def resume(self, fate: Fate) -> None:
             self._do("resume", fate)
 
-        @precondition(lambda self: self._state() not in ("", "FETCHED"))
         @rule(fate=_FATES)
         def check(self, fate: Fate) -> None:
             self._do("check", fate)
 
-        @precondition(lambda self: self._state() not in ("", "FETCHED"))
         @rule(fate=_FATES)
         def cancel(self, fate: Fate) -> None:
             self._do("cancel", fate)
 
-        @precondition(lambda self: self._state() in IN_DOUBT)
         @rule(fate=_FATES)
         def resubmit(self, fate: Fate) -> None:
             self._do("resubmit", fate)
 
-        @precondition(lambda self: self._state() in IN_DOUBT)
         @rule(fate=_FATES)
         def discard(self, fate: Fate) -> None:
             self._do("discard", fate)
@@ -127,10 +126,10 @@ def prove_machine(made: Stage, vendor: str, *, seed: int, examples: int) -> Outc
         def kill_the_sandbox(self) -> None:
             self.history.restart_box()
 
-        @precondition(lambda self: self._state() == "FETCHED")
         @rule()
         def lose_the_results(self) -> None:
-            self.history.lose_files()
+            if self._state() == "FETCHED":
+                self.history.lose_files()
 
         def teardown(self) -> None:
             if not hasattr(self, "history"):

@@ -23,6 +23,7 @@ from .stage import stage
 
 LABELS = {"fal": "fal", "aimlapi": "AI/ML API", "runware": "Runware"}
 TIME_SCALES = (0.005, 0.02, 0.0)  # of the workers, in turn: short waits, longer ones, none
+END_SECONDS = 10.0
 PROGRAM = ROOT / "tools" / "prove.py"
 
 Tell = Callable[[str], None]
@@ -114,6 +115,11 @@ def _sums(shares: Sequence[Share], vendors: Sequence[str], tell: Tell) -> dict[s
     except BaseException:
         for process in processes:
             process.terminate()
+        for process in processes:
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:  # struck between two forks, it may not have heard
+                process.kill()
         raise
     return sums
 

@@ -15,6 +15,7 @@ from typing import Any
 from .box import Box
 from .plans import Plan
 
+RUN_SECONDS = 0.2  # of a whole run on a machine that has nothing else to do
 IN_DOUBT = frozenset({"SENT", "UNKNOWN"})
 DEAD = frozenset({"FAILED", "CANCELLED", "DISCARDED"})
 Row = dict[str, Any]
@@ -81,6 +82,17 @@ class Scene:
     def bills_twice(self) -> bool:
         """Whether the vendor bills the same submission again when it is sent again."""
         return self.plan.vendor != "runware"
+
+    @property
+    def slowness(self) -> float:
+        """By how much this machine is too busy now for what is promised of times; at least 1.5."""
+        return max(1.5, 2 * self.stage.usual_seconds["forked"] / RUN_SECONDS)
+
+    def use_patience(self) -> None:
+        """Settings with which nothing is given up early, however busy this machine is."""
+        patient = {"submit_timeout_seconds": 30, "poll_outage_seconds": 30}
+        settings = {**self.plan.settings, **patient, "download_timeout_seconds": 60}
+        (self.home / "settings.json").write_text(json.dumps(settings))
 
     def hide(self) -> None:
         """Let no look-up show anything."""
