@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from viseme.sandbox import read_lock
@@ -92,6 +93,18 @@ def test_reset_forgets_all_but_the_id_and_the_uploads(slow_box: Box) -> None:
     assert box.http.get(upload).content == b"kept"
     assert box.ask("addresses")["sandbox_id"] == box.said["sandbox_id"]
     assert box.fal_submit().status_code == 200
+
+
+def test_a_call_that_is_answered_after_a_reset_is_not_taken_for_a_later_one(slow_box: Box) -> None:
+    box = slow_box
+    box.reset()
+    box.fault("answer-late", operation="list", seconds=0.6, count=1)
+    with pytest.raises(httpx.TimeoutException):
+        box.http.get(box.urls["aimlapi"] + "/v2/logs", timeout=0.2)
+    box.reset()
+    assert box.fal_submit().status_code == 200
+    time.sleep(0.6)
+    assert [row["operation"] for row in box.requests()] == ["submit"]
 
 
 @pytest.mark.parametrize(

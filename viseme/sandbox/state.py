@@ -25,9 +25,10 @@ CREATE TABLE IF NOT EXISTS charges (
     vendor TEXT NOT NULL, vendor_id TEXT NOT NULL, endpoint TEXT NOT NULL, usd TEXT NOT NULL,
     time REAL NOT NULL, PRIMARY KEY (vendor, vendor_id));
 CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY, time REAL NOT NULL, vendor TEXT NOT NULL, operation TEXT NOT NULL,
-    method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER, bytes_in INTEGER NOT NULL DEFAULT 0,
-    bytes_out INTEGER NOT NULL DEFAULT 0, has_key INTEGER NOT NULL);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, vendor TEXT NOT NULL,
+    operation TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER,
+    bytes_in INTEGER NOT NULL DEFAULT 0, bytes_out INTEGER NOT NULL DEFAULT 0,
+    has_key INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     host TEXT NOT NULL, path TEXT NOT NULL, disk TEXT NOT NULL, media_type TEXT NOT NULL,
     media_uuid TEXT, source_url TEXT, expires_at REAL, job_id TEXT, PRIMARY KEY (host, path));
