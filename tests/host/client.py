@@ -21,6 +21,8 @@ JSON = dict[str, Any]
 LIP_SYNCS = ("VisemePixverseLipSync", "VisemeSyncLipSync2Pro", "VisemePipioLipSync")
 # How often a storm repeats; by hand, VISEME_REPEATS=20.
 REPEATS = int(os.environ.get("VISEME_REPEATS", "2"))
+# Our half second to notice it, the 2 s that a job has to tell the vendor, the host's own doings.
+INTERRUPT_BOUND_SECONDS = 5.0
 
 
 def until(happened: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -273,6 +275,17 @@ class Client:
     def interrupt(self) -> None:
         assert self.http.post("/interrupt").status_code == 200
 
+    def interrupted(self, prompt_id: str) -> Entry:
+        """Interrupt what runs; the prompt's entry, which must come within the bound."""
+        asked = time.monotonic()
+        self.interrupt()
+        entry = self.wait(prompt_id, 20)
+        took = time.monotonic() - asked
+        assert entry.was_interrupted, entry
+        assert not entry.error
+        assert took < INTERRUPT_BOUND_SECONDS, f"it took {took:.1f} s"
+        return entry
+
     def queue(self) -> JSON:
         found: JSON = self.http.get("/queue").json()
         return found
@@ -301,6 +314,19 @@ class Client:
             for event in self.events
             if event.data.get("prompt_id") == prompt_id and type in (None, event.type)
         ]
+
+    def await_notice(self, part: str, since: float, seconds: float = 20) -> JSON:
+        """The first notice of ours after the moment ``since`` that has ``part`` in its texts."""
+
+        def notice() -> JSON | None:
+            for event in self.events:
+                said = f"{event.data.get('summary')} {event.data.get('detail')}"
+                if event.type == "viseme.notice" and event.time >= since and part in said:
+                    return event.data
+            return None
+
+        found: JSON = until(notice, seconds, f"a notice with {part!r}")
+        return found
 
     def texts(self, node: Node, since: float = 0) -> list[str]:
         """The lines of progress that a node has shown."""

@@ -160,6 +160,17 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """Has seconds that were measured in the report, and in the summary with ``-rA``."""
+
+    def tell(what: str, seconds: float) -> None:
+        request.node.user_properties.append((what, round(seconds, 3)))
+        request.node.add_report_section("call", "measured", f"{what}: {seconds:.3f} s\n")
+
+    return tell
+
+
 _takes = itertools.count(2)
 
 

@@ -17,6 +17,7 @@ import httpx
 
 from tests.conftest import ROOT, SandboxProcess, bare_environment
 from tests.host.client import Client, until
+from viseme.ledger import JobRecord, Ledger
 
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
@@ -104,6 +105,27 @@ class ModalSandbox(SandboxProcess):
             self.mode = mode
             self.start()
         self.reset()
+
+    def end_faults(self) -> None:
+        """Let everything go well from now on; what the faults did to a job stays with it."""
+        httpx.delete(f"{self.control}/_sandbox/faults", trust_env=False).raise_for_status()
+
+    def await_stall(self) -> None:
+        """Wait until calls have been under way for 0.3 s on end: one is held up by a fault."""
+        since = time.monotonic()
+
+        def is_stalled() -> bool:
+            nonlocal since
+            if not self.ask("requests")["under_way"]:
+                since = time.monotonic()
+            return time.monotonic() - since > 0.3
+
+        until(is_stalled, 20, "a call that is held up")
+
+    def uploads(self) -> list[Path]:
+        """The files that were uploaded to its vendors, byte by byte as they came, oldest first."""
+        files = (self.home / "sandbox" / "media").iterdir()
+        return sorted(files, key=lambda path: path.stat().st_mtime_ns)
 
 
 class Host(Client):
@@ -204,6 +226,12 @@ class Host(Client):
         """What it has said since it was started; with ``whole``, since its first start."""
         data = self.log_path.read_bytes()
         return data[0 if whole else self.log_start :].decode(errors="replace")
+
+    def jobs(self) -> tuple[JobRecord, ...]:
+        """What its ledger knows, newest first."""
+        assert self.home is not None
+        with Ledger.open(self.home / "ledger.sqlite3") as ledger:
+            return tuple(ledger.list())
 
     def saved(self, file: dict[str, Any]) -> Path:
         """A file that a node shows, on this disk."""

@@ -123,6 +123,26 @@ def test_a_run_that_waits_no_longer_says_so_and_the_next_one_has_the_result(
     assert len(slow_box.charges()) == 1
 
 
+def test_a_time_limit_is_that_of_the_run_which_has_it(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Whoever joins a job that is going on waits as long as it said itself."""
+    slow_box.fault("slow-queue", seconds=3, count=1)
+    sync = graph.lip_sync(time_limit_seconds=1.5)
+    graph.save(sync[0])
+    failed_beside(comfy, slow_box, graph, 1)
+    sync.inputs["time_limit_seconds"] = 0.5
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert "after 0.5 s" in entry.error
+    assert 0.5 < entry.seconds < 1.5
+    del sync.inputs["time_limit_seconds"]
+    entry = comfy.run(graph)  # past both limits
+    assert entry.seconds > 2
+    assert slow_box.calls("cancel") == []
+    assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
+
+
 def test_a_lip_sync_that_fails_leaves_the_worker_alive_and_says_why(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:

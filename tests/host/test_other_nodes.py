@@ -275,6 +275,29 @@ def test_pipio_refuses_the_uncut_speech_where_the_cut_one_belongs(
     assert len(canned_box.charges()) == 1
 
 
+def test_pipio_refuses_uncut_speech_that_another_node_has_decoded(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, media: TinyMedia
+) -> None:
+    """Its samples are others than those which Edit Ranges has read; its length is not."""
+    path = media.clip(frames=50, sound_seconds=2.0, size=(256, 256))
+    video = graph.add("HelperVideoFile", path=str(path))
+    parts = graph.add("GetVideoComponents", video=video[0])
+    text = '{"unit": "frames", "removals": [{"from": 5, "to": 15}]}'
+    edits = edit(graph, video[0], text, audio=parts[1])
+    own = edit(graph, video[0], text)
+    for plan, speech in ((own, parts[1]), (edits, parts[1])):
+        sync = graph.lip_sync("VisemePipioLipSync", media=video[0], audio=speech, edits=plan[0])
+        saved = graph.save(sync[0])
+        entry = comfy.execute(graph)
+        assert entry.failed_node == sync.id
+        assert "audio_is_edited" in entry.error
+        del graph.prompt[saved.id], graph.prompt[sync.id]
+    assert canned_box.calls() == []
+    graph.save(graph.lip_sync("VisemePipioLipSync", media=video[0], audio=own[1], edits=own[0])[0])
+    comfy.run(graph)
+    assert len(canned_box.charges()) == 1
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [

@@ -74,6 +74,26 @@ def test_urls_stand_for_media(
         ("VisemeSyncLipSync2Pro", {"source_fps": 0.5}, ("source_fps", "0.5", "1.0")),
         ("VisemeSyncLipSync2Pro", {"carry": "pigeon"}, ("carry", "pigeon", "upload")),
         ("VisemeSyncLipSync2Pro", {"video_url": "https://example.com/x.mp4"}, ("video_url",)),
+        (
+            "VisemePixverseLipSync",
+            {"vendor": "AI/ML API", "carry": "upload"},
+            ("carry", "upload", "AI/ML API", "inline"),
+        ),
+        (
+            "VisemePixverseLipSync",
+            {"vendor": "Runware", "carry": "inline"},
+            ("carry", "inline", "Runware", "upload"),
+        ),
+        (
+            "VisemePixverseLipSync",
+            {
+                "vendor": "Runware",
+                "speech": "text",
+                "speech.text": "a" * 300,
+                "speech.voice": "Emily",
+            },
+            ("speech.text", "200"),
+        ),
         ("VisemePipioLipSync", {"vae_chunk_size": 64}, ("vae_chunk_size", "64", "57", "65")),
         ("VisemePipioLipSync", {"num_frames": -3}, ("num_frames", "-3")),
     ],
@@ -85,6 +105,16 @@ def test_a_value_that_cannot_be(
     graph.save(graph.lip_sync(class_type, **given)[0])
     texts = why_refused(comfy, graph)
     for word in words:
+        assert word in texts, texts
+
+
+@pytest.mark.parametrize("class_type", LIP_SYNCS)
+def test_a_url_that_is_not_https(comfy: Host, graph: SampleGraph, class_type: str) -> None:
+    sync = graph.lip_sync(class_type, video_url="http://example.com/face.mp4")
+    del sync.inputs["media"]
+    graph.save(sync[0])
+    texts = why_refused(comfy, graph)
+    for word in ("video_url", "http://example.com/face.mp4", "https"):
         assert word in texts, texts
 
 

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import io as bytes_io
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,36 @@ class HelperSleep(io.ComfyNode):
     async def execute(cls, seconds: float = 0.0) -> Any:
         await asyncio.sleep(seconds)
         return io.NodeOutput(ui={"text": [f"slept {seconds} s"]})
+
+
+class HelperTicks(io.ComfyNode):
+    """Counts on the prompt's own loop; says how long the loop once was not free, in seconds.
+
+    ``after`` is whatever has to be there before it begins.
+    """
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HelperTicks",
+            category=CATEGORY,
+            inputs=[
+                io.AnyType.Input("after"),
+                io.Float.Input("seconds", default=1.0, min=0.0, max=600.0, optional=True),
+            ],
+            is_output_node=True,
+            not_idempotent=True,
+        )
+
+    @classmethod
+    async def execute(cls, after: Any, seconds: float = 1.0) -> Any:
+        started = last = time.monotonic()
+        longest = 0.0
+        while last < started + seconds:
+            await asyncio.sleep(0.005)
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+        return io.NodeOutput(ui={"text": [str(longest)]})
 
 
 class HelperInterruptible(io.ComfyNode):
@@ -301,6 +332,7 @@ class HelperExtension(ComfyExtension):
         return [
             HelperFail,
             HelperSleep,
+            HelperTicks,
             HelperInterruptible,
             HelperRecord,
             HelperFrames,
