@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,14 +64,19 @@ def test_what_the_server_tells_is_shown_as_text_whatever_it_says(page: Page, sev
 
 
 @pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")
-def test_a_paid_job_that_goes_on_without_its_graph_is_told(page: Page, box: ModalSandbox) -> None:
-    box.fault("slow-queue", seconds=6)
+def test_a_paid_job_that_goes_on_without_its_graph_is_told(
+    page: Page, box: ModalSandbox, tmp_path: Path
+) -> None:
+    box.fault("slow-queue", seconds=20)
     graph = SampleGraph(2001)
     graph.save(graph.lip_sync("VisemePixverseLipSync")[0])
-    graph.add("HelperFail", seconds=3.0)
-    entry = page.host.execute(graph)
-    assert "on purpose" in entry.error
-    visible_toast(page, "is at fal already")
+    now = tmp_path / "fail"
+    graph.add("HelperFail", when=str(now))
+    prompt_id = page.host.post(graph)
+    box.await_charge()
+    now.touch()
+    assert "on purpose" in page.host.wait(prompt_id).error
+    visible_toast(page, "was sent to fal already")
 
 
 @pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")

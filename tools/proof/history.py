@@ -99,6 +99,7 @@ class History:
             self._recover(can_look_up=False)
             self._judge.doubt_is_said()
             scene.box.end_faults()
+        scene.use_patience(is_listed=self._judge.must_be_found())
         self._recover(can_look_up=True)
         self._judge.final()
         job = scene.job()

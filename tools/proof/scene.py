@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .box import Box
-from .plans import Plan
+from .plans import VENDORS, Plan
 
 RUN_SECONDS = 0.2  # of a whole run on a machine that has nothing else to do
 IN_DOUBT = frozenset({"SENT", "UNKNOWN"})
@@ -88,10 +88,17 @@ class Scene:
         """By how much this machine is too busy now for what is promised of times; at least 1.5."""
         return max(1.5, 2 * self.stage.usual_seconds["forked"] / RUN_SECONDS)
 
-    def use_patience(self) -> None:
-        """Settings with which nothing is given up early, however busy this machine is."""
-        patient = {"submit_timeout_seconds": 30, "poll_outage_seconds": 30}
-        settings = {**self.plan.settings, **patient, "download_timeout_seconds": 60}
+    def use_patience(self, *, is_listed: bool = False) -> None:
+        """Settings with which nothing is given up early, however busy this machine is.
+
+        With ``is_listed`` that holds for a vendor's list too, which has something to show: fal's
+        shows a request only once it has ended.
+        """
+        patient: dict[str, Any] = {"submit_timeout_seconds": 30, "poll_outage_seconds": 30}
+        patient["download_timeout_seconds"] = 60
+        if is_listed:
+            patient["listing_visibility"] = dict.fromkeys(VENDORS, 30)
+        settings = {**self.plan.settings, **patient}
         (self.home / "settings.json").write_text(json.dumps(settings))
 
     def hide(self) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from ..download import FetchedFile, FetchRules, disk_error, fetch, store_data
 from ..errors import FetchRefused, InputError, MediaTooLarge
 from ..media import VIDEO_CONTAINERS, MediaGuard, sniff
+from ..media.digest import digest_file
 from ..model import Clip, ResultItem, Timing
+from .returned import mark_used
 
 SUFFIXES = {
     "mp4": ".mp4",
@@ -83,10 +85,24 @@ def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
     target = folder / relative
     try:
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        fetched.path.replace(target)
+        if _is_kept(target, fetched):
+            mark_used(target)
+        else:
+            fetched.path.replace(target)
     except OSError as problem:
         raise disk_error(target, problem) from problem
     return KeptResult(relative, fetched.digest, fetched.size_bytes, clip)
+
+
+def _is_kept(target: Path, fetched: FetchedFile) -> bool:
+    """Whether the same bytes are there already, as of another job.
+
+    Then they stay as they are: somebody may be reading them, to whom another file in their place
+    would look like a change.
+    """
+    if not target.is_file() or target.stat().st_size != fetched.size_bytes:
+        return False
+    return digest_file(target) == fetched.digest
 
 
 def differences(clip: Clip, predicted: Timing) -> list[str]:

@@ -33,10 +33,10 @@ def mark_returned(home: Home, paths: Iterable[str]) -> None:
                 file.write(f"{lease_owner()}\n")
             file.writelines(f"{path}\n" for path in paths)
     for path in paths:
-        _mark_used(home.results / path)
+        mark_used(home.results / path)
 
 
-def _mark_used(file: Path) -> None:
+def mark_used(file: Path) -> None:
     """A file's time says when it was last used; whoever reads it just now must see no change."""
     with suppress(OSError):
         if time.time() - file.stat().st_mtime > _FRESH_SECONDS:
