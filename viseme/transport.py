@@ -124,6 +124,38 @@ class Transport:
             ) from problem
         return await _send(client, request, where, max_answer_bytes)
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        base: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence_seconds: float = 60.0,
+    ) -> AsyncIterator[Incoming]:
+        """GET an answer that comes piece by piece, and read it while it comes.
+
+        It may take any time in all; a silence of ``silence_seconds`` ends it. Raises NotSent and
+        AnswerLost, also while the chunks are read.
+        """
+        if self._client is None:
+            raise RuntimeError("a Transport is used inside `async with`")
+        url = self.addresses.url(base, path)
+        where = urlsplit(url).hostname or base
+        async with (
+            _told(where, f"The stream of {where} broke off"),
+            self._client.stream(
+                "GET",
+                url,
+                params=dict(query) if query else None,
+                # Compressed, a few bytes could be any number of them.
+                headers={**(headers or {}), "Accept-Encoding": "identity"},
+                timeout=httpx.Timeout(silence_seconds, connect=CONNECT_TIMEOUT_SECONDS),
+            ) as response,
+        ):
+            yield Incoming(response.status_code, _lowered(response.headers), response.aiter_raw())
+
 
 async def _send(
     client: httpx.AsyncClient, request: httpx.Request, where: str, max_answer_bytes: int
@@ -214,7 +246,7 @@ def _reason(problem: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A file on its way: status and headers (lower case) are in, the bytes are still to come."""
+    """An answer on its way: status and headers (lower case) are in, the bytes still to come."""
 
     status: int
     headers: Mapping[str, str]
@@ -247,25 +279,29 @@ async def open_url(
         extensions["sni_hostname"] = target.host
         headers["Host"] = target.netloc.decode("ascii")
         target = target.copy_with(host=address)
+    async with (
+        _told(where, f"The file from {where} did not arrive whole"),
+        _new_client(address is None and not is_on_this_machine(url)) as client,
+        client.stream(
+            "GET",
+            target,
+            headers=headers,
+            extensions=extensions,
+            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
+        ) as response,
+    ):
+        yield Incoming(response.status_code, _lowered(response.headers), response.aiter_raw())
+
+
+@asynccontextmanager
+async def _told(where: str, lost: str) -> AsyncIterator[None]:
+    """Tell of what fails whether it was sent; ``lost`` says that it was, and did not arrive."""
     try:
-        async with (
-            _new_client(address is None and not is_on_this_machine(url)) as client,
-            client.stream(
-                "GET",
-                target,
-                headers=headers,
-                extensions=extensions,
-                timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
-            ) as response,
-        ):
-            yield Incoming(response.status_code, _lowered(response.headers), response.aiter_raw())
+        yield
     except _NEVER_LEFT as problem:
         raise NotSent(
             f"{where} could not be reached: {_reason(problem)}.",
             remedy="Check the network.",
         ) from problem
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as problem:
-        raise AnswerLost(
-            f"The file from {where} did not arrive whole: {_reason(problem)}.",
-            remedy="Try again.",
-        ) from problem
+        raise AnswerLost(f"{lost}: {_reason(problem)}.", remedy="Try again.") from problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any
@@ -324,3 +325,35 @@ def test_a_redirected_submission_is_not_carried_out(box: Box) -> None:
     assert answer.status_code == 307 and answer.headers["location"].startswith("http://127.0.0.1:")
     assert box.charges() == []
     assert str(uuid.UUID(box.fal_submit().json()["request_id"]))
+
+
+@pytest.mark.parametrize(
+    "name", ["truncate", "lie-length", "html-200", "wrong-type", "endless-body"]
+)
+def test_a_status_stream_is_garbled_once_for_each_count(box: Box, name: str) -> None:
+    box.fault("slow-queue", seconds=60)
+    job = box.fal_submit().json()
+    url = job["status_url"] + "/stream"
+
+    def beginning() -> bytes:
+        got = b""
+        try:
+            with httpx.Client() as client, client.stream("GET", url, headers=box.FAL) as answer:
+                for chunk in answer.iter_raw():
+                    got += chunk
+                    if b"\n\n" in got:
+                        break
+        except LOST:
+            assert name == "truncate"
+        return got
+
+    box.fault(name, count=2, operation="stream")
+    garbled = [beginning(), beginning()]
+    sound = beginning()
+    assert json.loads(sound.removeprefix(b"data:"))["status"] == "IN_QUEUE"
+    for got in garbled:
+        assert name == "endless-body" or not got.endswith(b"\n\n")
+        if name in ("truncate", "lie-length"):
+            assert sound.startswith(got) and len(got) < len(sound)
+        elif name != "endless-body":
+            assert b"data:" not in got

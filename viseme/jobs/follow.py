@@ -19,11 +19,12 @@ from ..errors import (
 )
 from ..ledger import JobRecord, Ledger, State
 from ..services.base import CancelAnswer, Phase, Report, Service
+from ..services.changes import Changes
 from .commands import job_command
 from .deliver import succeed
 from .doubt import in_doubt
 from .endings import goes_on
-from .held import HeldJob, ask
+from .held import HeldJob, ask, vendor_ids, wants_logs
 from .receipt import error_json
 from .signals import Step
 
@@ -41,6 +42,14 @@ async def follow(held: HeldJob) -> None:
     Raises what ended the job, Interrupted, or a VendorError that names ``resume`` where the vendor
     could not be reached for too long or the time limit has passed; the job goes on then.
     """
+    changes = held.service.changes(vendor_ids(held.job), logs=wants_logs(held.job))
+    try:
+        await _ask_on(held, changes)
+    finally:
+        await changes.close()
+
+
+async def _ask_on(held: HeldJob, changes: Changes) -> None:
     polls = held.place.settings.poll_intervals(held.service.vendor)
     missing = poll_count = 0
     reached = time.monotonic()
@@ -82,7 +91,23 @@ async def follow(held: HeldJob) -> None:
         poll_count += 1
         interval = max(held.service.least_poll_seconds, polls.after(poll_count))
         wait = max(LEAST_POLL_SECONDS, interval * held.pace)
-        await held.watch.cancel.sleep(wait)
+        await _listen(held, changes, wait)
+
+
+async def _listen(held: HeldJob, changes: Changes, seconds: float) -> None:
+    """Wait until it is time to ask again, and show what the vendor says meanwhile.
+
+    Its word that the job has ended, and an interrupt, make it time at once.
+    """
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        try:
+            report = await held.watch.cancel.guard(changes.next(left))
+        except Interrupted:
+            return  # the next question is stopped by it
+        if report is None or report.phase.is_end:
+            return
+        _show(held, report)
 
 
 def may_pass(problem: VisemeError) -> bool:
@@ -166,9 +191,8 @@ async def ask_to_stop(job: JobRecord, service: Service, ledger: Ledger) -> Cance
 
     Raises what the vendor refused it with.
     """
-    ids = {str(k): str(v) for k, v in (job.vendor_ids or {}).items()}
     try:
-        said = await asyncio.wait_for(service.cancel(ids), CANCEL_TIMEOUT_SECONDS)
+        said = await asyncio.wait_for(service.cancel(vendor_ids(job)), CANCEL_TIMEOUT_SECONDS)
     except asyncio.TimeoutError:
         ledger.note(job.id, "cancel", "no answer in time")
         return None

@@ -114,8 +114,14 @@ class HeldJob:
 async def ask(held: HeldJob) -> Report:
     """What the vendor says of the job now."""
     job = held.job
-    return await held.service.report(
-        {str(k): str(v) for k, v in (job.vendor_ids or {}).items()},
-        logs=bool(job.arguments.get("logs", True)),
-        items=job.item_count,
-    )
+    return await held.service.report(vendor_ids(job), logs=wants_logs(job), items=job.item_count)
+
+
+def vendor_ids(job: JobRecord) -> dict[str, str]:
+    """What the vendor knows the job by; empty before it was accepted."""
+    return {str(k): str(v) for k, v in (job.vendor_ids or {}).items()}
+
+
+def wants_logs(job: JobRecord) -> bool:
+    """Whether the vendor's log lines are to be shown."""
+    return bool(job.arguments.get("logs", True))

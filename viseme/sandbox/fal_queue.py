@@ -10,6 +10,7 @@ import contextlib
 import json
 import time
 import uuid
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -29,7 +30,7 @@ from .models import MODELS
 from .models.base import Model
 from .orders import Wishes
 from .records import Job
-from .transfers import Counted
+from .transfers import Counted, Source, Stream
 from .vendor import Refusal
 from .wire import Box, Call, Route
 
@@ -123,8 +124,13 @@ async def _status(call: Call) -> web.Response:
     return reply(200 if job.is_over else 202, document, job.id)
 
 
-async def _stream(call: Call) -> web.StreamResponse:
+async def _stream(call: Call) -> Stream:
     job = _job(call)
+    first = _event(_status_document(call, job, logs=_wants_logs(call)))
+    return Stream(Source(first, "text/event-stream"), partial(_send_stream, call, job))
+
+
+async def _send_stream(call: Call, job: Job) -> web.StreamResponse:
     response = Counted(
         headers={
             "Content-Type": "text/event-stream",
@@ -139,7 +145,7 @@ async def _stream(call: Call) -> web.StreamResponse:
         job = call.box.jobs.find("fal", job.id) or job
         document = _status_document(call, job, logs=_wants_logs(call))
         if document != sent:
-            await response.write(f"data: {json.dumps(document)}\n\n".encode())
+            await response.write(_event(document))
             sent, quiet_since = document, time.monotonic()
         elif time.monotonic() - quiet_since > STREAM_PING_SECONDS:
             await response.write(b": ping\n\n")
@@ -150,6 +156,10 @@ async def _stream(call: Call) -> web.StreamResponse:
     with contextlib.suppress(ConnectionError):
         await response.write_eof()
     return response
+
+
+def _event(document: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(document)}\n\n".encode()
 
 
 def _is_gone(request: web.Request) -> bool:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -87,6 +88,14 @@ class Source:
                     return
                 left -= len(chunk)
                 yield chunk
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer that is written while things happen. ``beginning`` is what it opens with."""
+
+    beginning: Source
+    send: Callable[[], Awaitable[web.StreamResponse]]
 
 
 async def send_file(request: web.Request, source: Source) -> web.StreamResponse:

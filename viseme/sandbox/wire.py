@@ -19,7 +19,7 @@ from .state import State
 from .vendor import Refusal, Vendor
 from .webhooks import Couriers
 
-Answer = web.StreamResponse | transfers.Source
+Answer = web.StreamResponse | transfers.Source | transfers.Stream
 
 
 @dataclass
@@ -136,6 +136,8 @@ async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
     """Send here and not in aiohttp, so that the log has what was sent."""
     if isinstance(answer, transfers.Source):
         return await transfers.send_file(request, answer)
+    if isinstance(answer, transfers.Stream):
+        return await answer.send()
     if not isinstance(answer, transfers.Hangup) and not answer.prepared:
         await answer.prepare(request)
         await answer.write_eof()
@@ -225,6 +227,8 @@ async def _strike_after(call: Call, answer: Answer) -> Answer:
     for name in faults.GARBLING:
         if not _strikes(call, name):
             continue
+        if isinstance(answer, transfers.Stream):
+            return await transfers.send_garbled(call.request, answer.beginning, name)
         if isinstance(answer, transfers.Source):
             return await transfers.send_garbled(call.request, answer, name)
         content = answer.body if isinstance(answer.body, bytes) else b""

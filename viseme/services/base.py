@@ -19,6 +19,7 @@ from ..retry import RetryPolicy, next_wait, retry_after_seconds
 from ..secret import Secret
 from ..settings import Settings
 from ..transport import AnswerLost, NotSent, Transport
+from .changes import Changes
 
 RETRIES = RetryPolicy()
 _SHORTEST_KEY = 8  # a shorter one, such as a sandbox's, is an ordinary word
@@ -206,6 +207,10 @@ class Service(ABC):
     @abstractmethod
     async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
         """Where the job is now; with its whole answer once it succeeded."""
+
+    def changes(self, vendor_ids: Mapping[str, str], *, logs: bool) -> Changes:
+        """What the vendor says of the job unasked. To be closed; needs the running event loop."""
+        return Changes()
 
     @abstractmethod
     async def look_up(self, trace: Trace) -> Finding:

@@ -7,6 +7,7 @@ fal.ai/docs/platform-apis/v1/models/requests/by-endpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from ..answer import Answer
 from ..bodies import JsonBody
 from ..errors import UnreadableAnswer, VisemeError
 from ..model import Vendor, WireRequest
+from ..transport import Incoming
 from .base import (
     Acceptance,
     CancelAnswer,
@@ -27,9 +29,11 @@ from .base import (
     Trace,
     Upload,
 )
+from .changes import Changes
 from .fal_errors import error_of, failure_of
 from .fal_listing import LISTING_MARGIN, ended_before, is_match
 from .fal_storage import FalStorage
+from .fal_stream import StatusStream
 from .reading import answer_lost, objects
 
 # docs.fal.ai, queue: there is no status for failure; a failed job is COMPLETED with an error.
@@ -123,12 +127,30 @@ class FalService(Service):
         if not answer.is_success:
             raise error_of(answer)
         status = answer.json_object()
-        phase = PHASES.get(str(status.get("status")), Phase.RUNNING)
-        lines = tuple(log_lines(status))
-        if phase is not Phase.SUCCEEDED:
-            position = status.get("queue_position")
-            return Report(phase, position if isinstance(position, int) else None, lines)
-        return await self._end(vendor_ids, status, lines)
+        report = progress_of(status)
+        if report.phase is not Phase.SUCCEEDED:
+            return report
+        return await self._end(vendor_ids, status, report.log_lines)
+
+    def changes(self, vendor_ids: Mapping[str, str], *, logs: bool) -> Changes:
+        path, mark, rest = vendor_ids["status_path"].partition("?")
+
+        def open_stream() -> AbstractAsyncContextManager[Incoming]:
+            return self._transport.stream(
+                self.base,
+                f"{path}/stream{mark}{rest}",
+                query={"logs": "1"} if logs else None,
+                headers={"Authorization": self.authorization(), "Accept": "text/event-stream"},
+            )
+
+        def read(data: bytes) -> Report | None:
+            try:
+                status = self._without_key(Answer(200, {}, data)).json_object()
+            except UnreadableAnswer:
+                return None
+            return progress_of(status) if str(status.get("status")) in PHASES else None
+
+        return StatusStream(open_stream, read)
 
     async def _end(
         self, vendor_ids: Mapping[str, str], status: Mapping[str, Any], lines: tuple[str, ...]
@@ -225,6 +247,16 @@ def is_models_own(answer: Answer) -> bool:
     if answer.status >= 500:
         return "x-fal-request-id" in answer.headers
     return answer.status in MODEL_REFUSALS
+
+
+def progress_of(status: Mapping[str, Any]) -> Report:
+    """How far a status says that its job is; one that no document knows is still running."""
+    position = status.get("queue_position")
+    return Report(
+        PHASES.get(str(status.get("status")), Phase.RUNNING),
+        position if isinstance(position, int) else None,
+        tuple(log_lines(status)),
+    )
 
 
 def log_lines(status: Mapping[str, Any]) -> Iterator[str]:
