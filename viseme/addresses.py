@@ -33,6 +33,11 @@ class Addresses:
     def are_all_on_this_machine(self) -> bool:
         return all(is_on_this_machine(url) for url in self._base_urls.values())
 
+    @property
+    def have_tls(self) -> bool:
+        """Whether any of them is spoken to over TLS."""
+        return any(urlsplit(url).scheme == "https" for url in self._base_urls.values())
+
     def locate(self, url: str) -> tuple[str, str] | None:
         """The named base that ``url`` lies under, and the rest of it; None when under none."""
         matches = [

@@ -69,8 +69,9 @@ class Transport:
 
     async def __aenter__(self) -> Transport:
         uses_system = not self.addresses.are_all_on_this_machine
-        self._client = _new_client(uses_system)
-        self._fresh_client = _new_client(uses_system, idle_connections=0)
+        has_tls = uses_system or self.addresses.have_tls
+        self._client = _new_client(uses_system, has_tls=has_tls)
+        self._fresh_client = _new_client(uses_system, has_tls=has_tls, idle_connections=0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -183,8 +184,13 @@ def _lowered(headers: httpx.Headers) -> dict[str, str]:
     return {key.lower(): value for key, value in headers.items()}
 
 
-def _new_client(uses_system: bool, *, idle_connections: int = 20) -> httpx.AsyncClient:
-    """A client that follows no redirect; ``uses_system``: with the system's proxies and trust."""
+def _new_client(
+    uses_system: bool, *, has_tls: bool, idle_connections: int = 20
+) -> httpx.AsyncClient:
+    """A client that follows no redirect; ``uses_system``: with the system's proxies and trust.
+
+    Without ``has_tls`` it trusts no certificate at all, and reads none.
+    """
     try:
         return httpx.AsyncClient(
             follow_redirects=False,
@@ -192,7 +198,9 @@ def _new_client(uses_system: bool, *, idle_connections: int = 20) -> httpx.Async
             trust_env=uses_system,
             verify=_trust(
                 uses_system, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-            ),
+            )
+            if has_tls
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=idle_connections),
         )
     except ImportError as problem:
@@ -279,9 +287,10 @@ async def open_url(
         extensions["sni_hostname"] = target.host
         headers["Host"] = target.netloc.decode("ascii")
         target = target.copy_with(host=address)
+    uses_system = address is None and not is_on_this_machine(url)
     async with (
         _told(where, f"The file from {where} did not arrive whole"),
-        _new_client(address is None and not is_on_this_machine(url)) as client,
+        _new_client(uses_system, has_tls=uses_system or target.scheme == "https") as client,
         client.stream(
             "GET",
             target,

@@ -6,6 +6,7 @@ Times are UTC in integer milliseconds since 1970, money is decimal text in US do
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Column,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    not_,
+    event,
 )
 
 from .states import DEAD
@@ -77,14 +78,13 @@ jobs = Table(
     Column("fence", BigInteger, nullable=False),
 )
 
-_is_live = not_(jobs.c.state.in_(sorted(state.value for state in DEAD)))
-Index(
-    "one_live_job_per_fingerprint",
-    jobs.c.fingerprint,
-    unique=True,
-    sqlite_where=_is_live,
-    postgresql_where=_is_live,
+_ENDED = ", ".join(f"'{state.value}'" for state in sorted(DEAD, key=lambda state: state.value))
+# Both databases know this; an Index with a condition would load the drivers of PostgreSQL first.
+one_live_job = DDL(
+    "CREATE UNIQUE INDEX one_live_job_per_fingerprint ON jobs (fingerprint) "
+    f"WHERE state NOT IN ({_ENDED})"
 )
+event.listen(jobs, "after_create", one_live_job)
 Index("jobs_by_fingerprint", jobs.c.fingerprint, jobs.c.created_at)
 
 items = Table(
