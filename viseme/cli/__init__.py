@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import sys
 import traceback
@@ -14,8 +15,6 @@ from ..home import find_home
 from ..jobs.signals import CancelToken
 from ..secret import redact
 from .output import error_document, note, print_json
-from .parser import build_parser
-from .verbs import VERBS
 
 INTERRUPTED = Interrupted.exit_code
 
@@ -26,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in given
     home_given: Path | None = None
     try:
+        with _without_collections():
+            from .parser import build_parser
+            from .verbs import VERBS
         options = build_parser().parse_args(given)
         home_given = getattr(options, "home", None)
         cancel = CancelToken()
@@ -47,6 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:  # noqa: BLE001  # the last word to the user is never a traceback
         _show(_unexpected(problem, home_given), as_json)
         return LocalError.exit_code
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Nothing that an import makes is garbage; to look for it takes an eighth of a start."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _show(problem: VisemeError, as_json: bool) -> None:

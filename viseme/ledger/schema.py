@@ -80,7 +80,7 @@ jobs = Table(
 
 _ENDED = ", ".join(f"'{state.value}'" for state in sorted(DEAD, key=lambda state: state.value))
 # Both databases know this; an Index with a condition would load the drivers of PostgreSQL first.
-one_live_job = DDL(
+one_live_job = DDL(  # type: ignore[no-untyped-call]
     "CREATE UNIQUE INDEX one_live_job_per_fingerprint ON jobs (fingerprint) "
     f"WHERE state NOT IN ({_ENDED})"
 )
