@@ -5,6 +5,7 @@ Everything here works on local files alone; nothing is ever fetched.
 
 from __future__ import annotations
 
+from .coding import EncodeSettings
 from .conform import Conformed, conform_clip
 from .conform_sound import conform_speech
 from .encode import encode_clip
@@ -18,7 +19,7 @@ from .sniff import MEDIA_TYPES, SOUND_CONTAINERS, STILLS, VIDEO_CONTAINERS, snif
 from .sound import decode_sound, iterate_sound
 from .sound_writer import SoundWriter, write_sound
 from .source import has_changed
-from .writer import ClipWriter, EncodeSettings
+from .writer import ClipWriter
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -18,6 +18,8 @@ from .sound_stream import written_channels
 Cancel: TypeAlias = "Callable[[], bool] | None"
 Samples: TypeAlias = NDArray[np.float32]
 
+_PIECE_SAMPLES = 16384
+
 
 class ClipSound:
     """Sound to be written: its format, and its samples in pieces.
@@ -38,7 +40,9 @@ class ClipSound:
             return cls._of_file(sound, sound.sound, None, cancel)
         samples = to_array(sound[0])
         samples = samples[0] if samples.ndim == 3 else samples
-        return cls(sound[1], samples.shape[0], iter([samples]))
+        starts = range(0, samples.shape[1], _PIECE_SAMPLES)
+        pieces = (samples[:, at : at + _PIECE_SAMPLES] for at in starts)
+        return cls(sound[1], samples.shape[0], pieces)
 
     @classmethod
     def of_clip(cls, clip: Clip, cancel: Cancel) -> ClipSound | None:

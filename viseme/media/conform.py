@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..errors import InputError, MediaTooLarge
 from ..model import Clip
 from .clip_sound import ClipSound
+from .coding import EncodeSettings
+from .encode import write_interleaved
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .picture import PictureReader
-from .remux import BeforeDecoding, can_copy, copy_pictures, let_pass, write_interleaved
+from .remux import BeforeDecoding, can_copy, copy_pictures, let_pass
 from .sniff import MEDIA_TYPES
-from .writer import ClipWriter, EncodeSettings, can_tag_aspect
+from .writer import ClipWriter, can_tag_aspect
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

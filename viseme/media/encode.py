@@ -1,17 +1,17 @@
-"""Frames in memory into a file, in one call."""
+"""Pictures and their sound into a file, side by side; frames in memory in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from numpy.typing import NDArray
-
 from ..errors import InputError
-from .pixels import to_array
-from .writer import DEFAULT_SETTINGS, ClipWriter, EncodeSettings
+from .clip_sound import ClipSound
+from .coding import DEFAULT_SETTINGS, EncodeSettings
+from .writer import ClipWriter
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
@@ -31,34 +31,44 @@ def encode_clip(
     ``sound`` is (float32 [C, S] or [1, C, S], sample_rate).
     """
     chunks: Iterable[Any] = [frames] if hasattr(frames, "shape") else frames
-    waveform, rate = (None, 0) if sound is None else (_flat(sound[0]), sound[1])
-    writer: ClipWriter | None = None
-    try:
-        for chunk in chunks:
-            if writer is None:
-                height, width = chunk.shape[1:3]
-                writer = ClipWriter(
-                    path,
-                    width=width,
-                    height=height,
-                    frame_rate=frame_rate,
-                    container=container,
-                    sound=None if waveform is None else (rate, waveform.shape[0]),
-                    settings=settings,
-                    cancel=cancel,
-                ).__enter__()
-                if waveform is not None:
-                    writer.write_sound(waveform)
-            writer.write_frames(chunk)
-    except BaseException as error:
-        if writer is not None:
-            writer.__exit__(type(error), error, error.__traceback__)
-        raise
-    if writer is None:
+    one_by_one = (chunk[at : at + 1] for chunk in chunks for at in range(len(chunk)))
+    first = next(one_by_one, None)
+    if first is None:
         raise InputError(f"{path} got no frames.", remedy="Give at least one frame.")
-    writer.__exit__(None, None, None)
+    height, width = first.shape[1:3]
+    track = ClipSound.of(sound, cancel)
+    with ClipWriter(
+        path,
+        width=width,
+        height=height,
+        frame_rate=frame_rate,
+        container=container,
+        sound=None if track is None else (track.sample_rate, track.channels),
+        settings=settings,
+        cancel=cancel,
+    ) as writer:
+        write_interleaved(
+            writer, chain([first], one_by_one), track, frame_rate, writer.write_frames
+        )
 
 
-def _flat(waveform: Any) -> NDArray[Any]:
-    samples = to_array(waveform)
-    return samples[0] if samples.ndim == 3 else samples
+def write_interleaved(
+    writer: ClipWriter,
+    pictures: Iterator[Any],
+    track: ClipSound | None,
+    frame_rate: Fraction,
+    write: Callable[[Any], None],
+) -> None:
+    """Write pictures, with the sound keeping pace."""
+    sounded = 0
+    for index, picture in enumerate(pictures):
+        write(picture)
+        while track is not None and sounded <= (index + 1) / frame_rate * track.sample_rate:
+            piece = next(track.pieces, None)
+            if piece is None:
+                break
+            writer.write_sound(piece)
+            sounded += piece.shape[1]
+    if track is not None:
+        for piece in track.pieces:
+            writer.write_sound(piece)

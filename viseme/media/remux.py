@@ -13,7 +13,9 @@ from ..errors import InputError
 from ..model import Clip, Recording
 from .awaited import ShownPackets
 from .clip_sound import ClipSound
+from .coding import DEFAULT_SETTINGS, EncodeSettings
 from .digest import stop_if
+from .encode import write_interleaved
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import damaged, open_media
@@ -21,7 +23,7 @@ from .partfile import part_file, translated_writes
 from .picture import pick_video
 from .sound_stream import SOUND_CODECS, SoundStream
 from .timeline import frame_at
-from .writer import DEFAULT_SETTINGS, ClipWriter, EncodeSettings, can_tag_aspect
+from .writer import ClipWriter, can_tag_aspect
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -177,7 +179,7 @@ def _copy(
         for piece in track.pieces:
             stop_if(cancel)
             sound.write(piece)
-        sound.finish()
+        target.mux(sound.finish())
 
 
 def _video_of(clip: Clip, source: InputContainer) -> VideoStream:
@@ -241,25 +243,3 @@ def _encode_with(
     ) as writer:
         frames = iterate_frames(clip, start=window[0], stop=window[1], limits=limits, cancel=cancel)
         write_interleaved(writer, frames, track, clip.frame_rate, writer.write_frame)
-
-
-def write_interleaved(
-    writer: ClipWriter,
-    pictures: Iterator[Any],
-    track: ClipSound | None,
-    frame_rate: Fraction,
-    write: Callable[[Any], None],
-) -> None:
-    """Write pictures, with the sound keeping pace."""
-    sounded = 0
-    for index, picture in enumerate(pictures):
-        write(picture)
-        while track is not None and sounded <= (index + 1) / frame_rate * track.sample_rate:
-            piece = next(track.pieces, None)
-            if piece is None:
-                break
-            writer.write_sound(piece)
-            sounded += piece.shape[1]
-    if track is not None:
-        for piece in track.pieces:
-            writer.write_sound(piece)

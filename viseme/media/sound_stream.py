@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
+    from av.packet import Packet
 
 SOUND_CODECS = {"mp4": "aac", "mov": "aac", "webm": "libopus"}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
@@ -77,6 +79,11 @@ class SoundStream:
 
     def write(self, samples: NDArray[Any]) -> None:
         """Append samples in -1..1; NaN becomes 0, what is out of range is clamped."""
+        for packets in self.encode(samples):
+            self._container.mux(packets)
+
+    def encode(self, samples: NDArray[Any]) -> Iterator[list[Packet[AudioStream]]]:
+        """As ``write``, but the packets are given piece by piece, for the caller to write."""
         if samples.ndim != 2 or samples.shape[0] != self._channels:
             raise InputError(
                 f"sound of the shape {list(samples.shape)} does not fit {self._channels} channels.",
@@ -94,7 +101,8 @@ class SoundStream:
             frame.time_base = Fraction(1, self._sample_rate)
             frame.pts = self._at
             self._at += piece.shape[1]
-            self._container.mux(self._stream.encode(frame))
+            yield self._stream.encode(frame)
 
-    def finish(self) -> None:
-        self._container.mux(self._stream.encode(None))
+    def finish(self) -> list[Packet[AudioStream]]:
+        """The last packets, for the caller to write."""
+        return self._stream.encode(None)

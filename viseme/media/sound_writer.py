@@ -100,7 +100,7 @@ class SoundWriter:
         try:
             if kind is None and self._stream is not None and self._container is not None:
                 with translated_writes(self.path):
-                    self._stream.finish()
+                    self._container.mux(self._stream.finish())
                     self._container.close()
                     self._container = None
                     commit_part(self._part, self.path)

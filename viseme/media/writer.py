@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,8 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .beside import Beside
+from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, codec_options
 from .digest import stop_if
 from .partfile import commit_part, part_path, remove_part, translated_writes
 from .picture import matrix_of, one_thread
@@ -25,32 +26,19 @@ from .sound_stream import SOUND_CODECS, SoundStream
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
+# A picture and the frame that it is, or sound that is coded already.
+Work: TypeAlias = "tuple[VideoFrame, int] | list[Packet[Any]]"
 
 _BT709 = 1  # AVCOL_*_BT709
 _LIMITED = int(ColorRange.MPEG)
-_CODECS = {"mp4": "libx264", "mov": "libx264", "webm": "libvpx-vp9"}
-# libvpx's scale of quality is wider than x264's.
-_VP9_CRF_OFFSET = 11
-_VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 6, "fast": 5, "medium": 4}
-
-
-@dataclass(frozen=True, slots=True)
-class EncodeSettings:
-    """``crf`` is x264's (lower is better); ``bit_rate`` (bits a second) replaces it.
-
-    ``sound_bit_rate`` is in bits a second for the whole track; by default 96 kbit a channel.
-    """
-
-    preset: str = "veryfast"
-    crf: int = 20
-    bit_rate: int | None = None
-    sound_bit_rate: int | None = None
-
-
-DEFAULT_SETTINGS = EncodeSettings()
+# SWS_AREA and SWS_FULL_CHR_H_INP: each chroma sample is the mean of its four pixels, which it is
+# not with swscale's default, and it takes half the time.
+_MEAN_CHROMA = 0x20 | 0x4000
+_PICTURES_WAITING = 3
 
 
 def can_tag_aspect(container: str) -> bool:
@@ -71,9 +59,10 @@ class ClipWriter:
     4:2:0, BT.709, limited range, tagged so. Odd sizes are padded to even ones by repeating the
     last column and row. ``pixel_aspect`` is that of ``Clip``; it is tagged in mp4 and mov, while in
     webm the frames are scaled to square pixels, which show the same. ``sound`` is (sample_rate,
-    channels). The file appears under its name
-    when the block ends well; otherwise nothing is left. Raises ``LocalError`` where it cannot be
-    written (a full disk) or encoded, ``InputError`` for frames of another size.
+    channels). Pictures are coded and written in a thread beside, while the caller prepares the
+    next ones: an error there is raised by a later call. The file appears under its name when the
+    block ends well; otherwise nothing is left. Raises ``LocalError`` where it cannot be written (a
+    full disk) or encoded, ``InputError`` for frames of another size.
     """
 
     def __init__(
@@ -91,7 +80,7 @@ class ClipWriter:
     ) -> None:
         self.path = Path(path)
         self.frame_count = 0
-        if container not in _CODECS:
+        if container not in CODECS:
             raise InputError(
                 f"{container} is not written here.",
                 value=container,
@@ -120,6 +109,8 @@ class ClipWriter:
         self._container: OutputContainer | None = None
         self._video: VideoStream
         self._sound: SoundStream | None = None
+        self._last: tuple[VideoFrame, VideoFrame] | None = None  # a picture given, and converted
+        self._beside: Beside[Work] | None = None
 
     @property
     def coded_size(self) -> tuple[int, int]:
@@ -163,6 +154,9 @@ class ClipWriter:
 
     def write_picture(self, picture: VideoFrame) -> None:
         """A decoded picture, upright and of this video's coded size or to be scaled to it."""
+        if self._last is not None and picture is self._last[0]:  # it is held
+            self._encode(self._last[1])
+            return
         width, height = self.coded_size
         converted = self._reformatter.reformat(
             picture,
@@ -174,6 +168,7 @@ class ClipWriter:
             dst_color_range=_LIMITED,
             **self._options,
         )
+        self._last = (picture, converted)
         self._encode(converted)
 
     def write_scaled(self, frame: NDArray[np.uint8]) -> None:
@@ -189,9 +184,9 @@ class ClipWriter:
             raise InputError(
                 f"{self.path} was begun without sound.", remedy="Name its rate and channels."
             )
-        stop_if(self._cancel)
         with translated_writes(self.path):
-            self._sound.write(to_array(samples))
+            for packets in self._sound.encode(to_array(samples)):
+                self._put(packets)
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,14 +204,17 @@ class ClipWriter:
                 channels,
                 self._settings.sound_bit_rate,
             )
+        # Sound is coded in the caller's thread: no two threads may come upon a coder to be opened.
+        self._container.start_encoding()
+        self._beside = Beside(self._write, _PICTURES_WAITING)
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
         stream = cast(
             "VideoStream",
             container.add_stream(
-                _CODECS[self._container_name],
+                CODECS[self._container_name],
                 rate=self._frame_rate,
-                options=self._codec_options(),
+                options=codec_options(self._container_name, self._settings),
             ),
         )
         stream.width, stream.height = self.coded_size
@@ -232,27 +230,10 @@ class ClipWriter:
             context.bit_rate = self._settings.bit_rate
         return stream
 
-    def _codec_options(self) -> dict[str, str]:
-        settings = self._settings
-        if self._container_name == "webm":
-            speed = _VP9_SPEED.get(settings.preset, 3)
-            options = {"deadline": "realtime", "cpu-used": str(speed), "row-mt": "1"}
-            if settings.bit_rate is None:
-                options |= {"crf": str(min(settings.crf + _VP9_CRF_OFFSET, 63)), "b": "0"}
-            return options
-        options = {"preset": settings.preset}
-        if settings.bit_rate is None:
-            options["crf"] = str(settings.crf)
-        else:
-            options |= {
-                "maxrate": str(settings.bit_rate * 3 // 2),
-                "bufsize": str(settings.bit_rate * 2),
-            }
-        return options
-
     def _write_bytes(self, pixels: NDArray[np.uint8]) -> None:
         picture = VideoFrame.from_numpy_buffer(pixels, "rgb24")
         width, height = self.coded_size
+        is_size_kept = (picture.width, picture.height) == self.coded_size
         converted = self._reformatter.reformat(
             picture,
             width=width,
@@ -260,37 +241,59 @@ class ClipWriter:
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=_LIMITED,
+            interpolation=_MEAN_CHROMA if is_size_kept else None,
             **self._options,
         )
         self._encode(converted)
 
     def _encode(self, picture: VideoFrame) -> None:
+        self._put((picture, self.frame_count))
+        self.frame_count += 1
+
+    def _put(self, work: Work) -> None:
         stop_if(self._cancel)
-        if self._container is None:
+        if self._beside is None:
             raise InputError(f"{self.path} is not open for writing.")
-        picture.pts = self.frame_count
+        self._beside.put(work)
+
+    def _write(self, work: Work) -> None:
+        """Runs in the thread beside."""
+        if self._container is None:
+            return
+        with translated_writes(self.path):
+            packets = self._coded(*work) if isinstance(work, tuple) else work
+            self._container.mux(packets)
+
+    def _coded(self, picture: VideoFrame, index: int) -> list[Packet[VideoStream]]:
+        # Only here, since a picture that is held comes again while it still waits.
+        picture.pts = index
         picture.time_base = 1 / self._frame_rate
         # A decoded picture says which type it was coded as; x264 would obey.
         picture.pict_type = PictureType.NONE
         if hasattr(picture, "color_primaries"):  # not in PyAV 16, which tags the stream alone
             picture.color_primaries = picture.color_trc = _BT709
-        with translated_writes(self.path):
-            self._container.mux(self._video.encode(picture))
-        self.frame_count += 1
+        return self._video.encode(picture)
 
     def _finish(self) -> None:
-        if self._container is None:
+        if self._container is None or self._beside is None:
             return
         if self.frame_count == 0:
             raise InputError(f"{self.path} got no frames.", remedy="Write at least one.")
-        self._container.mux(self._video.encode(None))
         if self._sound is not None:
-            self._sound.finish()
+            self._put(self._sound.finish())
+        self._beside.finish()
+        # Dozens of pictures are still being looked at: one by one, so that it can be stopped.
+        for packet in self._video.encode_lazy(None):
+            stop_if(self._cancel)
+            self._container.mux(packet)
         self._container.close()
         self._container = None
         commit_part(self._part, self.path)
 
     def _discard(self) -> None:
+        beside, self._beside = self._beside, None
+        if beside is not None:
+            beside.stop()
         container, self._container = self._container, None
         if container is not None:
             # The reason is already on its way up; this file is thrown away.

@@ -1,0 +1,94 @@
+"""Work in a thread beside: its order, its errors, its bounds, its end."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from viseme.media.beside import Beside
+
+
+def beside_threads() -> int:
+    return sum(thread.name == "viseme-beside" for thread in threading.enumerate())
+
+
+def test_items_are_worked_on_in_order_in_one_other_thread() -> None:
+    done: list[tuple[int, int]] = []
+    beside = Beside[int](lambda item: done.append((item, threading.get_ident())), 2)
+    for item in range(50):
+        beside.put(item)
+    beside.finish()
+    assert [item for item, _ in done] == list(range(50))
+    assert len({thread for _, thread in done} - {threading.get_ident()}) == 1
+    assert beside_threads() == 0
+
+
+def test_no_more_than_so_many_items_wait() -> None:
+    gate, begun, put = threading.Event(), threading.Semaphore(0), []
+
+    def work(_item: int) -> None:
+        begun.release()
+        gate.wait()
+
+    beside = Beside[int](work, 3)
+
+    def fill() -> None:
+        for item in range(20):
+            beside.put(item)
+            put.append(item)
+
+    filler = threading.Thread(target=fill)
+    filler.start()
+    begun.acquire()
+    while len(put) < 4:  # one is worked on, three wait
+        threading.Event().wait(0.001)
+    threading.Event().wait(0.05)
+    assert len(put) == 4
+    gate.set()
+    filler.join()
+    beside.finish()
+    assert len(put) == 20
+
+
+def test_an_error_is_raised_where_the_work_is_prepared_and_the_rest_is_dropped() -> None:
+    done = []
+
+    def work(item: int) -> None:
+        if item == 3:
+            raise KeyError(item)
+        done.append(item)
+
+    beside = Beside[int](work, 2)
+    with pytest.raises(KeyError):
+        for item in range(100):
+            beside.put(item)
+    beside.stop()
+    assert done == [0, 1, 2]
+    last = Beside[int](work, 2)
+    last.put(3)
+    with pytest.raises(KeyError):
+        last.finish()
+    assert beside_threads() == 0
+
+
+def test_what_waits_is_dropped_when_it_is_stopped() -> None:
+    gate, begun, done = threading.Event(), threading.Event(), []
+
+    def work(item: int) -> None:
+        begun.set()
+        gate.wait()
+        done.append(item)
+
+    beside = Beside[int](work, 5)
+    for item in range(4):
+        beside.put(item)
+    begun.wait()
+    stopper = threading.Thread(target=beside.stop)
+    stopper.start()
+    while not beside._is_stopped:
+        threading.Event().wait(0.001)
+    gate.set()
+    stopper.join()
+    assert done == [0]
+    assert beside_threads() == 0

@@ -1,0 +1,61 @@
+"""Work that is done in a thread beside the one that prepares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Beside(Generic[T]):
+    """Calls ``work`` with one item after another, in a thread of its own.
+
+    At most ``depth`` items wait. What ``work`` raises is raised by the next ``put`` or by
+    ``finish``; items behind it are dropped. The thread ends with ``finish`` or ``stop``, one of
+    which must be called.
+    """
+
+    def __init__(self, work: Callable[[T], None], depth: int) -> None:
+        self._work = work
+        self._items: SimpleQueue[T | None] = SimpleQueue()
+        self._room = Semaphore(depth)
+        self._error: BaseException | None = None
+        self._is_stopped = False
+        # A daemon, so that one which nobody ended keeps no program from ending.
+        self._thread = Thread(target=self._run, name="viseme-beside", daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Hand over an item; waits while ``depth`` others do."""
+        # Items are taken from the queue whatever has happened, so there is always room in the end.
+        self._room.acquire()
+        self._raise()
+        self._items.put(item)
+
+    def finish(self) -> None:
+        """Wait until all is done."""
+        self._items.put(None)
+        self._thread.join()
+        self._raise()
+
+    def stop(self) -> None:
+        """Drop what waits, wait for what is being done, raise nothing."""
+        self._is_stopped = True
+        self._items.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._items.get()) is not None:
+            self._room.release()
+            if self._error is None and not self._is_stopped:
+                try:
+                    self._work(item)
+                except BaseException as error:  # noqa: BLE001  # raised where the work is prepared
+                    self._error = error
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
