@@ -41,6 +41,7 @@ from viseme.media import (
     probe_clip,
     probe_speech,
 )
+from viseme.media.copying import can_cut
 from viseme.model import Clip, Recording
 from viseme.settings import Settings
 
@@ -500,7 +501,26 @@ def test_a_window_keeps_just_the_frames_that_begin_in_it(
     assert window.frame_count == len(kept)
     assert (write is None) is (len(kept) == 30)
     if write is not None:
-        assert write.steps == (f"cut to its frames {kept[0]} to {kept[-1]}, encoded as H.264",)
+        is_copied = can_cut(clip, "mp4", (kept[0], kept[-1] + 1))
+        how = "copied as they are coded" if is_copied else "encoded as H.264"
+        assert write.steps == (f"cut to its frames {kept[0]} to {kept[-1]}, {how}",)
+
+
+def test_a_window_that_begins_with_a_key_picture_is_copied_and_told(
+    desk: Desk, media: Media, tmp_path: Path
+) -> None:
+    clip = probe_clip(media.clip(frames=20, sound_seconds=0.8))
+    speech = probe_speech(media.speech())
+    last = next(stop for stop in range(19, 0, -1) if can_cut(clip, "mp4", (0, stop)))
+    window, write = clip_window(clip, Fraction(0), last / clip.frame_rate)
+    assert write is not None
+    plan = make_plan(Wish("fal-sync", {}, window, speech, write_footage=write), Settings())
+    finished = desk.buy(plan)
+    assert steps(finished, "video") == [
+        f"cut to its frames 0 to {last - 1}, copied as they are coded"
+    ]
+    copied = write(tmp_path, lambda: False)
+    assert np.array_equal(decode_frames(copied), decode_frames(clip, stop=last))
 
 
 def test_windows_differ_by_their_frames_and_not_by_how_they_were_named(media: Media) -> None:

@@ -101,8 +101,6 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     held.report(Step.PREPARE, "preparing the media")
     check_frames = partial(media_guard(held.place).frames, cancel=held.watch.cancel)
     written = await asyncio.to_thread(write_media, planned, work, check_frames, held.watch.cancel)
-    # What was written here is ours.
-    is_written = planned.wish.write_footage is not None
     video, sound = await asyncio.to_thread(
         conform_media,
         endpoint,
@@ -113,7 +111,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         else body_limit_bytes(endpoint, settings),
         cut=None if planned.wish.sound_is_edited else cut_of(endpoint, order),
         limits=media_limits(held.place),
-        before_decoding=let_pass if is_written else check_frames,
+        before_decoding=let_pass if written.is_coded_here else check_frames,
         cancel=held.watch.cancel,
     )
     video = video.after(written.video_steps)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from ..errors import InputError
 from ..ledger import digest_of
 from ..media import DEFAULT_LIMITS, MediaLimits
+from ..media.copying import can_cut
 from ..media.memory_digest import digest_frames, digest_samples
 from ..media.sound_stream import written_channels
 from ..media.timeline import round_half_up
@@ -129,10 +130,13 @@ def clip_window(
         start_seconds=Fraction(0),
         sound=_sound_of_window(clip, start, stop),
     )
-    steps = [f"cut to its frames {start} to {stop - 1}, encoded as H.264"]
+    is_copied = can_cut(clip, "mp4", (start, stop), limits=limits)
+    how = "copied as they are coded" if is_copied else "encoded as H.264"
+    steps = [f"cut to its frames {start} to {stop - 1}, {how}"]
     if clip.has_alpha:
         steps.append("dropped alpha")
-    return window, WindowWriter(window, clip, start, stop, limits, (*steps, *_padding(clip)))
+    told = (*steps, *_padding(clip))
+    return window, WindowWriter(window, clip, start, stop, limits, told, is_copied)
 
 
 def recording_of_samples(

@@ -53,11 +53,15 @@ class WriteRecording(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """An order whose media all are files, and what was done to make them."""
+    """An order whose media all are files, and what was done to make them.
+
+    ``is_coded_here``: the pictures come from our own coder, so that they need no checking.
+    """
 
     order: Order
     video_steps: tuple[str, ...] = ()
     sound_steps: tuple[str, ...] = ()
+    is_coded_here: bool = False
 
 
 def write_media(
@@ -80,13 +84,15 @@ def write_media(
     video_steps: tuple[str, ...] = ()
     sound_steps: tuple[str, ...] = ()
     if write_footage is not None and isinstance(footage, Clip):
-        if isinstance(write_footage, WindowWriter):
+        if isinstance(write_footage, WindowWriter) and not write_footage.is_copied:
             before_decoding(write_footage.source)
         footage, video_steps = write_footage(folder, cancel), write_footage.steps
     if write_speech is not None and isinstance(speech, Recording):
         speech, sound_steps = write_speech(folder, cancel), write_speech.steps
     again = planned.endpoint.order(order.arguments.model_dump(mode="json"), footage, speech)
-    return Written(again, video_steps, sound_steps)
+    is_copied = isinstance(write_footage, WindowWriter) and write_footage.is_copied
+    is_coded_here = write_footage is not None and not is_copied
+    return Written(again, video_steps, sound_steps, is_coded_here)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +118,7 @@ class WindowWriter:
     stop_frame: int
     limits: MediaLimits
     steps: tuple[str, ...]
+    is_copied: bool = False
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
         path = folder / self.clip.path

@@ -12,12 +12,13 @@ from ..errors import InputError, MediaTooLarge
 from ..model import Clip
 from .clip_sound import ClipSound
 from .coding import EncodeSettings
+from .copying import can_copy
 from .encode import write_interleaved
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .picture import PictureReader
-from .remux import BeforeDecoding, can_copy, copy_pictures, let_pass
+from .remux import BeforeDecoding, copy_pictures, let_pass, own_track
 from .sniff import MEDIA_TYPES
 from .writer import ClipWriter, can_tag_aspect
 
@@ -158,7 +159,7 @@ def conform_clip(
         path = path.with_stem(path.stem + "-2")
     size = (clip.width, clip.height)
     if not needs.encode and is_small:
-        track = ClipSound.of_clip(clip, cancel)
+        track = own_track(clip, needs.container, limits=limits, cancel=cancel)
         copy_pictures(
             clip,
             path,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,51 +12,40 @@ import av
 
 from ..errors import InputError
 from ..model import Clip, Recording
-from .awaited import ShownPackets
 from .clip_sound import ClipSound
 from .coding import DEFAULT_SETTINGS, EncodeSettings
+from .copying import (
+    SoundCopy,
+    Window,
+    can_copy,
+    can_cut,
+    copied_sound,
+    pictures,
+    reorder_delay,
+    sound_copy,
+    video_of,
+)
 from .digest import stop_if
 from .encode import write_interleaved
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import damaged, open_media
+from .opening import open_media
 from .partfile import part_file, translated_writes
-from .picture import pick_video
 from .sound_stream import SOUND_CODECS, SoundStream
-from .timeline import frame_at
-from .writer import ClipWriter, can_tag_aspect
+from .writer import ClipWriter
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
-    from av.video.stream import VideoStream
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 BeforeDecoding: TypeAlias = Callable[[Clip], None]
-
-# What a container may hold without players and vendors stumbling over it.
-COPYABLE = {
-    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
-    "mov": frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg"}),
-    "webm": frozenset({"vp8", "vp9", "av1"}),
-}
-_SOURCES = frozenset({"mp4", "mov", "matroska", "webm"})
+# Packets of sound, and the second that they reach.
+Sounded: TypeAlias = "tuple[list[Packet[Any]], Fraction]"
 
 
 def let_pass(_clip: Clip) -> None:
     """For a clip whose frames may be decoded as it is."""
-
-
-def can_copy(clip: Clip, container: str) -> bool:
-    """Whether the clip's pictures can go into ``container`` as they are coded."""
-    return (
-        clip.is_constant_rate
-        and not clip.is_still
-        and clip.container in _SOURCES
-        and clip.codec in COPYABLE.get(container, frozenset())
-        and clip.rotation_degrees == 0
-        and (clip.pixel_aspect == 1 or can_tag_aspect(container))
-    )
 
 
 def replace_sound(
@@ -93,131 +83,133 @@ def trim_clip(
 ) -> None:
     """Frames ``start_frame <= k < stop_frame`` with the sound that belongs to them.
 
-    Sound is cut to the sample. Raises ``InputError`` for an empty window or one that leaves the
-    clip.
+    Sound is cut to the sample. Where ``can_cut`` says yes, pictures are copied as they are coded.
+    Raises ``InputError`` for an empty window or one that leaves the clip.
     """
-    start, stop = check_window(clip, start_frame, stop_frame)
-    if start == stop:
+    window = check_window(clip, start_frame, stop_frame)
+    if window[0] == window[1]:
         raise InputError(
-            f"frames [{start}, {stop}) are none.", remedy="Name a window of at least one frame."
+            f"frames [{window[0]}, {window[1]}) are none.",
+            remedy="Name a window of at least one frame.",
         )
-    track = None
-    if clip.sound is not None:
-        window = (start / clip.frame_rate, stop / clip.frame_rate)
-        track = ClipSound.of_window(clip, window, cancel)
-    _encode_with(clip, track, path, container, (start, stop), limits, cancel, settings)
+    if can_cut(clip, container, window, limits=limits):
+        copy = sound_copy(clip, container, window, limits=limits)
+        track = copy or _sound_in(clip, window, cancel)
+        copy_pictures(clip, path, container, track, window=window, limits=limits, cancel=cancel)
+        return
+    track = _sound_in(clip, window, cancel)
+    _encode_with(clip, track, path, container, window, limits, cancel, settings)
 
 
 def copy_pictures(
     clip: Clip,
     path: Path,
     container: str,
-    track: ClipSound | None,
+    track: ClipSound | SoundCopy | None,
     *,
+    window: Window | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
     before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> None:
-    """Copy coded pictures with times that are exact multiples of the frame; encode ``track``.
+    """Copy coded pictures with times that are exact multiples of the frame, and write ``track``.
 
     Where an edit list hides pictures that others build on, all are encoded anew;
     ``before_decoding`` is told of that first.
     """
+    window = window or (0, clip.frame_count)
     with open_media(clip.path, limits=limits) as source:
-        delay = _reorder_delay(clip, source)
+        delay = reorder_delay(clip, source, window)
     if delay is None:
         before_decoding(clip)
-        _encode_with(clip, track, path, container, (0, clip.frame_count), limits, cancel)
+        if isinstance(track, SoundCopy):
+            track = _sound_in(clip, window, cancel)
+        _encode_with(clip, track, path, container, window, limits, cancel)
         return
     with open_media(clip.path, limits=limits) as source, part_file(path) as part:
-        stream = _video_of(clip, source)
         options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
         target = av.open(f"file:{part.absolute()}", "w", format=container, options=options)
+        sound = _sound_packets(clip, track, target, container, limits)
         try:
-            with translated_writes(path):
-                _copy(clip, source, stream, target, delay, track, container, cancel)
+            with translated_writes(path), closing(sound):
+                _copy(clip, source, target, window, delay, sound, cancel)
         finally:
             with translated_writes(path):
                 target.close()
 
 
+def own_track(
+    clip: Clip, container: str, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+) -> ClipSound | SoundCopy | None:
+    """The clip's own sound for ``copy_pictures``: copied where no sample moves, else coded anew."""
+    window = (0, clip.frame_count)
+    copy = sound_copy(clip, container, window, limits=limits)
+    return copy or _sound_in(clip, window, cancel)
+
+
+def _sound_in(clip: Clip, window: Window, cancel: Cancel) -> ClipSound | None:
+    if clip.sound is None or window == (0, clip.frame_count):
+        return ClipSound.of_clip(clip, cancel)
+    start, stop = window
+    return ClipSound.of_window(clip, (start / clip.frame_rate, stop / clip.frame_rate), cancel)
+
+
 def _copy(
     clip: Clip,
     source: InputContainer,
-    stream: VideoStream,
     target: OutputContainer,
+    window: Window,
     delay: int,
-    track: ClipSound | None,
-    container: str,
+    sound: Generator[Sounded, None, None],
     cancel: Cancel,
 ) -> None:
-    out = target.add_stream_from_template(stream, opaque=True)
+    out = target.add_stream_from_template(video_of(clip, source), opaque=True)
     out.time_base = 1 / clip.frame_rate
     out.codec_context.sample_aspect_ratio = clip.pixel_aspect
-    sound = None
-    if track is not None:
-        sound = SoundStream(target, SOUND_CODECS[container], track.sample_rate, track.channels)
-    sounded = 0
-    for index, packet in enumerate(_pictures(source, stream)):
+    packets, sounded = next(sound, ([], None))  # begins the sound's stream as well
+    for index, (frame, packet) in enumerate(pictures(clip, source, window)):
         stop_if(cancel)
-        packet.pts = _frame_of(clip, packet)
+        packet.pts = frame - window[0]
         packet.dts = index - delay
         packet.duration = 1
         packet.time_base = 1 / clip.frame_rate
         packet.stream = out
         target.mux(packet)
-        while sound is not None and track is not None:
-            # Sound keeps pace with the pictures, so that nothing piles up in the muxer.
-            if Fraction(sounded, track.sample_rate) > (index + 1) / clip.frame_rate:
-                break
-            piece = next(track.pieces, None)
-            if piece is None:
-                break
-            sound.write(piece)
-            sounded += piece.shape[1]
-    if sound is not None and track is not None:
+        # Sound keeps pace with the pictures, so that nothing piles up in the muxer.
+        while sounded is not None and sounded <= (index + 1) / clip.frame_rate:
+            target.mux(packets)
+            packets, sounded = next(sound, ([], None))
+    target.mux(packets)
+    for packets, _ in sound:
+        stop_if(cancel)
+        target.mux(packets)
+
+
+def _sound_packets(
+    clip: Clip,
+    track: ClipSound | SoundCopy | None,
+    target: OutputContainer,
+    container: str,
+    limits: MediaLimits,
+) -> Generator[Sounded, None, None]:
+    """What is to be written of the sound; first nothing, when its stream is there."""
+    if isinstance(track, SoundCopy):
+        with open_media(clip.path, limits=limits) as source:
+            out = target.add_stream_from_template(source.streams.audio[0], opaque=True)
+            out.time_base = Fraction(1, track.sample_rate)
+            yield [], Fraction(0)
+            for packet, reached in copied_sound(source, track):
+                packet.stream = out
+                yield [packet], Fraction(reached, track.sample_rate)
+    elif track is not None:
+        stream = SoundStream(target, SOUND_CODECS[container], track.sample_rate, track.channels)
+        yield [], Fraction(0)
+        reached = 0
         for piece in track.pieces:
-            stop_if(cancel)
-            sound.write(piece)
-        target.mux(sound.finish())
-
-
-def _video_of(clip: Clip, source: InputContainer) -> VideoStream:
-    stream = pick_video(source)
-    if stream is None:
-        raise damaged(clip.path, "its picture track is gone")
-    return stream
-
-
-def _pictures(source: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    shown = ShownPackets(stream)
-    for packet in source.demux(stream):
-        if shown.can_decode(packet) and not packet.is_discard:
-            yield packet
-
-
-def _frame_of(clip: Clip, packet: Packet[VideoStream]) -> int:
-    if packet.pts is None:
-        raise damaged(clip.path, "a picture has no time")
-    return max(frame_at(packet.pts * packet.time_base - clip.start_seconds, clip.frame_rate), 0)
-
-
-def _reorder_delay(clip: Clip, source: InputContainer) -> int | None:
-    """By how many frames decoding must precede showing: for every packet, dts <= pts.
-
-    ``None`` where pictures are shown that build on ones that an edit list hides: those cannot be
-    copied alone.
-    """
-    stream = _video_of(clip, source)
-    shown = ShownPackets(stream)
-    delay, index = 0, 0
-    for packet in source.demux(stream):
-        if packet.size and packet.is_discard:
-            return None
-        if shown.can_decode(packet):
-            delay = max(delay, index - _frame_of(clip, packet))
-            index += 1
-    return delay
+            reached += piece.shape[1]
+            for packets in stream.encode(piece):
+                yield packets, Fraction(reached, track.sample_rate)
+        yield stream.finish(), Fraction(reached, track.sample_rate)
 
 
 def _encode_with(
