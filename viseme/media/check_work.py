@@ -180,7 +180,7 @@ def _read(
 
 def decode_all(clip: Clip, limits: MediaLimits, cancel: Heart | None = None) -> None:
     """Decode every picture, to nothing. Raises ``MediaDamaged`` where fewer come than counted."""
-    reader = PictureReader("rgb24")
+    reader = PictureReader()
     seen = set()
     for picture in iterate_pictures(clip, limits=limits, cancel=cancel):
         shape = (picture.format.name, picture.width, picture.height, picture.colorspace)

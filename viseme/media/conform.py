@@ -271,7 +271,7 @@ def _transcode(
     is_padded = fit is None and (width % 2 or height % 2)
     # Turned or padded pictures go through RGB; all others stay in the colours they are coded in.
     is_direct = not is_padded and not clip.has_alpha
-    reader = PictureReader("rgb24")
+    reader = PictureReader()
     with ClipWriter(
         path,
         width=width,

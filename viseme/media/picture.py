@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
@@ -109,6 +109,11 @@ def matrix_of(picture: VideoFrame) -> int | None:
     return int(Colorspace.ITU709 if is_hd else Colorspace.ITU601)
 
 
+def host_matrix_of(picture: VideoFrame) -> int | None:
+    """As ``matrix_of``, but as ComfyUI does: whatever is untagged is BT.601."""
+    return int(Colorspace.ITU601) if picture.colorspace == _UNSPECIFIED else matrix_of(picture)
+
+
 def one_thread() -> dict[str, Any]:
     """Options for a reformatter. swscale on several threads spoils pixels at widths that are no
     multiple of 16, now and then.
@@ -116,16 +121,17 @@ def one_thread() -> dict[str, Any]:
     return {"threads": 1} if _IS_MODERN else {}
 
 
-class PictureReader:
-    """Turns pictures upright and into RGB; every picture gets the size of the first."""
+def rgb_options() -> dict[str, Any]:
+    """Options for a reformatter that makes RGB."""
+    # Without another target old PyAV would not look at the source's matrix.
+    return one_thread() if _IS_MODERN else {"dst_colorspace": int(Colorspace.ITU601)}
 
-    def __init__(self, layout: Literal["rgb24", "gbrpf32le"]) -> None:
-        self._layout = layout
-        self._reformatter = VideoReformatter()
-        self._options = one_thread()
-        if not _IS_MODERN:
-            # Without another target the source's matrix would not be looked at.
-            self._options["dst_colorspace"] = int(Colorspace.ITU601)
+
+class PictureReader:
+    """Turns pictures upright and into RGB bytes; every picture gets the size of the first."""
+
+    def __init__(self) -> None:
+        self._reformatter, self._packer = VideoReformatter(), VideoReformatter()
         self._size: tuple[int, int] | None = None
         self._orientation: Orientation | None = None
 
@@ -135,32 +141,19 @@ class PictureReader:
             self._orientation = orientation_of(picture)
         return self._orientation
 
-    def _convert(self, picture: VideoFrame) -> VideoFrame:
+    def read_bytes(self, picture: VideoFrame) -> NDArray[np.uint8]:
+        """uint8 [H, W, 3]."""
         if self._size is None:
             self._size = (picture.width, picture.height)
-        is_bytes = self._layout == "rgb24"
-        return self._reformatter.reformat(
+        planes = self._reformatter.reformat(
             picture,
             width=self._size[0],
             height=self._size[1],
-            format=self._layout,
+            format="gbrp",
             src_colorspace=matrix_of(picture),
-            interpolation=_EXACT if is_bytes else None,
-            **self._options,
+            interpolation=_EXACT,
+            **rgb_options(),
         )
-
-    def read_bytes(self, picture: VideoFrame) -> NDArray[np.uint8]:
-        """uint8 [H, W, 3]."""
-        pixels = self._convert(picture).to_ndarray()
+        # The same as by one step into rgb24, in half the time.
+        pixels = self._packer.reformat(planes, format="rgb24", **one_thread()).to_ndarray()
         return np.ascontiguousarray(self.orientation(picture).apply(pixels))
-
-    def read_floats(self, picture: VideoFrame, out: NDArray[np.float32]) -> None:
-        """Into float32 [H, W, 3] in 0..1; what is over at the right and bottom is left out."""
-        converted = self._convert(picture)
-        orientation = self.orientation(picture)
-        height, width = out.shape[:2]
-        for plane, channel in zip(converted.planes, (1, 2, 0), strict=True):
-            rows = np.frombuffer(memoryview(plane), np.float32).reshape(-1, plane.line_size // 4)
-            pixels = rows[: converted.height, : converted.width]
-            out[:, :, channel] = orientation.apply(pixels)[:height, :width]
-        np.clip(out, 0, 1, out=out)
