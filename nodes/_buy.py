@@ -22,7 +22,6 @@ from ..viseme.jobs.run import Finished, job_mark, run
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.wish import Planned, Wish, make_plan
 from ..viseme.jobs.workplace import Watch, Workplace, media_guard
-from ..viseme.media import MediaGuard
 from ..viseme.model import Clip, Recording, SpokenText
 from ..viseme.money import usd_text
 from . import _host
@@ -210,9 +209,8 @@ async def bring(
     ``native_size`` (width, height) crops frames that were padded to even sides.
     """
     execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
-    guard = media_guard(place)
     results = [
-        await asyncio.to_thread(_result, path, wanted, guard, execution, native_size)
+        await asyncio.to_thread(_result, path, wanted, place, execution, native_size)
         for path in finished.files
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
@@ -236,19 +234,25 @@ def _summary(finished: Finished) -> str:
 def _result(
     path: Path,
     wanted: frozenset[str],
-    guard: MediaGuard,
+    place: Workplace,
     execution: Execution,
     native_size: tuple[int, int] | None,
 ) -> Result:
-    cancel = execution.cancel
+    guard, cancel = media_guard(place), execution.cancel
     clip = guard.clip(path, frames="frames" in wanted, cancel=cancel)
     crop_to = native_size
     if native_size is not None and (clip.width, clip.height) != _even(native_size):
         crop_to = None
+    frames = None
+    if "frames" in wanted:
+        is_accurate = place.settings.accurate_colours
+        frames = frames_output(
+            clip, crop_to, cancel, accurate_colours=is_accurate, limits=guard.limits
+        )
     return Result(
         path,
         float(clip.frame_rate),
-        frames_output(clip, crop_to, cancel) if "frames" in wanted else None,
+        frames,
         audio_output(clip, cancel) if "audio" in wanted else None,
     )
 

@@ -247,9 +247,22 @@ def video_output(path: Path) -> Any:
     return InputImpl.VideoFromFile(str(path))
 
 
-def frames_output(clip: Clip, crop_to: tuple[int, int] | None, cancel: Cancel) -> torch.Tensor:
-    """IMAGE: float32 [N, H, W, 3] in 0..1. Raises MediaTooLarge where memory has no room for it."""
-    return torch.from_numpy(decode_frames(clip, crop_to=crop_to, cancel=cancel))
+def frames_output(
+    clip: Clip,
+    crop_to: tuple[int, int] | None,
+    cancel: Cancel,
+    *,
+    accurate_colours: bool = False,
+    limits: MediaLimits = DEFAULT_LIMITS,
+) -> torch.Tensor:
+    """IMAGE: float32 [N, H, W, 3] in 0..1, by default with the values that the host would give.
+
+    Raises MediaTooLarge where memory has no room for it, MediaDamaged, Interrupted.
+    """
+    frames = decode_frames(
+        clip, crop_to=crop_to, accurate_colours=accurate_colours, limits=limits, cancel=cancel
+    )
+    return torch.from_numpy(frames)
 
 
 def audio_output(clip: Clip, cancel: Cancel) -> dict[str, Any]:

@@ -244,7 +244,8 @@ class Settings(_Frozen):
     ``poll_outage_seconds`` how long a vendor may be out of reach while it is asked.
     ``trusted_result_hosts`` (``example.com``, ``*.example.com``) are fetched from without a check
     of their address, beside the vendors' own. ``max_results_bytes`` is how much all results may
-    take together before those longest unused are cleaned up.
+    take together before those longest unused are cleaned up. With ``accurate_colours`` frames in
+    ComfyUI are rounded as they should be, and no longer bit for bit what ComfyUI's own nodes give.
     """
 
     max_usd_per_job: Usd | None = None
@@ -252,6 +253,7 @@ class Settings(_Frozen):
     allow_unknown_price: bool = False
     concurrency: _Concurrency = _Concurrency()
     media_limits: _MediaLimits = _MediaLimits()
+    accurate_colours: bool = False
     poll: _Polls = _Polls()
     deadline_seconds: Annotated[float, Field(gt=0, le=30 * _DAY_SECONDS)] = 3600.0
     poll_outage_seconds: Seconds = 120.0

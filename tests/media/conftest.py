@@ -185,10 +185,8 @@ class MediaMaker:
     def turned(self, degrees: int, name: str = "turned.mp4", **options: object) -> Path:
         """A clip of quadrants that is to be shown turned clockwise by ``degrees``."""
         width, height = 64, 48
-        path = self.clip(
-            name, size=(width, height), frames=[quadrants(width, height)] * 5, frame_count=5,
-            **options,  # type: ignore[arg-type]
-        )  # fmt: skip
+        options = {"frames": [quadrants(width, height)] * 5, "frame_count": 5} | options
+        path = self.clip(name, size=(width, height), **options)  # type: ignore[arg-type]
         data = bytearray(path.read_bytes())
         at = data.index(b"tkhd") + 4 + 40
         a, b, c, d = TURNS[degrees]
