@@ -1,4 +1,4 @@
-"""The short form of ``make prove``: real crashes at every vendor, with a seed of today.
+"""The short form of ``make prove``, with a seed of today.
 
 ``PROOF_SEED`` sets another one; any must pass.
 """
@@ -45,9 +45,34 @@ def assert_nothing_is_wrong(ended: subprocess.CompletedProcess[str], tell: Tell)
 
 
 def test_crashes_at_random_points_charge_nothing_twice_and_lose_nothing(tell: Tell) -> None:
-    ended = prove("--sequences", 0, "--points", 60, "--minutes", 0.3, "--workers", 3)
+    ended = prove("--parts", "crashes", "--points", 60, "--minutes", 0.3, "--workers", 3)
     assert_nothing_is_wrong(ended, tell)
 
 
 def test_no_sequence_of_the_verbs_charges_twice_or_loses_a_result(tell: Tell) -> None:
-    assert_nothing_is_wrong(prove("--points", 0, "--sequences", 4), tell)
+    ended = prove("--parts", "sequences", "--sequences", 4, "--minutes", 1)
+    assert_nothing_is_wrong(ended, tell)
+
+
+def test_eight_processes_claim_each_purchase_once_though_holders_are_killed(
+    tell: Tell, tmp_path: Path
+) -> None:
+    report = tmp_path / "proof.md"
+    ended = prove("--parts", "claims", "--claims", 150, "--kills", 4, "--write", report)
+    told = ended.stdout
+    kills = "holders of leases killed with SIGKILL"
+    tell(f"{told.splitlines()[0]}: {cells(told, kills)} claimers killed")
+    assert ended.returncode == 0, told + ended.stderr
+    assert cells(told, "processes at a time") == [8]
+    assert cells(told, kills) > [0]
+    for name in ("errors of a lock, or others", "purchases claimed twice", "wrong in any way"):
+        assert cells(told, f"**{name}**") == [0], told
+    # Proved again, a part takes the place that it had.
+    assert prove("--parts", "claims", "--claims", 5, "--write", report).returncode == 0
+    written = report.read_text("utf-8")
+    assert written.startswith("# Proof\n")
+    assert written.count("## One ledger for several processes") == 1
+    assert cells(written, "purchases that each claims") == [5]
+    facts = r"^\d{4}-\d\d-\d\d\. .+ cores, .+\. Viseme \d.+, Python 3\..+, SQLite 3\..+\.$"
+    assert re.search(facts, written, re.MULTILINE)
+    assert re.search(r"^Seed \d+, \d+\.\d minutes\.$", written, re.MULTILINE)

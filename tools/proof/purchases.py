@@ -18,12 +18,13 @@ from .box import ROOT
 from .history import History
 from .machine import prove_machine
 from .plans import VENDORS, make_plan
-from .scene import Outcome
+from .scene import Outcome, Stage
 from .stage import stage
 
 LABELS = {"fal": "fal", "aimlapi": "AI/ML API", "runware": "Runware"}
 TIME_SCALES = (0.005, 0.02, 0.0)  # of the workers, in turn: short waits, longer ones, none
 END_SECONDS = 10.0
+ROUND = 5  # sequences
 PROGRAM = ROOT / "tools" / "prove.py"
 
 Tell = Callable[[str], None]
@@ -32,26 +33,21 @@ Share = dict[str, Any]
 
 @dataclass(frozen=True)
 class Order:
-    """``points`` crash points and ``sequences`` of the state machine are wanted at each vendor.
-
-    After ``seconds`` no more histories are begun.
-    """
+    """How the parts are run. After ``seconds`` no more histories or sequences are begun."""
 
     seed: int
-    points: int
-    sequences: int
     seconds: float
     workers: int
     vendors: tuple[str, ...] = VENDORS
 
 
-def prove_crashes(order: Order, tell: Tell) -> dict[str, Outcome]:
+def prove_crashes(order: Order, points: int, tell: Tell) -> dict[str, Outcome]:
     """Play histories until every vendor has its crash points, or the time is over."""
     shares = [
         {
             "kind": "crashes",
             "seed": order.seed,
-            "points": -(-order.points // order.workers),
+            "points": -(-points // order.workers),
             "seconds": order.seconds,
             "vendors": order.vendors,
             "number": number,
@@ -63,14 +59,15 @@ def prove_crashes(order: Order, tell: Tell) -> dict[str, Outcome]:
     return _sums(shares, order.vendors, tell)
 
 
-def prove_sequences(order: Order, tell: Tell) -> dict[str, Outcome]:
-    """The state machine at each vendor."""
+def prove_sequences(order: Order, examples: int, tell: Tell) -> dict[str, Outcome]:
+    """``examples`` of the state machine at each vendor, or as many as the time allows."""
     shares = [
         {
             "kind": "sequences",
             "seed": order.seed,
             "vendor": vendor,
-            "examples": order.sequences,
+            "examples": examples,
+            "seconds": order.seconds,
             "time_scale": TIME_SCALES[number % len(TIME_SCALES)],
         }
         for number, vendor in enumerate(order.vendors)
@@ -127,13 +124,10 @@ def _sums(shares: Sequence[Share], vendors: Sequence[str], tell: Tell) -> dict[s
 def work(share: Share, write: Tell) -> None:
     """One worker with its own sandbox: a line of JSON for each outcome."""
     with stage(time_scale=share["time_scale"]) as made:
-        if share["kind"] == "sequences":
-            outcome = prove_machine(
-                made, share["vendor"], seed=share["seed"], examples=share["examples"]
-            )
-            write(json.dumps(vars(outcome)))
-            return
         end = time.monotonic() + share["seconds"]
+        if share["kind"] == "sequences":
+            _work_sequences(share, made, end, write)
+            return
         points = dict.fromkeys(share["vendors"], 0)
         number = share["number"]
         while min(points.values()) < share["points"] and time.monotonic() < end:
@@ -144,6 +138,19 @@ def work(share: Share, write: Tell) -> None:
                 points[vendor] += outcome.counts["crash points"]
                 write(json.dumps(vars(outcome)))
             number += share["step"]
+
+
+def _work_sequences(share: Share, made: Stage, end: float, write: Tell) -> None:
+    """In rounds with seeds of their own: between two of them the time is looked at."""
+    left, number = share["examples"], 0
+    while left > 0 and time.monotonic() < end:
+        examples = min(ROUND, left)
+        seed = share["seed"] * 1_000_000 + number
+        outcome = prove_machine(made, share["vendor"], seed=seed, examples=examples)
+        write(json.dumps(vars(outcome)))
+        if outcome.wrongs:
+            return
+        left, number = left - examples, number + 1
 
 
 def play_one(seed: int, name: str, time_scale: float, keep: Path | None) -> Outcome:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from ..credentials import ENVIRONMENT_VARIABLES
 from ..endpoints import endpoint as endpoint_by_id
 from ..errors import CredentialError, LedgerError, VendorError
-from ..ledger import DEAD, STALE_FENCE, JobRecord, Lease
+from ..ledger import DEAD, STALE_FENCE, JobRecord, Lease, Ledger
 from ..transport import Transport
 from .budget import Caps
 from .commands import job_command, key_remedy
@@ -85,13 +85,10 @@ def _check_account(job: JobRecord, place: Workplace, destination: Destination) -
 async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
     until = time.monotonic() + (watch.time_limit_seconds or 0)
     while True:
-        job = place.ledger.get(job_id)
-        if job.lease_owner is not None and owner_is_gone(job.lease_owner):
-            gone = Lease(job.id, job.lease_owner, job.fence, job.lease_until or 0)
-            place.ledger.release_lease(gone)
-        lease = place.ledger.acquire_lease(job_id, lease_owner(), place.settings.lease_seconds)
+        lease = take_lease(place.ledger, job_id, place.settings.lease_seconds)
         if lease is not None:
             return lease
+        job = place.ledger.get(job_id)
         if job.state in DEAD:
             return None
         watch.cancel.check(job_id)
@@ -105,6 +102,14 @@ async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
         text = f"{job.state.value.lower()}; {_holder(job)}"
         watch.report(Progress(Step.RUN, text, job_id=job_id))
         await watch.cancel.sleep(HOLDER_LOOK_SECONDS)
+
+
+def take_lease(ledger: Ledger, job_id: str, seconds: float) -> Lease | None:
+    """The lease of a job that nobody works on, or whose holder has provably ended; else None."""
+    job = ledger.get(job_id)
+    if job.lease_owner is not None and owner_is_gone(job.lease_owner):
+        ledger.release_lease(Lease(job.id, job.lease_owner, job.fence, job.lease_until or 0))
+    return ledger.acquire_lease(job_id, lease_owner(), seconds)
 
 
 def _holder(job: JobRecord) -> str:
