@@ -43,7 +43,7 @@ KEY_VARIABLES = ("FAL_KEY", "AIML_API_KEY", "RUNWARE_API_KEY")
 START_SECONDS = 20.0
 
 
-def wait_for(happened: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(happened: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Ask again and again until the answer is true; that answer."""
     end = time.monotonic() + seconds
     while not (answer := happened()):
@@ -124,6 +124,9 @@ class SandboxProcess:
     def fault(self, name: str, **values: Any) -> None:
         answer = self._http.post(f"{self.control}/_sandbox/faults", json={"name": name, **values})
         assert answer.status_code == 200, answer.text
+
+    def end_faults(self) -> None:
+        assert self._http.delete(f"{self.control}/_sandbox/faults").status_code == 200
 
     def reset(self) -> None:
         assert self._http.post(f"{self.control}/_sandbox/reset").status_code == 200

@@ -314,6 +314,42 @@ def test_a_runware_that_stays_down_ends_the_command_and_not_the_patience(
     assert len(sandbox.charges()) == 1
 
 
+def test_a_task_that_runware_took_and_denied_is_not_bought_again_by_the_next_command(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    """Its look-up is believed, and may still be wrong: the next command sends the same task."""
+    quick.settings(listing_visibility=AT_ONCE)
+    words = wish("runware", "--sandbox", sandbox.control, "--json")
+    sandbox.fault("answer-late", operation="submit", seconds=2, count=1)
+    running = quick.start(*words)
+    sandbox.await_charge()
+    running.kill()
+    sandbox.fault("503", operation="submit")
+    sandbox.fault("lookup-hidden")
+    denied = quick(*words)
+    assert denied.code == 4, denied
+    assert "does not know it" in denied.error["message"]
+    assert quick.states() == ["FAILED"]
+    assert len(sandbox.charges()) == 1
+    sandbox.end_faults()
+    assert quick(*words).code == 0
+    assert quick.states() == ["FETCHED", "FAILED"]
+    assert len(sandbox.charges()) == 1
+
+
+@pytest.mark.parametrize("fault", ["job-fails", "no-credit"])
+def test_a_task_that_runware_answered_for_is_bought_anew_under_another_name(
+    quick: Command, sandbox: Box, wish: Wish, fault: str
+) -> None:
+    words = wish("runware", "--sandbox", sandbox.control, "--json")
+    sandbox.fault(fault, count=1)
+    assert quick(*words).code == 4
+    assert quick(*words).code == 0
+    with quick.ledger() as ledger:
+        tokens = [job.request_token for job in ledger.list()]
+    assert len(set(tokens)) == len(tokens) == 2
+
+
 @pytest.mark.parametrize("vendor", ["fal", "aimlapi"])
 def test_check_finds_a_job_that_the_vendor_had_hidden(
     quick: Command, sandbox: Box, wish: Wish, vendor: str

@@ -137,7 +137,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         carried["audio"].carried if "audio" in carried else None,
         timing=planned.purchase.timing,
     )
-    token = held.job.request_token or str(uuid.uuid4())
+    token = held.job.request_token or _kept_token(held) or str(uuid.uuid4())
     submission = held.service.submission(request, token)
     columns: dict[str, Any] = {
         "request_token": token,
@@ -159,6 +159,11 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
         held.update(**columns)
     _check_budget(held, planned)
     return submission
+
+
+def _kept_token(held: HeldJob) -> str | None:
+    """The token of an earlier try of this purchase that the vendor may have after all."""
+    return held.ledger.kept_token(held.job.id) if held.service.deduplicates else None
 
 
 def _sent_arguments(request: WireRequest, carried: dict[str, CarriedMedium]) -> dict[str, Any]:

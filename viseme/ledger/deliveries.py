@@ -101,6 +101,32 @@ class Deliveries(Store):
             found = connection.execute(query.order_by(submissions.c.number))
             return tuple(rows.submission_record(row) for row in found)
 
+    def kept_token(self, job_id: str) -> str | None:
+        """The token of the job before this one with the same fingerprint, where the vendor never
+        answered for it: it FAILED or was CANCELLED, and was neither accepted nor refused.
+
+        A vendor that takes a token only once buys nothing twice with it, even where that job did
+        arrive though the vendor's own look-up did not show it.
+        """
+        same = select(jobs.c.fingerprint).where(jobs.c.id == job_id).scalar_subquery()
+        earlier = (
+            select(jobs)
+            .where(jobs.c.fingerprint == same, jobs.c.id != job_id)
+            .where(jobs.c.request_token.is_not(None))
+            .order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+        )
+        with self._database.read() as connection:
+            row = connection.execute(earlier).first()
+            if row is None or row.accepted_at is not None:
+                return None
+            if State(row.state) not in (State.FAILED, State.CANCELLED):
+                return None
+            refusals = select(submissions).where(
+                submissions.c.job_id == row.id, submissions.c.outcome == Outcome.REFUSED.value
+            )
+            was_refused = connection.execute(refusals).first() is not None
+        return None if was_refused else str(row.request_token)
+
     def set_items(
         self, job_id: str, new: Sequence[NewItem], *, fence: int | None = None
     ) -> tuple[ItemRecord, ...]:
