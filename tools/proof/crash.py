@@ -18,6 +18,7 @@ import io
 import json
 import os
 import random
+import resource
 import select
 import signal
 import subprocess
@@ -38,7 +39,7 @@ from viseme.cli import main
 
 from .box import ROOT, bare_environment
 
-HANG_SECONDS = 60.0
+HANG_SECONDS = 180.0  # of a machine that may have other things to do
 VISITS = 3  # of one line that count as steps
 _CORE = Path(viseme.__file__).parent
 _TRACED = tuple(
@@ -57,17 +58,15 @@ _TRACED = tuple(
 class Blow:
     """A signal at a step, or after some seconds. Neither: none.
 
-    With ``after`` steps count from the first call of a function of that name.
+    With ``after`` steps count from the first call of a function of that name. With ``fills_disk``
+    the disk is full at that step, and no signal is sent.
     """
 
     step: int | None = None
     after: str | None = None
     seconds: float | None = None
     signal_number: int = signal.SIGKILL
-
-    @property
-    def kills(self) -> bool:
-        return self.signal_number == signal.SIGKILL and (self.step, self.seconds) != (None, None)
+    fills_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,7 @@ class Ended:
     after_blow_seconds: float = 0.0
     seconds: float = 0.0
     hung: bool = False
+    had_full_disk: bool = False
 
     @property
     def document(self) -> dict[str, Any]:
@@ -96,11 +96,12 @@ class Ended:
 
 
 class Fuse:
-    """Counts steps, and sends a signal to its own process at one of them."""
+    """Counts steps, and at one of them strikes its own process."""
 
     def __init__(self, blow: Blow) -> None:
         self.steps = 0
         self.struck_at: float | None = None
+        self.has_filled_disk = False
         self._blow = blow
         self._counts = blow.after is None
         self._visits: dict[tuple[CodeType, int], int] = {}
@@ -129,9 +130,17 @@ class Fuse:
                 self._visits[place] = visits + 1
                 self.steps += 1
                 if self.steps == self._blow.step:
-                    self.struck_at = time.monotonic()
-                    os.kill(os.getpid(), self._blow.signal_number)
+                    self._strike()
         return self._stepped
+
+    def _strike(self) -> None:
+        if self._blow.fills_disk:
+            # Every write to a file fails from now on, of however few bytes; connections go on.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            self.has_filled_disk = True
+            return
+        self.struck_at = time.monotonic()
+        os.kill(os.getpid(), self._blow.signal_number)
 
 
 class Victim:
@@ -219,6 +228,7 @@ class Victim:
             since,
             seconds,
             hung,
+            facts["had_full_disk"],
         )
 
 
@@ -245,6 +255,7 @@ def _live(words: list[str], blow: Blow, pipe: int) -> None:
             "out": out.getvalue(),
             "err": err.getvalue(),
             "was_struck": struck is not None,
+            "had_full_disk": fuse.has_filled_disk,
             "after_blow_seconds": 0.0 if struck is None else time.monotonic() - struck,
         }
         data = json.dumps(facts).encode()

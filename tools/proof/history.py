@@ -165,6 +165,8 @@ class History:
             counts["crash points"] += 1
             counts["interrupted"] += 1
             self.outcome.peak("seconds to return from an interrupt", end.after_blow_seconds)
+        elif end.had_full_disk:
+            counts["full disks"] += 1
         elif verb == "run" and end.code == 0:
             usual = self.scene.stage.usual_seconds
             kind = "fresh" if is_fresh else "forked"
@@ -206,12 +208,15 @@ def _short(end: Ended) -> str:
     if end.code is None:
         return "killed"
     text = str(end.error.get("message", ""))[:90]
-    return f"{end.code}{' after a signal' if end.was_struck else ''} {text}".strip()
+    struck = " after a signal" if end.was_struck else " on a full disk" if end.had_full_disk else ""
+    return f"{end.code}{struck} {text}".strip()
 
 
 def _told(act: Act, blow: Blow) -> str:
     parts = [_fault_text(fault) for fault in act.faults]
-    if blow.step is not None:
+    if blow.fills_disk:
+        parts.append(f"disk full at {blow.after or 'start'}+{blow.step}")
+    elif blow.step is not None:
         parts.append(f"signal {int(blow.signal_number)} at {blow.after or 'start'}+{blow.step}")
     elif blow.seconds is not None:
         parts.append(f"signal {int(blow.signal_number)} after {blow.seconds:.3f} s")

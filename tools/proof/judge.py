@@ -33,13 +33,17 @@ class Judge:
             self._outcome.wrong(f"{verb} hung")
         if end.code is None:
             return
-        if end.code not in TYPED_CODES:
+        if end.code not in TYPED_CODES and not (end.had_full_disk and end.code == 1):
             self._outcome.wrong(f"{verb} ended with {end.code}: {end.err[-600:]}")
         if end.was_struck and end.after_blow_seconds > INTERRUPT_SECONDS * self._scene.slowness:
             seconds = end.after_blow_seconds
             self._outcome.wrong(f"{verb} returned {seconds:.1f} s after an interrupt")
         if end.code == 5:
             self._unknown(end)
+        if end.had_full_disk:
+            if end.code not in (0, 130):
+                self._full_disk(end, was_alone=was_alone)
+            return
         job = self._scene.job()
         if job is None or not was_alone or verb not in ("run", "resume", "resubmit"):
             return
@@ -52,6 +56,15 @@ class Judge:
             if not self._scene.was_cancel_noted(job):
                 self._outcome.wrong(f"{verb} was stopped, and the vendor not asked: {end.out}")
             self._outcome.counts["interrupts that the vendor cannot heed"] += 1
+
+    def _full_disk(self, end: Ended, *, was_alone: bool) -> None:
+        """Whatever could not be written down: what to do is told, and the job if it was sent."""
+        error = end.error
+        if not error.get("message") or not error.get("remedy"):
+            self._outcome.wrong(f"on a full disk, an error without a remedy: {end.out} {end.err}")
+        was_sent = len(self._scene.box.submits()) > self._submits
+        if was_sent and was_alone and not error.get("job_id"):
+            self._outcome.wrong(f"on a full disk, an error that does not name the job: {end.out}")
 
     def _unknown(self, end: Ended) -> None:
         self._outcome.counts["ambiguous ends said"] += 1

@@ -27,7 +27,8 @@ _STRIKES = st.builds(
     _SHARES,
 )
 _UNHURT = Fate(None, by_clock=False, share=0.0, luck=0.0)
-_FATES = st.one_of(st.just(_UNHURT), _STRIKES)
+_FULL_DISKS = st.builds(Fate, st.none(), st.just(False), _SHARES, _SHARES, fills_disk=st.just(True))
+_FATES = st.one_of(st.just(_UNHURT), _STRIKES, _STRIKES, _FULL_DISKS)
 
 
 def prove_machine(made: Stage, vendor: str, *, seed: int, examples: int) -> Outcome:

@@ -55,21 +55,25 @@ POSTED = ("submit", "status", "result", "list", "upload", "upload-token")
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """How a command is struck. ``share`` and ``luck`` in [0, 1) choose when, once it is known how
-    the job stands: of the whole time where ``by_clock``, else of the steps of one phase."""
+    """How a command is struck: by a signal, or by a disk that is full. ``share`` and ``luck`` in
+    [0, 1) choose when, once it is known how the job stands: of the whole time where ``by_clock``,
+    else of the steps of one phase."""
 
     signal_number: int | None
     by_clock: bool
     share: float
     luck: float
+    fills_disk: bool = False
 
     def blow(self, verb: str, state: str, seconds: float) -> Blow:
         """``seconds`` is how long such a command takes about now."""
-        if self.signal_number is None:
+        if self.signal_number is None and not self.fills_disk:
             return Blow()
-        if self.by_clock:
+        if self.by_clock and not self.fills_disk:
             return self.by_time(seconds)
         step, after = _step_of(VERB_PHASES.get(verb) or PHASES[state], self.luck, self.share)
+        if self.signal_number is None:
+            return Blow(step, after, fills_disk=True)
         return Blow(step, after, signal_number=self.signal_number)
 
     def by_time(self, seconds: float) -> Blow:
@@ -194,8 +198,12 @@ _VERBS = (
 
 def _fate(draw: random.Random) -> Fate:
     kind = draw.random()
-    number = None if kind < 0.03 else signal.SIGINT if kind < 0.12 else signal.SIGKILL
-    return Fate(number, draw.random() < 0.35, draw.random(), draw.random())
+    by_clock, share, luck = draw.random() < 0.35, draw.random(), draw.random()
+    if kind < 0.03:
+        return Fate(None, by_clock, share, luck)
+    if kind < 0.10:
+        return Fate(None, by_clock, share, luck, fills_disk=True)
+    return Fate(signal.SIGINT if kind < 0.19 else signal.SIGKILL, by_clock, share, luck)
 
 
 def _faults(draw: random.Random, vendor: str) -> tuple[dict[str, Any], ...]:

@@ -14,6 +14,7 @@ CRASHES: Sequence[tuple[str, str]] = (
     ("... SIGKILL at a moment by the clock", "killed at a random time"),
     ("... SIGKILL of a process started anew", "killed fresh"),
     ("... SIGINT", "interrupted"),
+    ("disks full from a line of the code on", "full disks"),
     ("commands", "commands"),
     ("second processes on the same purchase", "second processes"),
     ("sandboxes killed meanwhile", "sandboxes killed"),
@@ -37,8 +38,9 @@ SEQUENCES = tuple(
     for row in CRASHES
     if row[1]
     in {
-        *("histories", "crash points", "commands", "second processes", "sandboxes killed"),
-        *("submits", "charges", "duplicate charges", "lost results", "sent again in doubt"),
+        *("histories", "crash points", "full disks", "commands", "second processes"),
+        *("sandboxes killed", "submits", "charges", "duplicate charges", "lost results"),
+        "sent again in doubt",
     }
 )
 PEAKS: Sequence[tuple[str, str]] = (
