@@ -7,6 +7,7 @@ import logging
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
+from ..viseme.secret import RedactingFilter
 from . import _host, _routes
 from .collect import CollectLipSyncJob
 from .edit_ranges import EditRanges
@@ -23,6 +24,7 @@ class VisemeExtension(ComfyExtension):
     async def on_load(self) -> None:
         # Its lines at INFO hold the addresses of results, which anyone who knows them can read.
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        _host.log.addFilter(RedactingFilter())
         PromptServer.instance.add_on_prompt_handler(_host.mark_consumed)
         _routes.add_routes()
 

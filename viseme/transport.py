@@ -88,6 +88,7 @@ class Transport:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        authorization: Callable[[], str] | None = None,
         body: Body | None = None,
         timeout_seconds: float = 60.0,
         on_new_connection: bool = False,
@@ -96,14 +97,17 @@ class Transport:
     ) -> Answer:
         """Send one request and read the whole answer.
 
-        ``timeout_seconds`` bounds each wait on the network, not the whole. Raises NotSent or
-        AnswerLost; an HTTP error status is an answer like any other. What ``body`` raises passes
-        through: a body that was not sent whole was not accepted.
+        ``authorization`` gives that header, which no variable here shows: some tools write those
+        of a traceback down. ``timeout_seconds`` bounds each wait on the network, not the whole.
+        Raises NotSent or AnswerLost; an HTTP error status is an answer like any other. What
+        ``body`` raises passes through: a body that was not sent whole was not accepted.
         """
         client = self._fresh_client if on_new_connection else self._client
         if client is None:
             raise RuntimeError("a Transport is used inside `async with`")
-        sent_headers = dict(headers or {})
+        sent_headers = httpx.Headers(dict(headers or {}))
+        if authorization is not None:
+            sent_headers["Authorization"] = authorization()
         content: AsyncIterator[bytes] | None = None
         if body is not None:
             sent_headers["Content-Length"] = str(body.length)

@@ -246,9 +246,6 @@ class Service(ABC):
 
         Returns the last answer, whatever its status.
         """
-        sent_headers = dict(headers or {})
-        if with_key:
-            sent_headers["Authorization"] = self.authorization()
         for attempt in range(1, self.retries.attempts + 1):
             try:
                 answer = await self._transport.exchange(
@@ -256,7 +253,8 @@ class Service(ABC):
                     base or self.base,
                     path,
                     query=query,
-                    headers=sent_headers,
+                    headers=headers,
+                    authorization=self.authorization if with_key else None,
                     body=body,
                     timeout_seconds=timeout_seconds,
                     on_bytes_sent=on_bytes_sent,
@@ -289,8 +287,8 @@ class Service(ABC):
                 "Content-Type": "application/json",
                 **submission.headers,
                 **(headers or {}),
-                "Authorization": self.authorization(),
             },
+            authorization=self.authorization,
             body=submission.body,
             timeout_seconds=self._settings.submit_timeout_seconds,
             on_new_connection=True,
