@@ -196,7 +196,7 @@ class Running:
         self.process.kill()
         self.process.communicate()
 
-    def ended(self, timeout: float = 30.0) -> Ended:
+    def ended(self, timeout: float = 180.0) -> Ended:
         out, err = self.process.communicate(timeout=timeout)
         return Ended(self.process.returncode, out, err)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ Command = Any
 Wish = Callable[..., tuple[object, ...]]
 
 RETURNS_SECONDS = 2.0
-EXIT_SECONDS = 0.7  # Python's own end, on a busy machine
+EXIT_SECONDS = 0.7  # Python's own end
 
 
 @pytest.fixture(scope="session")
@@ -43,19 +44,26 @@ def wish(clip: Path, speech: Path) -> Wish:
     return words
 
 
+def busyness() -> float:
+    """How many times longer everything may take on this machine now; at least 1."""
+    if not hasattr(os, "getloadavg"):
+        return 1.0
+    return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def stopped(running: Any, number: signal.Signals = signal.SIGINT) -> Any:
     """Send the signal; how the command ended, which it did in time."""
     begin = time.monotonic()
     running.signal(number)
     ended = running.ended()
     took = time.monotonic() - begin
-    assert took < RETURNS_SECONDS + EXIT_SECONDS, ended
+    assert took < (RETURNS_SECONDS + EXIT_SECONDS) * busyness(), ended
     assert "Traceback" not in ended.err
     return ended
 
 
 def await_state(command: Command, *states: str) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (found := command.states()) or found[0] not in states:
         assert time.monotonic() < end, found
         time.sleep(0.02)
@@ -258,10 +266,10 @@ def test_a_job_that_another_command_works_on_can_be_cancelled_from_beside_it(
     running = quick.start(*wish(sandbox))
     await_state(quick, "ACCEPTED")
     beside = quick.start("cancel", quick.job_id(), "--json")
-    gone = beside.ended(timeout=20)
+    gone = beside.ended()
     assert gone.code == 0, gone
     assert quick.states()[0] == "CANCELLED"
-    assert running.ended(timeout=20).code != 0
+    assert running.ended().code != 0
     assert sandbox.charges() == []
 
 

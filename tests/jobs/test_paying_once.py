@@ -304,7 +304,7 @@ def test_a_runware_that_stays_down_ends_the_command_and_not_the_patience(
     quick.settings(listing_visibility=AT_ONCE)
     sandbox.fault(fault, operation="submit")
     running = quick.start(*wish("runware", "--sandbox", sandbox.control, "--json"))
-    ended = running.ended(timeout=20)
+    ended = running.ended()
     assert ended.code == 4, ended
     assert sandbox.charges() == []
     assert len(sandbox.calls("submit")) <= 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,14 +243,17 @@ def test_a_key_that_was_logged_in_is_in_the_one_private_file_only(
 
 
 def test_no_more_jobs_of_an_account_are_at_a_vendor_than_settings_allow(
-    quick: Command, start_sandbox: Callable[..., Box], clip: Path, speech: Path
+    quick: Command, sandbox: Box, wish: Wish
 ) -> None:
-    box = start_sandbox("--time-scale", "0.2", "--no-render")
     quick.settings(concurrency={"fal": 1})
-    words = ("run", "fal-sync", "--video", clip, "--audio", speech, "--sandbox", box.control)
-    first = quick.start(*words)
-    box.await_call("submit")
-    second = quick.start(*words, "--take", "2").ended()
-    assert (first.ended().code, second.code) == (0, 0)
-    assert "waiting: 1 jobs of this account are at fal" in second.err
-    assert len(box.calls("submit")) == 2
+    where = ("--sandbox", sandbox.control)
+    sandbox.fault("slow-queue", seconds=600, count=1)
+    first = quick.start(*wish("fal-sync", *where))
+    sandbox.await_call("status")
+    second = quick.start(*wish("fal-sync", *where, "--take", 2))
+    second.await_line("waiting: 1 jobs of this account are at fal")
+    assert len(sandbox.calls("submit")) == 1
+    first.signal(signal.SIGINT)
+    assert first.ended().code == 130
+    assert second.ended().code == 0
+    assert len(sandbox.calls("submit")) == 2

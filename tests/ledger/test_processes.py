@@ -48,7 +48,7 @@ print(json.dumps(claims))
 def outputs(processes: list[subprocess.Popen[str]]) -> list[Any]:
     results = []
     for process in processes:
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         results.append(json.loads(stdout))
     return results
@@ -69,6 +69,54 @@ def test_of_four_processes_that_claim_the_same_one_wins_each(
     with Ledger.open(path) as ledger:
         assert len(ledger.list()) == count
         assert ledger.integrity_problems() == ()
+
+
+TAKE_TURNS = (
+    PREPARE
+    + """
+held = []
+with Ledger.open(path) as ledger:
+    for number in range(40):
+        record, _ = ledger.claim(new_job(f"{os.getpid()}-{number}"))
+        ledger.move(record.id, State.INTENT)
+        ledger.acquire_lease(record.id, str(os.getpid()), 3600)
+        held.append(record.id)
+    while not Path(sys.argv[2]).exists():
+        time.sleep(0.001)
+    begun = [ledger.begin_submission_in_turn(job_id, 7) is not None for job_id in held]
+print(json.dumps(begun))
+"""
+)
+
+
+def test_no_more_are_let_through_than_may_be_at_a_vendor_however_many_ask_at_once(
+    tmp_path: Path, path: Path, start_program: Start
+) -> None:
+    gate = tmp_path / "gate"
+    processes = [start_program(TAKE_TURNS, path, gate) for _ in range(4)]
+    gate.touch()
+    begun = [each for result in outputs(processes) for each in result]
+    assert (len(begun), sum(begun)) == (160, 7)
+    with Ledger.open(path) as ledger:
+        assert len(ledger.list(states=[State.SENT])) == 7
+
+
+def test_what_is_over_left_alone_or_of_another_account_takes_nobodys_turn(
+    ledger: Ledger, new_job: Make
+) -> None:
+    jobs = [ledger.claim(new_job(name))[0].id for name in ("left", "ended", "mine", "next")]
+    jobs.append(ledger.claim(new_job("other", account="account-2"))[0].id)
+    for job_id in jobs:
+        ledger.move(job_id, State.INTENT)
+    left, ended, mine, following, other = jobs
+    for job_id in (ended, mine, other):
+        ledger.acquire_lease(job_id, "somebody", 60)
+    for job_id in (left, ended, other):
+        ledger.begin_submission(job_id)
+    ledger.end_submission(ended, 1, Outcome.REFUSED, to=State.FAILED)
+    assert ledger.begin_submission_in_turn(mine, 1) is not None
+    assert ledger.begin_submission_in_turn(following, 1) is None
+    assert ledger.get(following).state is State.INTENT
 
 
 def test_threads_of_one_process_share_a_ledger(ledger: Ledger, new_job: Make) -> None:

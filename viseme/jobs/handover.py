@@ -208,7 +208,7 @@ async def _wait_for_turn(held: HeldJob) -> None:
     """Until fewer jobs of this account are at the vendor than settings allow at a time.
 
     Counted are those that a live process works on: one that was left alone must not hold up the
-    others. Two processes that look at the same moment may both go; the vendor queues what is over.
+    others. Of two processes that look at the same moment one is let through when it begins.
     """
     vendor = held.service.vendor
     limit = held.place.settings.concurrent_jobs(vendor)
@@ -229,7 +229,7 @@ async def _wait_for_turn(held: HeldJob) -> None:
 async def _send(held: HeldJob, submission: Submission) -> None:
     """Send it, again only where that provably buys nothing twice."""
     for attempt in range(1, SEND_TRIES.attempts + 1):
-        number = held.begin_submission()
+        number = await _begin_in_turn(held)
         held.report(Step.SUBMIT, f"submitting to {held.service.vendor.label}")
         try:
             acceptance = await _submit_watched(held, submission)
@@ -273,6 +273,20 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     spread = random.random()  # noqa: S311  # jitter, not a secret
     wait = SEND_TRIES.wait_seconds(attempt, retry_after=asked, spread=spread)
     await held.watch.cancel.sleep(wait * held.pace)
+    _check_stopped(held)
+
+
+async def _begin_in_turn(held: HeldJob) -> int:
+    """The number of the submission, once it is this job's turn in the ledger itself."""
+    while (number := held.begin_submission()) is None:
+        held.report(Step.WAIT, f"waiting: others were faster to {held.service.vendor.label}")
+        await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
+        _check_stopped(held)
+    return number
+
+
+def _check_stopped(held: HeldJob) -> None:
+    """Where it is to stop before a submission was begun: nothing of this try is at the vendor."""
     if held.watch.cancel.is_cancelled:
         _give_up(held, State.CANCELLED, None)
         check_no_doubt(held, "It was stopped between two tries.")

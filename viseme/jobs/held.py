@@ -80,12 +80,18 @@ class HeldJob:
     def update(self, **columns: Any) -> None:
         self.job = self.ledger.update(self.job.id, fence=self.lease.fence, **columns)
 
-    def begin_submission(self) -> int:
-        """INTENT to SENT, committed before the first byte. Returns the submission's number."""
-        number = self.ledger.begin_submission(self.job.id, fence=self.lease.fence).number
+    def begin_submission(self) -> int | None:
+        """INTENT to SENT, committed before the first byte. Returns the submission's number.
+
+        None while as many jobs of the account are at the vendor as settings allow.
+        """
+        limit = self.place.settings.concurrent_jobs(self.service.vendor)
+        begun = self.ledger.begin_submission_in_turn(self.job.id, limit, fence=self.lease.fence)
+        if begun is None:
+            return None
         self.job = self.ledger.get(self.job.id)
         self.has_submitted = True
-        return number
+        return begun.number
 
     def end_submission(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ..errors import InputError
 from ..model import Vendor
@@ -21,7 +21,7 @@ from .records import (
     UploadRecord,
 )
 from .schema import items, jobs, submissions, uploads
-from .states import State
+from .states import AT_VENDOR, State
 from .store import Store, checked_row, job_row, move_row
 
 _PROTECTED_ITEM = frozenset({"job_id", "number"})
@@ -44,21 +44,28 @@ class Deliveries(Store):
         """
         with self._database.write() as connection:
             row = checked_row(connection, job_id, fence)
-            of_job = select(submissions).where(submissions.c.job_id == job_id)
-            now = self._clock()
-            number = len(connection.execute(of_job).all()) + 1
-            move_row(connection, row, State.SENT, f"submission {number}", {}, now)
-            connection.execute(
-                insert(submissions).values(
-                    job_id=job_id,
-                    number=number,
-                    token=token if token is not None else row.request_token,
-                    body_digest=body_digest if body_digest is not None else row.body_digest,
-                    sent_at=now,
-                )
+            return _begin_submission(connection, row, token, body_digest, self._clock())
+
+    def begin_submission_in_turn(
+        self, job_id: str, most_at_once: int, *, fence: int | None = None
+    ) -> SubmissionRecord | None:
+        """The same, unless as many other jobs of the account are at the vendor already: then None.
+
+        Counted are those that a live process works on. However many processes ask at once, no more
+        than ``most_at_once`` are let through, for counting and beginning are one transaction.
+        """
+        with self._database.write() as connection:
+            row, now = checked_row(connection, job_id, fence), self._clock()
+            busy = select(func.count()).where(
+                jobs.c.id != job_id,
+                jobs.c.account == row.account,
+                jobs.c.state.in_(sorted(state.value for state in (State.SENT, *AT_VENDOR))),
+                jobs.c.lease_owner.is_not(None),
+                jobs.c.lease_until > now,
             )
-            written = connection.execute(of_job.where(submissions.c.number == number)).one()
-            return rows.submission_record(written)
+            if connection.execute(busy).scalar_one() >= most_at_once:
+                return None
+            return _begin_submission(connection, row, None, None, now)
 
     def end_submission(
         self,
@@ -217,6 +224,29 @@ class Deliveries(Store):
         here = (uploads.c.id == upload_id, uploads.c.deleted_at.is_(None))
         with self._database.write() as connection:
             connection.execute(update(uploads).where(*here).values(deleted_at=self._clock()))
+
+
+def _begin_submission(
+    connection: Connection,
+    row: Row[Any],
+    token: str | None,
+    body_digest: str | None,
+    now: int,
+) -> SubmissionRecord:
+    of_job = select(submissions).where(submissions.c.job_id == row.id)
+    number = len(connection.execute(of_job).all()) + 1
+    move_row(connection, row, State.SENT, f"submission {number}", {}, now)
+    connection.execute(
+        insert(submissions).values(
+            job_id=row.id,
+            number=number,
+            token=token if token is not None else row.request_token,
+            body_digest=body_digest if body_digest is not None else row.body_digest,
+            sent_at=now,
+        )
+    )
+    written = connection.execute(of_job.where(submissions.c.number == number)).one()
+    return rows.submission_record(written)
 
 
 def _set_item(connection: Connection, job_id: str, item: NewItem) -> None:
