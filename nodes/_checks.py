@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..viseme.credentials import load
 from ..viseme.endpoints import Endpoint, endpoint, read_arguments
 from ..viseme.errors import InputError, VisemeError
 from ..viseme.jobs.wish import check_carry
 from ..viseme.model import Carry
-from ..viseme.settings import Settings
 from . import _host
 from ._common import LIVE
 from ._errors import LipSyncError, node_error
@@ -52,6 +50,9 @@ async def check_before_run(
 
 
 def _check_key(target: Endpoint) -> None:
+    from ..viseme.credentials import load
+    from ..viseme.settings import Settings
+
     folder = _host.home()
     Settings.load(folder.settings)
     load(target.vendor, folder)

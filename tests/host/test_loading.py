@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host.client import Graph
+from tests.host.client import LIP_SYNCS, PATIENCE_SECONDS, Graph
 from tests.host.hosting import Host
 
+# What the nodes need to show themselves: what can be bought, and words and numbers. All else, what
+# reads media or settings, knows what was bought or speaks to anybody, waits for a node that runs.
+AT_START = {
+    *("edits", "endpoints", "errors", "model", "money"),
+    *("credentials", "home", "jobs", "samples", "secret"),
+}
 COMMON = [
     *("source_fps", "video_url", "audio_url", "carry"),
     *("max_price_usd", "take", "time_limit_seconds"),
@@ -91,8 +99,10 @@ def test_the_pack_loads_without_a_word_of_complaint(comfy: Host) -> None:
     assert not [line for line in about_us if "WARNING" in line or "ERROR" in line], log
 
 
-def test_loading_adds_150_ms_at_most_and_touches_neither_network_nor_disk(comfy: Host) -> None:
-    """Measured after ``comfy`` has left compiled modules, as at every start but the first."""
+def test_loading_imports_nothing_heavy_and_touches_neither_network_nor_disk(
+    comfy: Host, report: Callable[[str, float], None]
+) -> None:
+    """Every start of ComfyUI waits for it; ``measure_import.py`` says how long."""
     pack = comfy.base / "custom_nodes" / "viseme"
     measure = Path(__file__).with_name("measure_import.py")
     said = subprocess.run(
@@ -101,15 +111,21 @@ def test_loading_adds_150_ms_at_most_and_touches_neither_network_nor_disk(comfy:
         env=comfy.environment,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         text=True,
     )
     assert said.returncode == 0, said.stderr
     cost = json.loads(said.stdout.splitlines()[-1])
     assert cost["nodes"] == len(DISPLAY_NAMES)
     assert cost["touched"] == []
-    assert not {"httpx", "pybase64", "keyring", "rich"} & set(cost["modules"])
-    assert cost["seconds"] < 0.15
+    # ComfyUI has all of its own requirements by then; of what it lacks nothing is imported.
+    elsewhere = {name.partition(".")[0] for name in cost["modules"]}
+    assert elsewhere <= {"pydantic", *sys.stdlib_module_names}
+    own = [name.removeprefix("viseme.") for name in cost["own_modules"] if "viseme." in name]
+    assert {name.partition(".")[0] for name in own} <= AT_START
+    assert {name for name in own if name.startswith("jobs.")} == {"jobs.signals", "jobs.wish"}
+    report("loading, by the clock", cost["seconds"])
+    report("loading, by the processor", cost["cpu_seconds"])
 
 
 @pytest.mark.parametrize("node_id", DISPLAY_NAMES)
@@ -138,7 +154,7 @@ def test_every_input_explains_itself_and_may_be_left_out(comfy: Host, node_id: s
     assert all(info["output_tooltips"])
 
 
-@pytest.mark.parametrize("node_id", ["VisemePixverseLipSync", "VisemePipioLipSync"])
+@pytest.mark.parametrize("node_id", LIP_SYNCS)
 def test_what_is_rare_is_kept_for_the_advanced_view(comfy: Host, node_id: str) -> None:
     inputs = comfy.object_info(node_id)[node_id]["input"]["optional"]
     for name in COMMON:

@@ -10,9 +10,9 @@ from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint, Order
 from ..errors import InputError
 from ..model import Carry, Footage, Plan, Purchase, RemoteMedia, Speech
-from ..settings import Settings
 
 if TYPE_CHECKING:
+    from ..settings import Settings
     from .writing import WriteClip, WriteRecording
 
 MOST_TAKES = 10**9
