@@ -93,8 +93,11 @@ def source_fps_input() -> Any:
     )
 
 
-def speech_input(voices: Collection[str], text_tooltip: str) -> Any:
-    """Recorded or spoken by the vendor. Sockets inside of an option would lose their links."""
+def speech_input(voices: Collection[str], audio_words: str, text_tooltip: str) -> Any:
+    """Recorded or spoken by the vendor. Sockets inside of an option would lose their links.
+
+    ``audio_words`` says what recorded speech is taken from.
+    """
     text = io.String.Input("text", default="", multiline=True, optional=True, tooltip=text_tooltip)
     voice = io.Combo.Input(
         "voice",
@@ -110,8 +113,8 @@ def speech_input(voices: Collection[str], text_tooltip: str) -> Any:
             io.DynamicCombo.Option(TEXT, [text, voice]),
         ],
         optional=True,
-        tooltip="connected audio: what the audio input gets (or audio_url names) is said. text: "
-        "the vendor's voice says the text, and connected audio is not used.",
+        tooltip=f"connected audio: {audio_words} is said. text: the vendor's voice says the text, "
+        "and connected audio is not used.",
     )
 
 

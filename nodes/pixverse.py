@@ -25,6 +25,7 @@ _host.decode_when_consumed(_NODE_ID, _common.DECODED_OUTPUTS)
 
 _SPEECH = _common.speech_input(
     ("Auto", *PIXVERSE_VOICES),
+    "what the audio input gets (or audio_url names)",
     "What the vendor's voice says. PixVerse takes at most 200 characters.",
 )
 _VENDOR = io.DynamicCombo.Input(

@@ -19,6 +19,7 @@ from ._sockets import check_connected, check_text
 _NODE_ID = "VisemeLipSyncPrices"
 _SPEECH = _common.speech_input(
     ("Auto", *PIXVERSE_VOICES),
+    "what the audio input gets",
     "What a vendor's voice would say. Only PixVerse speaks text.",
 )
 
