@@ -251,7 +251,7 @@ def test_no_more_jobs_of_an_account_are_at_a_vendor_than_settings_allow(
     first = quick.start(*wish("fal-sync", *where))
     sandbox.await_call("status")
     second = quick.start(*wish("fal-sync", *where, "--take", 2))
-    second.await_line("waiting: 1 jobs of this account are at fal")
+    second.await_line("waiting: 1 job of this account is at fal")
     assert len(sandbox.calls("submit")) == 1
     first.signal(signal.SIGINT)
     assert first.ended().code == 130

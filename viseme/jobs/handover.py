@@ -221,7 +221,9 @@ async def _wait_for_turn(held: HeldJob) -> None:
         ]
         if len(busy) < limit:
             return
-        held.report(Step.WAIT, f"waiting: {len(busy)} jobs of this account are at {vendor.label}")
+        many = f"{len(busy)} jobs of this account are"
+        many = "1 job of this account is" if len(busy) == 1 else many
+        held.report(Step.WAIT, f"waiting: {many} at {vendor.label}")
         held.check_cancelled()
         await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
 
