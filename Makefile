@@ -10,6 +10,11 @@
 #   make prove PARTS=claims,mutants
 #   make prove SEED=7 POINTS=500 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
+# And one that writes docs/benchmarks.md; takes half an hour, on a machine with nothing else to do:
+#
+#   make bench   speed and memory beside peers
+#   make bench FOOTAGE="talk.mp4 other.mp4"
+#
 # PYTHON is the interpreter that .venv is made with (3.10 or later): make demo PYTHON=python3.12
 # To change it afterwards, remove .venv first.
 
@@ -18,7 +23,7 @@ VENV := .venv
 PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	--constraint constraints.txt
 
-.PHONY: demo test prove
+.PHONY: demo test prove bench
 
 demo: $(VENV)/.ready-for-demo
 	@$(VENV)/bin/viseme demo
@@ -33,6 +38,9 @@ prove: $(VENV)/.ready-for-test
 		$(if $(POINTS),--points $(POINTS)) $(if $(SEQUENCES),--sequences $(SEQUENCES)) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
+bench: $(VENV)/.ready-for-bench
+	@$(VENV)/bin/python -m benchmarks $(if $(FOOTAGE),--footage $(FOOTAGE))
+
 $(VENV)/.ready-for-demo: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing what Viseme needs in $(VENV) ..."
 	@$(PIP_INSTALL) --editable '.[cli]'
@@ -42,6 +50,11 @@ $(VENV)/.ready-for-test: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing what Viseme and its tests need in $(VENV), torch among it ..."
 	@$(PIP_INSTALL) --editable '.[cli,test]'
 	@touch $(VENV)/.ready-for-demo $@
+
+$(VENV)/.ready-for-bench: $(VENV)/.ready-for-test pyproject.toml constraints.txt
+	@echo "Installing what the benchmarks need in $(VENV) ..."
+	@$(PIP_INSTALL) --editable '.[cli,test,bench]'
+	@touch $@
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Viseme needs Python 3.10 or later, this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'

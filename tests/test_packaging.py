@@ -232,7 +232,7 @@ def test_one_version_of_each_requirement_is_pinned_and_allowed(
             name = canonicalize_name(pin.name)
             assert name not in pinned, f"{name} is pinned twice"
             pinned[name] = next(iter(pin.specifier)).version
-    for extra in ("", "cli", "test"):
+    for extra in ("", "cli", "test", "bench"):
         for requirement in built.requirements():
             if requirement.marker is None or requirement.marker.evaluate(
                 {**environment, "extra": extra}

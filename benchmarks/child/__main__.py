@@ -1,0 +1,42 @@
+"""``python -m benchmarks.child``: jobs as lines of JSON on stdin, what was measured on stdout.
+
+A job has ``kind``, what that kind needs, ``memory`` and ``mutation``. The answer has ``error``
+where it failed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from contextlib import nullcontext
+from typing import Any
+
+from ..mutations import MUTATIONS
+from .measure import measured
+from .work import prepare
+
+
+def main() -> None:
+    # What libraries print must not stand between the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        job: dict[str, Any] = json.loads(line)
+        try:
+            answer = _answer(job)
+        except Exception:  # noqa: BLE001  # whatever it is, the one who asked has to hear of it
+            answer = {"error": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    mutation = job.get("mutation")
+    with MUTATIONS[mutation].applied() if mutation else nullcontext():
+        return measured(prepare(job), memory=bool(job.get("memory")))
+
+
+if __name__ == "__main__":
+    main()

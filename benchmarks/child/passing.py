@@ -1,0 +1,72 @@
+"""A file that is taken as it is, and one that gets other sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from viseme import media
+
+from .core import core
+from .source import Source
+from .work import Facts, Job
+
+CONTAINERS = ("mp4", "mov", "webm")
+CODECS = ("h264", "hevc", "vp9", "aac", "mp3")
+
+
+class Untouched:
+    """Our way with a file that the endpoint takes: it is read once, and sent as it is."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.path = path
+        self.folder = folder
+        self.is_same = False
+
+    def run(self) -> None:
+        clip = media.probe_clip(self.path)
+        sent = media.conform_clip(clip, self.folder, containers=CONTAINERS, codecs=CODECS)
+        self.is_same = sent.path == self.path and sent.size_bytes == clip.size_bytes
+
+    def facts(self) -> Facts:
+        return {"is_same": self.is_same}
+
+
+class Replaced:
+    """Our way to other sound: pictures are copied as they are coded."""
+
+    def __init__(self, path: Path, folder: Path, source: Source) -> None:
+        self.path = path
+        self.target = folder / "replaced.mp4"
+        self.sound = (source.waveform(), source.sample_rate)
+
+    def run(self) -> None:
+        media.replace_sound(media.probe_clip(self.path), self.sound, self.target)
+
+    def facts(self) -> Facts:
+        return {"size_bytes": self.target.stat().st_size}
+
+
+class CoreReplaced(Replaced):
+    """ComfyUI's way: Get Video Components, Create Video, Save Video."""
+
+    def __init__(self, path: Path, folder: Path, source: Source) -> None:
+        super().__init__(path, folder, source)
+        self.target = folder / "replaced-core.mp4"
+        self.audio = source.audio()
+        self.latest = core()
+
+    def run(self) -> None:
+        latest = self.latest
+        parts = latest.InputImpl.VideoFromFile(str(self.path)).get_components()
+        changed = latest.Types.VideoComponents(
+            images=parts.images, audio=self.audio, frame_rate=parts.frame_rate
+        )
+        latest.InputImpl.VideoFromComponents(changed).save_to(str(self.target))
+
+
+def prepare(job: Job) -> Untouched | Replaced:
+    path, folder = Path(job["path"]), Path(job["folder"])
+    if job["method"] == "untouched":
+        return Untouched(path, folder)
+    ways = {"replace": Replaced, "core-replace": CoreReplaced}
+    return ways[job["method"]](path, folder, Source.of(job))

@@ -1,0 +1,72 @@
+"""Each optimisation taken back, one at a time, to see that the benchmark notices.
+
+A mutation is applied in a child process around one measured run and undone after it, so that the
+mutated way stands in the same alternation as ours: ``python -m benchmarks --mutate NAME``. To add
+one: a context manager that puts something slower in the place of something, and a line in
+``MUTATIONS`` that says in which parts it should show.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+_PR_SET_THP_DISABLE = 41
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """``parts`` are those of the report that should notice; ``says`` is what was taken back."""
+
+    says: str
+    parts: tuple[str, ...]
+    applied: Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def _slice_threads() -> Iterator[None]:
+    """x264 cuts each picture into slices for its threads, as PyAV has it by default."""
+    from viseme.media.writer import ClipWriter
+
+    place: Any = ClipWriter
+    add_video = place._add_video
+
+    def sliced(writer: ClipWriter, container: Any) -> Any:
+        stream = add_video(writer, container)
+        stream.codec_context.thread_type = "SLICE"
+        return stream
+
+    place._add_video = sliced
+    try:
+        yield
+    finally:
+        place._add_video = add_video
+
+
+@contextmanager
+def _no_huge_pages() -> Iterator[None]:
+    """Memory in small pages for the whole process, whoever asks for it. Linux only."""
+    system = ctypes.CDLL(None, use_errno=True)
+
+    def disable(value: int) -> None:
+        if system.prctl(_PR_SET_THP_DISABLE, value, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "huge pages cannot be turned off for a process")
+
+    disable(1)
+    try:
+        yield
+    finally:
+        disable(0)
+
+
+MUTATIONS: Mapping[str, Mutation] = {
+    "slice-threads": Mutation(
+        "x264 with slice threads instead of frame threads", ("encode",), _slice_threads
+    ),
+    "no-huge-pages": Mutation(
+        "the tensor in small pages instead of huge ones", ("decode",), _no_huge_pages
+    ),
+}

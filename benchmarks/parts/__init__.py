@@ -1,0 +1,22 @@
+"""The parts of the report, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..bench import Bench
+from ..report import Section
+from . import bodies, decode, encode, exact, fixed, gaps, node, passing, scaling, sounds
+
+PARTS: Mapping[str, Callable[[Bench], Section]] = {
+    "encode": encode.measure,
+    "decode": decode.measure,
+    "passing": passing.measure,
+    "bodies": bodies.measure,
+    "sounds": sounds.measure,
+    "exact": exact.measure,
+    "gaps": gaps.measure,
+    "fixed": fixed.measure,
+    "node": node.measure,
+    "scaling": scaling.measure,
+}

@@ -1,0 +1,105 @@
+"""What parts share: rounds of several ways beside each other, and their memory one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..bench import Bench
+from ..child.work import Job
+from ..children import Child, ChildFailed
+from ..measuring import Spread, alternating
+from ..report import Section
+
+LABELS: Mapping[str, str] = {
+    "ours": "**Viseme**",
+    "ours-medium": "**Viseme, medium 23**",
+    "ours-accurate": "**Viseme, accurate colours**",
+    "core": "ComfyUI core",
+    "pipe": "VideoHelperSuite's pipe, crf 23",
+    "naive": "PIL and from_ndarray",
+    "opencv": "VideoHelperSuite's OpenCV",
+    "ffmpeg": "ffmpeg command",
+    "ffmpeg-medium": "ffmpeg command, medium 23",
+    "pyav": "PyAV, pictures thrown away",
+}
+MUTATED = "ours, mutated: "
+
+
+def label(method: str) -> str:
+    return LABELS.get(method, method)
+
+
+@dataclass
+class Taken:
+    """What was measured of one way, once for each round; ``memory`` in a fresh process."""
+
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    memory: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> Spread:
+        return Spread.of([one["seconds"] for one in self.rounds])
+
+    @property
+    def cpu(self) -> Spread:
+        return Spread.of([one["cpu_seconds"] for one in self.rounds])
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.rounds[-1]
+
+    @property
+    def extra_bytes(self) -> float | None:
+        """The process and the programs it started, together."""
+        memory = self.memory
+        if memory is None or "extra_bytes" not in memory:
+            return None
+        return float(memory["extra_bytes"] + memory["program_bytes"])
+
+
+def with_mutations(
+    bench: Bench, part: str, jobs: dict[str, Job], mutated: str = "ours"
+) -> dict[str, Job]:
+    """The jobs, and that of ours once more for each mutation that was asked for."""
+    more = {f"{MUTATED}{name}": {**jobs[mutated], "mutation": name} for name in bench.mutated(part)}
+    return jobs | more
+
+
+def side_by_side(
+    bench: Bench, section: Section, kind: str, jobs: Mapping[str, Job], rounds: int
+) -> dict[str, Taken]:
+    """Every job in each round, in one process; what fails is told and left out from then on."""
+    taken = {name: Taken() for name in jobs}
+    with Child(bench.runtime) as child:
+        for name in alternating(list(jobs), rounds):
+            if name not in taken:
+                continue
+            try:
+                taken[name].rounds.append(child.run(kind, **jobs[name]))
+            except ChildFailed as problem:
+                del taken[name]
+                section.lacks(f"{label(name)} ({problem.short}).")
+                bench.say(f"  {name} left out: {problem.short}")
+    return taken
+
+
+def alone(bench: Bench, section: Section, kind: str, name: str, job: Job) -> dict[str, Any] | None:
+    """One job in a fresh process, with its memory; None where it fails."""
+    try:
+        with Child(bench.runtime) as child:
+            return child.run(kind, memory=True, **job)
+    except ChildFailed as problem:
+        section.lacks(f"memory of {label(name)} ({problem.short}).")
+        return None
+
+
+def tell_mutations(section: Section, taken: Mapping[str, Taken]) -> None:
+    """How much slower each mutated way was than ours, beside it."""
+    for name, one in taken.items():
+        if name.startswith(MUTATED) and "ours" in taken:
+            ours = taken["ours"].seconds
+            times = one.seconds.middle / ours.middle
+            noticed = "noticed" if one.seconds.least > ours.middle else "not beyond the noise"
+            section.say(f"{name}: {times:.2f} times the time of ours; {noticed}.")

@@ -1,0 +1,137 @@
+"""Frames and sound into a file, beside peers and the ffmpeg command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..bench import Bench
+from ..child.work import Job
+from ..inputs import Input
+from ..machine import has_ffmpeg
+from ..report import Section, mebibytes, ratio, spread
+from .common import MUTATED, Taken, alone, label, side_by_side, tell_mutations, with_mutations
+from .quality import ssim_y
+
+METHODS = ("ours", "ours-medium", "core", "pipe", "naive", "ffmpeg", "ffmpeg-medium")
+# What the naive way writes is BT.601, and not tagged.
+_MATRIX = {"naive": "bt601"}
+# For these each figure would cost a minute that no target asks for.
+_NO_MEMORY = {"1080p": ("pipe", "naive", "ffmpeg", "ffmpeg-medium")}
+_HEAD = (
+    "way",
+    "time, median [least - most]",
+    "times as fast as core",
+    "of ffmpeg's time",
+    "CPU",
+    "extra memory",
+    "size",
+    "SSIM-Y",
+)
+
+
+def measure(bench: Bench) -> Section:
+    section = Section("Encoding: IMAGE and AUDIO to mp4")
+    section.say(
+        "float32 frames in memory and their sound into an H.264 and AAC file. Viseme's defaults "
+        f"are preset {_defaults()}; core, the pipe and the naive way write medium, crf 23. The "
+        "ffmpeg command is the limit: it starts from bytes where all others start from floats. "
+        "`of ffmpeg's time` is against the command with the same preset and crf. Extra memory is "
+        "the most that a fresh process held over the frames, with the programs it started, in MiB. "
+        "What the naive way writes is BT.601, whose luma has less of the noise in it: its SSIM "
+        "compares with no other."
+    )
+    for name, rounds in bench.all_inputs():
+        _measure_input(bench, section, bench.any_input(name), rounds)
+    return section
+
+
+def _defaults() -> str:
+    from viseme.media import EncodeSettings
+
+    settings = EncodeSettings()
+    return f"{settings.preset}, crf {settings.crf}"
+
+
+def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> None:
+    title = f"{clip.name}: {clip.width}x{clip.height}, {clip.frame_count} frames, {rounds} rounds"
+    why = bench.lacks_memory(clip.tensor_bytes + (512 << 20))
+    if why:
+        section.lacks(f"encoding {clip.name}, since {why}.")
+        return
+    bench.say(f"encoding {title}")
+    base: dict[str, Any] = {"source": clip.source}
+    jobs: dict[str, Job] = {
+        name: {**base, "method": name, "path": str(_path(bench, clip, name))} for name in METHODS
+    }
+    taken = side_by_side(bench, section, "encode", with_mutations(bench, "encode", jobs), rounds)
+    if clip.name in bench.plan.memory_cases:
+        for name in taken:
+            if name in jobs and name not in _NO_MEMORY.get(clip.name, ()):
+                taken[name].memory = alone(bench, section, "encode", name, jobs[name])
+    qualities = _qualities(section, bench, clip, taken)
+    _tell(section, title, clip.name, taken, qualities)
+
+
+def _limit_of(method: str) -> str:
+    """The ffmpeg command with the same preset and crf."""
+    is_ours = method in ("ours", "ffmpeg") or method.startswith(MUTATED)
+    return "ffmpeg" if is_ours else "ffmpeg-medium"
+
+
+def _path(bench: Bench, clip: Input, method: str) -> Path:
+    return bench.folder / f"{clip.name}-{method}.mp4"
+
+
+def _qualities(
+    section: Section, bench: Bench, clip: Input, taken: dict[str, Taken]
+) -> dict[str, float]:
+    if not has_ffmpeg():
+        section.lacks("SSIM (there is no ffmpeg).")
+        return {}
+    return {
+        name: ssim_y(clip, _path(bench, clip, name), _MATRIX.get(name, "bt709"))
+        for name in taken
+        if name in METHODS
+    }
+
+
+def _tell(
+    section: Section,
+    title: str,
+    case: str,
+    taken: dict[str, Taken],
+    qualities: dict[str, float],
+) -> None:
+    rows = []
+    core = taken["core"].seconds.middle if "core" in taken else None
+    for name, one in taken.items():
+        limit = taken.get(_limit_of(name))
+        took = one.seconds.middle
+        of_limit = None if limit is None else took / limit.seconds.middle
+        rows.append(
+            [
+                label(name),
+                spread(one.seconds),
+                ratio(None if core is None else core / took),
+                ratio(of_limit),
+                f"{one.cpu.middle:.2f} s",
+                mebibytes(one.extra_bytes),
+                f"{one.last['size_bytes'] / 1000:,.0f} kB",
+                f"{qualities[name]:.5f}" if name in qualities else "-",
+            ]
+        )
+        figures = section.figures
+        figures[f"{case}/{name}/seconds"] = took
+        figures[f"{case}/{name}/size"] = one.last["size_bytes"]
+        if of_limit is not None:
+            figures[f"{case}/{name}/of limit"] = of_limit
+        if core is not None:
+            figures[f"{case}/{name}/times core"] = core / took
+        if name in qualities:
+            figures[f"{case}/{name}/ssim"] = qualities[name]
+        if one.extra_bytes is not None:
+            figures[f"{case}/{name}/extra"] = one.extra_bytes
+    section.say(f"### {title}")
+    section.table(_HEAD, rows)
+    tell_mutations(section, taken)

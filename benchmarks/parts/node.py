@@ -1,0 +1,185 @@
+"""A long clip through a lip-sync node in a running ComfyUI, its frames not connected."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from tests.host.client import Graph
+from tests.host.hosting import MODES, Host, Installation, ModalSandbox
+from viseme import media
+
+from ..bench import Bench
+from ..report import Section, mebibytes, ratio, seconds
+from ..scene import SAMPLE_RATE, draw_frames, loudness, speech
+
+# As a camera or a phone writes it.
+_BITS_A_SECOND = 8_000_000
+_LOOP_FRAMES = 50
+_RUN_SECONDS = 3000.0
+
+
+def measure(bench: Bench) -> Section:
+    plan, section = bench.plan, Section("A long clip through a node")
+    runtime = bench.runtime
+    if runtime.comfyui is None:
+        section.lacks(f"the node ({runtime.missing})")
+        return section
+    width, height = plan.node_size
+    bench.say(f"writing {plan.node_seconds} s of {width}x{height} for the node")
+    folder = bench.disk / "node"
+    folder.mkdir()
+    clip, sound = _long_clip(folder, width, height, plan.node_seconds)
+    box = ModalSandbox(folder / "sandbox", *MODES["brisk"])
+    try:
+        base = folder / "comfyui"
+        installation = Installation(runtime.comfyui, runtime.python, runtime.libraries)
+        host = Host(installation, base, "--disable-api-nodes", sandbox=box, home=base / "home")
+        try:
+            _measure_node(bench, section, host, clip, sound)
+        finally:
+            host.stop()
+    finally:
+        box.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return section
+
+
+def _measure_node(bench: Bench, section: Section, host: Host, clip: Path, sound: Path) -> None:
+    plan = bench.plan
+    bench.say("a warm run of the node")
+    _run(host, *_short_pair(clip.parent), take=1)
+    name, voice = host.put(clip), host.put(sound)
+    _load_speech(host, voice)
+    idle = _idle_cpu(host)
+    host.reset_peak()
+    before, cpu = host.held_bytes(), _cpu_seconds(host.process.pid)
+    bench.say("the long clip through the node; the sandbox draws on each of its frames")
+    started = time.monotonic()
+    _run(host, name, voice, take=2)
+    took = time.monotonic() - started
+    used = _cpu_seconds(host.process.pid) - cpu
+    growth = host.peak_bytes() - before
+    copying = _copy_twice(clip)
+    beside_waiting = max(used - idle * took, 0.0)
+    size = clip.stat().st_size
+    width, height = plan.node_size
+    section.say(
+        f"{plan.node_seconds} s of {width}x{height} ({size / 1e6:.0f} MB, "
+        f"{_BITS_A_SECOND // 1_000_000} Mbit/s with its sound) from Load Video through Sync Lip "
+        "Sync 2 Pro to nothing but its preview, in a real ComfyUI, against the sandbox in another "
+        "process. Memory is how far the host's VmHWM rose over what it held before. Computing is "
+        "the host's and its children's user and system time over the run, less what it uses while "
+        "idle for as long; copying is one plain copy of the clip on the same disk, twice."
+    )
+    rows = [
+        ["growth of memory", f"{mebibytes(growth)} MiB"],
+        ["computing in all", seconds(used)],
+        ["... but for idling", seconds(beside_waiting)],
+        ["copying the clip twice", seconds(copying)],
+        ["computing, in copies", ratio(beside_waiting / copying)],
+        ["the run, rendering of the sandbox included", seconds(took)],
+    ]
+    section.table(("what", "found"), rows)
+    section.figures |= {"growth": growth, "of copying": beside_waiting / copying}
+
+
+def _long_clip(folder: Path, width: int, height: int, length: int) -> tuple[Path, Path]:
+    """A video of that many seconds with sound, and the same speech as a file for LoadAudio.
+
+    Its pictures repeat every two seconds: coded once, copied often.
+    """
+    path, sound = folder / "long.mp4", folder / "speech.wav"
+    samples = speech(min(length, 10))
+    media.write_sound(sound, samples[np.newaxis], SAMPLE_RATE, "wav")
+    piece = folder / "piece.mp4"
+    settings = media.EncodeSettings(bit_rate=_BITS_A_SECOND)
+    openings = loudness(samples, _LOOP_FRAMES)
+    with media.ClipWriter(
+        piece, width=width, height=height, frame_rate=Fraction(25), settings=settings
+    ) as writer:
+        for frame in draw_frames(width, height, _LOOP_FRAMES, openings):
+            writer.write_frame(frame)
+    _repeat(piece, path, length * 25 // _LOOP_FRAMES)
+    return path, sound
+
+
+def _repeat(piece: Path, path: Path, turns: int) -> None:
+    import av
+
+    with av.open(str(piece)) as source, av.open(str(path), "w") as target:
+        stream = source.streams.video[0]
+        out = target.add_stream_from_template(stream)
+        packets = [(packet, packet.pts, packet.dts) for packet in source.demux(stream)]
+        packets = [one for one in packets if one[0].size]
+        ticks = int(_LOOP_FRAMES / Fraction(25) / Fraction(stream.time_base or 1))
+        for turn in range(turns):
+            for packet, pts, dts in packets:
+                if pts is None or dts is None:
+                    continue
+                packet.pts, packet.dts = pts + turn * ticks, dts + turn * ticks
+                packet.time_base = stream.time_base or Fraction(1)
+                packet.stream = out
+                target.mux(packet)
+
+
+def _short_pair(folder: Path) -> tuple[Path, Path]:
+    return folder / "piece.mp4", folder / "speech.wav"
+
+
+def _run(host: Host, clip: Path | str, sound: Path | str, take: int) -> None:
+    names = [host.put(one) if isinstance(one, Path) else one for one in (clip, sound)]
+    graph = Graph()
+    video = graph.add("LoadVideo", file=names[0])
+    voice = graph.add("LoadAudio", audio=names[1])
+    graph.add(
+        "VisemeSyncLipSync2Pro",
+        media=video[0],
+        audio=voice[0],
+        take=take,
+        carry="upload",
+        sync_mode="silence",
+    )
+    host.run(graph, _RUN_SECONDS)
+
+
+def _load_speech(host: Host, name: str) -> None:
+    """ComfyUI's own decoding of the speech is not what is measured."""
+    graph = Graph()
+    voice = graph.add("LoadAudio", audio=name)
+    graph.record(voice[0])
+    host.run(graph, _RUN_SECONDS)
+
+
+def _idle_cpu(host: Host) -> float:
+    """What the host computes a second while nothing runs."""
+    span = 2.0
+    before = _cpu_seconds(host.process.pid)
+    time.sleep(span)
+    return (_cpu_seconds(host.process.pid) - before) / span
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all its children, the ended ones too."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = sum(int(fields[index]) for index in (11, 12, 13, 14))
+    below = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            below += _cpu_seconds(int(child))
+    return own / os.sysconf("SC_CLK_TCK") + below
+
+
+def _copy_twice(path: Path) -> float:
+    target = path.with_suffix(".copy")
+    started = time.perf_counter()
+    for _ in range(2):
+        shutil.copyfile(path, target)
+    took = time.perf_counter() - started
+    target.unlink()
+    return took

@@ -1,0 +1,86 @@
+"""How much is measured: everything, or short inputs to try it with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """A synthetic clip at 25 frames a second."""
+
+    name: str
+    width: int
+    height: int
+    frame_count: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``scaled_seconds`` are the lengths of the scaling; ``node_seconds`` that of the host's clip.
+
+    ``memory_cases`` names the cases in which every method's memory is measured too, each in a fresh
+    process. ``footage_frames`` is how much of a real clip is taken.
+    """
+
+    is_quick: bool
+    cases: tuple[Case, ...]
+    memory_cases: tuple[str, ...]
+    footage_frames: int
+    footage_rounds: int
+    body_megabytes: tuple[int, ...]
+    body_rounds: int
+    posted_megabytes: int
+    passing_rounds: int
+    sound_rounds: int
+    gap_rounds: int
+    starts: int
+    scaled_seconds: tuple[int, ...]
+    node_seconds: int
+    node_size: tuple[int, int]
+
+
+FULL = Plan(
+    is_quick=False,
+    cases=(
+        Case("512", 512, 512, 100, 5),
+        Case("720p", 1280, 720, 250, 5),
+        Case("1080p", 1920, 1080, 250, 3),
+    ),
+    memory_cases=("512", "720p", "1080p"),
+    footage_frames=250,
+    footage_rounds=5,
+    body_megabytes=(10, 50, 200),
+    body_rounds=7,
+    posted_megabytes=50,
+    passing_rounds=3,
+    sound_rounds=5,
+    gap_rounds=5,
+    starts=5,
+    scaled_seconds=(1, 4, 15, 60, 300, 1800),
+    node_seconds=600,
+    node_size=(1920, 1080),
+)
+
+QUICK = Plan(
+    is_quick=True,
+    cases=(
+        Case("512", 512, 512, 20, 2),
+        Case("720p", 1280, 720, 12, 2),
+        Case("1080p", 1920, 1080, 8, 1),
+    ),
+    memory_cases=("720p",),
+    footage_frames=25,
+    footage_rounds=2,
+    body_megabytes=(2,),
+    body_rounds=2,
+    posted_megabytes=2,
+    passing_rounds=1,
+    sound_rounds=1,
+    gap_rounds=1,
+    starts=1,
+    scaled_seconds=(1, 2, 4),
+    node_seconds=10,
+    node_size=(640, 360),
+)

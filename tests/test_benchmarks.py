@@ -1,0 +1,212 @@
+"""The benchmarks still run, and judge what they find. How long anything takes is not tried here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.children import ROOT, Child, ChildFailed, Runtime
+from benchmarks.inputs import Input, synthetic_input
+from benchmarks.measuring import Spread, alternating, slope
+from benchmarks.mutations import MUTATIONS
+from benchmarks.parts import PARTS
+from benchmarks.plan import Case
+from benchmarks.plots import Series, draw
+from benchmarks.report import Section, report_text
+from benchmarks.scene import draw_frames, loudness, speech
+from benchmarks.targets import Bound, Target, judge, target_lines, targets
+
+HERE = Runtime(Path(sys.executable))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Input:
+    return synthetic_input(Case("tiny", 128, 96, 10, 1), tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    with Child(HERE) as started:
+        yield started
+
+
+def test_one_part_runs_from_the_command_line_to_its_report(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks", "--quick", "--only", "bodies"),
+            *("--output", str(tmp_path)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "benchmarks.md").read_text("utf-8")
+    assert "All are the same bytes." in text
+    assert "these figures mean nothing" in text
+    assert {one.name for one in targets({})} == set(rows_of(text))
+    assert rows_of(text)["B2"][3] in ("met", "**not met**")
+    assert rows_of(text)["E1"][2:] == ["-", "not measured"]
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """The table of targets by their names."""
+    table = text.partition("## Targets")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return {row[0]: row for row in rows if len(row) == 4 and row[0] and "-" not in row[0]}
+
+
+def test_every_way_that_needs_no_peer_does_its_work(
+    child: Child, clip: Input, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "out.mp4")
+    for method in ("ours", "ours-medium"):
+        made = child.run("encode", method=method, source=clip.source, path=out)
+        assert made["size_bytes"] == Path(out).stat().st_size
+    read = [
+        child.run("decode", method="ours", path=str(clip.video), digest=True, memory=memory)
+        for memory in (False, True)
+    ]
+    assert read[0]["shape"] == [10, 96, 128, 3]
+    assert read[0]["digest"] == read[1]["digest"]
+    naive = child.run("decode", method="naive", path=str(clip.video), digest=True)
+    assert naive["digest"] != read[0]["digest"]
+    base = {"path": str(clip.video), "folder": str(tmp_path), "source": clip.source}
+    assert child.run("pass", method="untouched", **base)["is_same"]
+    assert child.run("pass", method="replace", **base)["size_bytes"] > 0
+    long = {"source": clip.source, "path": str(tmp_path / "long.mp4"), "seconds": 2}
+    for method in ("encode", "decode", "untouched", "replace"):
+        streamed = child.run("stream", method=method, **long)
+        assert streamed.get("frame_count", 50) == 50
+    gaps = child.run("gaps", beside={"kind": "decode", "method": "ours", "path": str(clip.video)})
+    assert gaps["ticks"] > 0
+    assert gaps["longest_gap_seconds"] >= gaps["gap_seconds"]
+    assert child.run("versions")["Python"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted on Linux alone")
+def test_memory_that_is_held_for_a_moment_is_counted(child: Child, tmp_path: Path) -> None:
+    """The naive way holds a list of frames and the stack that it makes of them."""
+    clip = synthetic_input(Case("larger", 640, 360, 12, 1), tmp_path)
+    held = {}
+    for method in ("ours", "naive"):
+        found = child.run("decode", memory=True, method=method, path=str(clip.video))
+        held[method] = found["extra_bytes"] / found["tensor_bytes"]
+    assert held["ours"] > 0.95
+    assert held["naive"] > 1.8
+    fed = {"method": "ffmpeg", "source": clip.source, "path": str(tmp_path / "out.mp4")}
+    if shutil.which("ffmpeg"):
+        program = child.run("encode", memory=True, **fed)
+        assert program["program_bytes"] > 2**20
+        assert program["extra_bytes"] < program["program_bytes"]
+
+
+def test_a_job_that_fails_says_why_and_ends_nothing(child: Child, clip: Input) -> None:
+    with pytest.raises(ChildFailed) as caught:
+        child.run("decode", method="core", path=str(clip.video))
+    assert caught.value.short == "ImportError: no ComfyUI was found"
+    assert child.run("versions")["numpy"]
+
+
+@pytest.mark.parametrize("name", list(MUTATIONS))
+def test_a_mutation_applies_to_one_job_and_is_undone(
+    child: Child, clip: Input, tmp_path: Path, name: str
+) -> None:
+    assert set(MUTATIONS[name].parts) <= set(PARTS)
+    sizes = []
+    for mutation in (None, name, None):
+        out = str(tmp_path / "out.mp4")
+        job = {"method": "ours", "source": clip.source, "path": out, "mutation": mutation}
+        sizes.append(child.run("encode", **job)["size_bytes"])
+        read = {"method": "ours", "path": out, "mutation": mutation}
+        assert child.run("decode", **read)["shape"] == [10, 96, 128, 3]
+    assert sizes[0] == sizes[2]
+
+
+def test_the_drawn_head_is_the_same_each_time_and_never_still() -> None:
+    samples = speech(0.4)
+    openings = loudness(samples, 10)
+    frames, again = (np.stack(list(draw_frames(64, 48, 10, openings))) for _ in range(2))
+    assert (frames == again).all()
+    assert all((frames[n] != frames[n + 1]).any() for n in range(9))
+    assert float(openings.max()) == 1.0
+    assert 0.01 < float(np.abs(samples).max()) <= 1.0
+
+
+def test_every_other_round_runs_backwards() -> None:
+    assert list(alternating("abc", 3)) == list("abccbaabc")
+
+
+def test_a_spread_is_the_median_between_the_ends() -> None:
+    assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0, 3)
+
+
+def test_the_slope_is_the_exponent_of_the_power() -> None:
+    assert slope([1, 10, 100], [2, 20, 200]) == pytest.approx(1)
+    assert slope([1, 10, 100], [5, 5, 5]) == pytest.approx(0)
+    assert slope([1, 10, 100], [3, 300, 30000]) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ({"speed": 2.0, "memory": 10.0}, "met"),
+        ({"speed": 1.5, "memory": 10.5}, "**not met**"),
+        ({"speed": 1.0}, "**not met**"),
+        ({"speed": 2.0}, "not measured in full"),
+        ({}, "not measured"),
+    ],
+)
+def test_a_target_is_met_only_with_all_of_its_figures(
+    figures: dict[str, float], verdict: str
+) -> None:
+    target = Target(
+        "T", "quick and small", (Bound("p", "speed", least=1.5), Bound("p", "memory", most=10.0))
+    )
+    assert judge(target, {"p": figures})[1] == verdict
+
+
+def test_quality_is_judged_beside_core_in_drawn_and_real_clips() -> None:
+    figures = {
+        f"{case}/{method}/{what}": value
+        for case in ("512", "720p", "1080p", "talk.mp4")
+        for method, what, value in (
+            *(("ours", "times core", 4.0), ("ours", "ssim", 0.97), ("core", "ssim", 0.97)),
+            *(("ours", "size", 110.0), ("core", "size", 100.0)),
+        )
+    }
+    worse: dict[str, Any] = {**figures, "talk.mp4/ours/ssim": 0.9699}
+    larger: dict[str, Any] = {**figures, "512/ours/size": 116.0}
+    for given, verdict in ((figures, "met"), (worse, "**not met**"), (larger, "**not met**")):
+        rows = rows_of("## Targets\n" + "\n".join(target_lines({"encode": given})))
+        assert rows["E2"][3] == verdict
+
+
+def test_what_is_lacking_is_said_in_the_report() -> None:
+    section = Section("A part")
+    section.table(("way", "time"), [["ours", "1 s"]])
+    section.lacks("the other (it is not there).")
+    text = report_text(
+        facts={"date": "today"}, notes=["Words."], target_lines=[], sections=[section], plots=[]
+    )
+    assert "| ours | 1 s |" in text
+    assert "- Not measured: the other (it is not there)." in text
+
+
+def test_the_plots_are_the_same_file_for_the_same_figures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `bench` is not installed")
+    series = [Series("ours", (1.0, 10.0, 100.0), (0.1, 1.0, 10.0), (1e6, 1e6, 2e6))]
+    names = draw(tmp_path / "a", series)
+    assert draw(tmp_path / "b", series) == names
+    for name in names:
+        data = (tmp_path / "a" / name).read_bytes()
+        assert data.startswith(b"<?xml")
+        assert data == (tmp_path / "b" / name).read_bytes()
