@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.host.client import PATIENCE_SECONDS
 from tests.host.hosting import Host
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["classic", "vue"]
 JSON = dict[str, Any]
-READY_SECONDS = 120
-ANSWER_SECONDS = 60
+READY_SECONDS = 300
+ANSWER_SECONDS = PATIENCE_SECONDS
 
 _READY = "() => window.app?.extensionManager && window.app.graph && window.app.canvas"
 _LOAD = """async (workflow) => {
@@ -153,7 +154,7 @@ class Page:
         answer: JSON = sent.value.json()
         return answer
 
-    def run(self, seconds: float = 60) -> Entry:
+    def run(self, seconds: float = PATIENCE_SECONDS) -> Entry:
         """Press Run, which must be taken; what became of it."""
         answer = self.press_run()
         assert not answer.get("node_errors"), answer

@@ -176,7 +176,8 @@ def test_its_texts_are_readable_in_light_and_dark(page: Page, dialog: Any, theme
     dialog.get_by_label("Key of fal", exact=True).fill("")
     page.tab.keyboard.press("Enter")
     dialog.get_by_role("alert").get_by_text("The key of fal is empty").wait_for()
-    page.tab.wait_for_timeout(400)  # the theme's colours are faded over
+    # The theme's colours are faded over.
+    page.wait("() => !document.getAnimations().some((each) => each instanceof CSSTransition)")
     page.shoot(f"keys-{theme}")
     low = [(text, ratio) for text, ratio in page.tab.evaluate(_CONTRASTS) if ratio < 4.5]
     assert low == []

@@ -84,9 +84,14 @@ def test_errors_of_others_get_no_toast_of_ours(page: Page) -> None:
     page.tab.evaluate(
         """async () => {
           const { api } = await import("/scripts/api.js");
-          const detail = { node_id: "1", node_type: "KSampler", exception_message: "Not ours." };
-          api.dispatchEvent(new CustomEvent("execution_error", { detail }));
+          for (const [node_type, exception_message] of [
+            ["KSampler", "An error of others."],
+            ["VisemeSampleClip", "An error of ours."],
+          ]) {
+            const detail = { node_id: "1", node_type, exception_message };
+            api.dispatchEvent(new CustomEvent("execution_error", { detail }));
+          }
         }"""
     )
-    page.tab.wait_for_timeout(500)
-    assert page.tab.get_by_text("Not ours.").count() == 0
+    visible_toast(page, "An error of ours.")
+    assert page.tab.get_by_text("An error of others.").count() == 0

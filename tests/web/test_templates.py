@@ -64,3 +64,32 @@ def test_a_template_for_a_file_of_the_users_opens_whole(page: Page, template: Pa
     made = page.tab.evaluate("() => app.graph.nodes.map((node) => [String(node.id), node.type])")
     assert sorted(made) == sorted([str(node["id"]), node["type"]] for node in nodes_of(template))
     assert not page.tab.evaluate("() => app.graph.nodes.some((node) => node.has_errors)")
+
+
+_FEED = """() => {
+  const blueprint = app.graph.nodes.find((node) => node.subgraph);
+  const sample = LiteGraph.createNode("VisemeSampleClip");
+  app.graph.add(sample);
+  for (const name of ["media", "audio"]) {
+    const slot = blueprint.inputs.findIndex((input) => input.name === name);
+    sample.connect(name === "media" ? 0 : 1, blueprint, slot);
+  }
+}"""
+
+
+@pytest.mark.parametrize(
+    "blueprint", sorted((ROOT / "subgraphs").glob("*.json")), ids=lambda path: path.stem
+)
+def test_a_blueprint_lip_syncs_and_saves_what_is_put_into_it(
+    page: Page, box: ModalSandbox, blueprint: Path
+) -> None:
+    page.load(json.loads(blueprint.read_text("utf-8")))
+    page.tab.evaluate(_FEED)
+    [sync] = page.prompt()["VisemePixverseLipSync"]
+    assert sync["media"] == ["VisemeSampleClip", 0]
+    assert sync["audio"] == ["VisemeSampleClip", 1]
+    entry = page.run()
+    assert entry.is_success, entry
+    files = [file for output in entry.outputs.values() for file in output["images"]]
+    assert {file["type"] for file in files} == {"temp", "output"}, "a preview and a saved video"
+    assert len(box.charges()) <= 1  # none where a template has bought the same before
