@@ -40,10 +40,10 @@ hypothesis.settings.load_profile("viseme")
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY_VARIABLES = ("FAL_KEY", "AIML_API_KEY", "RUNWARE_API_KEY")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
-def wait_for(happened: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(happened: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Ask again and again until the answer is true; that answer."""
     end = time.monotonic() + seconds
     while not (answer := happened()):

@@ -21,11 +21,13 @@ JSON = dict[str, Any]
 LIP_SYNCS = ("VisemePixverseLipSync", "VisemeSyncLipSync2Pro", "VisemePipioLipSync")
 # How often a storm repeats; by hand, VISEME_REPEATS=20.
 REPEATS = int(os.environ.get("VISEME_REPEATS", "2"))
-# Our half second to notice it, the 2 s that a job has to tell the vendor, the host's own doings.
-INTERRUPT_BOUND_SECONDS = 5.0
+# How long anything is waited for: never a promise, only the end of a test that would hang.
+PATIENCE_SECONDS = 180.0
+# How long a vendor holds something up that a test does not wait for: longer than anybody waits.
+FOREVER_SECONDS = 3600.0
 
 
-def until(happened: Callable[[], Any], seconds: float, what: str) -> Any:
+def until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
     """Ask again and again until the answer is true; that answer."""
     end = time.monotonic() + seconds
     while not (answer := happened()):
@@ -192,7 +194,7 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(20), "ComfyUI did not take a websocket"
+        assert self._ready.wait(PATIENCE_SECONDS), "ComfyUI did not take a websocket"
 
     def _run(self) -> None:
         self._task = self._loop.create_task(self._listen())
@@ -252,21 +254,21 @@ class Client:
             raise Refused(document)
         return str(document["prompt_id"])
 
-    def wait(self, prompt_id: str, seconds: float = 60) -> Entry:
+    def wait(self, prompt_id: str, seconds: float = PATIENCE_SECONDS) -> Entry:
         """Its entry of the history, once it has ended."""
 
         def entry() -> JSON | None:
             found: JSON = self.http.get(f"/history/{prompt_id}").json()
             return found.get(prompt_id)
 
-        document = until(entry, seconds, f"the end of prompt {prompt_id}")
+        document = until(entry, f"the end of prompt {prompt_id}", seconds)
         return Entry(prompt_id, document)
 
-    def execute(self, graph: Graph, seconds: float = 60) -> Entry:
+    def execute(self, graph: Graph, seconds: float = PATIENCE_SECONDS) -> Entry:
         """Run a graph to whatever end."""
         return self.wait(self.post(graph), seconds)
 
-    def run(self, graph: Graph, seconds: float = 60) -> Entry:
+    def run(self, graph: Graph, seconds: float = PATIENCE_SECONDS) -> Entry:
         """Run a graph, which must end well."""
         entry = self.execute(graph, seconds)
         assert entry.is_success, entry
@@ -276,14 +278,14 @@ class Client:
         assert self.http.post("/interrupt").status_code == 200
 
     def interrupted(self, prompt_id: str) -> Entry:
-        """Interrupt what runs; the prompt's entry, which must come within the bound."""
-        asked = time.monotonic()
+        """Interrupt what runs; the prompt's entry.
+
+        A prompt that is held up for ``FOREVER_SECONDS`` has to notice it, or this fails.
+        """
         self.interrupt()
-        entry = self.wait(prompt_id, 20)
-        took = time.monotonic() - asked
+        entry = self.wait(prompt_id)
         assert entry.was_interrupted, entry
         assert not entry.error
-        assert took < INTERRUPT_BOUND_SECONDS, f"it took {took:.1f} s"
         return entry
 
     def queue(self) -> JSON:
@@ -294,7 +296,7 @@ class Client:
         """Whether the prompt worker still takes prompts and ends them."""
         graph = Graph()
         graph.add("HelperSleep", seconds=0)
-        return self.execute(graph, 20).is_success
+        return self.execute(graph).is_success
 
     def object_info(self, node_id: str = "") -> JSON:
         answer = self.http.get(f"/object_info/{node_id}" if node_id else "/object_info")
@@ -315,7 +317,7 @@ class Client:
             if event.data.get("prompt_id") == prompt_id and type in (None, event.type)
         ]
 
-    def await_notice(self, part: str, since: float, seconds: float = 20) -> JSON:
+    def await_notice(self, part: str, since: float) -> JSON:
         """The first notice of ours after the moment ``since`` that has ``part`` in its texts."""
 
         def notice() -> JSON | None:
@@ -325,7 +327,7 @@ class Client:
                     return event.data
             return None
 
-        found: JSON = until(notice, seconds, f"a notice with {part!r}")
+        found: JSON = until(notice, f"a notice with {part!r}")
         return found
 
     def texts(self, node: Node, since: float = 0) -> list[str]:
@@ -338,10 +340,9 @@ class Client:
             and event.time >= since
         ]
 
-    def await_text(self, node: Node, part: str, since: float, seconds: float = 20) -> None:
+    def await_text(self, node: Node, part: str, since: float) -> None:
         """Wait until a node has shown a line with ``part`` after the moment ``since``."""
         until(
             lambda: any(part in text for text in self.texts(node, since)),
-            seconds,
             f"a line with {part!r}",
         )

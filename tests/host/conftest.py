@@ -35,16 +35,29 @@ LEFT_BEHIND = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a ComfyUI, skip what is here, and say why once for each file."""
+    """Without a ComfyUI, skip what is here, and say why once for each file.
+
+    Tests of one file that want the sandbox in the same mode come one after the other: another mode
+    is another start of it.
+    """
     folder = Path(__file__).parent
     ours = [item for item in items if folder in item.path.parents]
     if not ours:
         return
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), item in ours and _box_of(item)))
     try:
         find_installation(None)
     except NoHost as reason:
         for item in ours:
             item.add_marker(pytest.mark.skip(reason=str(reason)))
+
+
+def _box_of(item: pytest.Item) -> int:
+    """The mode that a test wants the sandbox in, as a number; those that want none come first."""
+    wanted = getattr(item, "fixturenames", ())
+    boxes = ("box", "canned_box", "slow_box", "endless_box")
+    return max((number for number, name in enumerate(boxes, 1) if name in wanted), default=0)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +93,15 @@ def canned_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
 def slow_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
     """The same with 0.4 s in the queue and 1.6 s running."""
     _box.become("slow")
+    yield _box
+    assert _box.process.poll() is None, "the sandbox died"
+
+
+@pytest.fixture
+def endless_box(_box: ModalSandbox) -> Iterator[ModalSandbox]:
+    """The same with jobs that begin at once and run for longer than anybody waits."""
+    _box.become("endless")
+    _box.fault("slow-queue", seconds=0)
     yield _box
     assert _box.process.poll() is None, "the sandbox died"
 

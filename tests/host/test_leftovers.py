@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.host.client import LIP_SYNCS, SampleGraph, until
+from tests.host.client import FOREVER_SECONDS, LIP_SYNCS, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 from viseme.samples import sample_clip_path
 
@@ -32,7 +32,7 @@ def run_anew(comfy: Host, box: ModalSandbox, take: int) -> None:
     failing = SampleGraph(take)
     failing.save(failing.lip_sync(max_price_usd=0.01, take=take + 10**6)[0])
     assert comfy.execute(failing).error
-    box.fault("slow-queue", seconds=30, count=1)
+    box.fault("slow-queue", seconds=FOREVER_SECONDS, count=1)
     stopped = SampleGraph(take + 2 * 10**6)
     video = stopped.add("HelperVideoFile", path=str(sample_clip_path()), in_memory=True)
     sync = stopped.lip_sync(media=video[0])
@@ -42,8 +42,8 @@ def run_anew(comfy: Host, box: ModalSandbox, take: int) -> None:
     comfy.await_text(sync, "queued", started)
     assert scratch(comfy), "a VIDEO in memory was not written"
     comfy.interrupted(prompt_id)
-    until(lambda: comfy.jobs()[0].state.value == "CANCELLED", 10, "the cancelling")
-    until(lambda: not scratch(comfy), 10, "the end of the scratch folders")
+    until(lambda: comfy.jobs()[0].state.value == "CANCELLED", "the cancelling")
+    until(lambda: not scratch(comfy), "the end of the scratch folders")
 
 
 def scratch(comfy: Host) -> list[Path]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host.client import LIP_SYNCS, REPEATS, Client, Entry, SampleGraph, until
+from tests.host.client import (
+    FOREVER_SECONDS,
+    LIP_SYNCS,
+    REPEATS,
+    Client,
+    Entry,
+    SampleGraph,
+    until,
+)
 from tests.host.hosting import Host, ModalSandbox
 
 
@@ -13,7 +21,7 @@ def failed_beside(comfy: Host, box: ModalSandbox, graph: SampleGraph, count: int
     signal = comfy.base / f"fail-{graph.take}"
     neighbour = graph.add("HelperFail", when=str(signal))
     prompt_id = comfy.post(graph)
-    until(lambda: len(box.charges()) == count, 20, f"{count} submissions")
+    until(lambda: len(box.charges()) == count, f"{count} submissions")
     signal.touch()
     entry = comfy.wait(prompt_id)
     assert "on purpose" in entry.error
@@ -60,7 +68,7 @@ def test_the_page_is_told_that_the_job_runs_on(
     def notice() -> object:
         return [event for event in comfy.events[seen:] if event.type == "viseme.notice"]
 
-    [event] = until(notice, 10, "the notice")
+    [event] = until(notice, "the notice")
     assert "without being paid" in event.data["detail"]
 
 
@@ -69,7 +77,7 @@ def test_a_job_that_runs_on_to_its_end_is_there_for_a_later_run(
 ) -> None:
     graph.save(graph.lip_sync()[0])
     failed_beside(comfy, slow_box, graph, 1)
-    until(lambda: slow_box.calls("download"), 20, "the download by itself")
+    until(lambda: slow_box.calls("download"), "the download by itself")
     calls = len(slow_box.calls("submit"))
     comfy.run(graph)
     assert len(slow_box.calls("submit")) == calls
@@ -80,16 +88,16 @@ def test_an_interrupt_of_the_next_prompt_cancels_only_what_it_waits_for(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
     """A job left running by a failed prompt belongs to nobody's interrupt."""
-    slow_box.fault("slow-queue", seconds=5, count=1)
+    slow_box.fault("slow-queue", seconds=10, count=1)
+    slow_box.fault("slow-queue", seconds=FOREVER_SECONDS, count=1)
     graph.save(graph.lip_sync()[0])
     failed_beside(comfy, slow_box, graph, 1)
     other = SampleGraph(graph.take + 10**6)
     other.save(other.lip_sync()[0])
     prompt_id = comfy.post(other)
-    until(lambda: len(slow_box.charges()) == 2, 10, "the second submission")
-    comfy.interrupt()
-    assert comfy.wait(prompt_id).was_interrupted
-    until(lambda: len(slow_box.charges()) == 1, 10, "the end of the second charge")
+    until(lambda: len(slow_box.charges()) == 2, "the second submission")
+    comfy.interrupted(prompt_id)
+    until(lambda: len(slow_box.charges()) == 1, "the end of the second charge")
     assert len(slow_box.calls("cancel")) == 1
     comfy.run(graph)
     assert len(slow_box.charges()) == 1
@@ -127,18 +135,17 @@ def test_a_time_limit_is_that_of_the_run_which_has_it(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
     """Whoever joins a job that is going on waits as long as it said itself."""
-    slow_box.fault("slow-queue", seconds=3, count=1)
-    sync = graph.lip_sync(time_limit_seconds=1.5)
+    slow_box.fault("slow-queue", seconds=10, count=1)
+    sync = graph.lip_sync(time_limit_seconds=FOREVER_SECONDS)
     graph.save(sync[0])
     failed_beside(comfy, slow_box, graph, 1)
     sync.inputs["time_limit_seconds"] = 0.5
     entry = comfy.execute(graph)
     assert entry.failed_node == sync.id
     assert "after 0.5 s" in entry.error
-    assert 0.5 < entry.seconds < 1.5
+    assert slow_box.calls("result") == []
     del sync.inputs["time_limit_seconds"]
-    entry = comfy.run(graph)  # past both limits
-    assert entry.seconds > 2
+    comfy.run(graph)  # past the limit
     assert slow_box.calls("cancel") == []
     assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
 

@@ -62,6 +62,19 @@ def test_a_trimmed_video_is_bought_as_it_was_trimmed(
     assert len(box.charges()) == 2
 
 
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_video_whose_edits_are_still_to_be_made_is_bought_with_them(
+    comfy: Host, box: ModalSandbox, odd: OddGraph, in_memory: bool
+) -> None:
+    """Its file is the one before the edits."""
+    video = odd.add(
+        "HelperShortened", path=str(sample_clip_path()), frame_count=30, in_memory=in_memory
+    )
+    odd.sync(video[0], odd.sound(seconds=2.0))
+    result = odd.result(comfy, comfy.run(odd))
+    assert (result.frame_count, result.frame_rate) == (30, Fraction(25))
+
+
 @pytest.mark.parametrize("rate", [25.0, 29.97])
 def test_a_created_video_keeps_its_rate(
     comfy: Host, box: ModalSandbox, odd: OddGraph, rate: float

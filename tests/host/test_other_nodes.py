@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Command, TinyMedia
-from tests.host.client import Graph, Node, Refused, SampleGraph, until
+from tests.host.client import FOREVER_SECONDS, Graph, Node, Refused, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 from viseme.edits import parse
 from viseme.jobs.cut import cut_samples
@@ -220,15 +220,10 @@ def test_drawing_a_preview_stops_when_it_is_interrupted(comfy: Host, graph: Samp
     graph.record(edits[PREVIEW])
     started = time.time()
     prompt_id = comfy.post(graph)
-    until(
-        lambda: any("drawing the cut" in line for line in comfy.texts(edits, since=started)),
-        20,
-        "a line about the drawing",
-    )
-    comfy.interrupt()
-    assert comfy.wait(prompt_id, 10).was_interrupted
+    comfy.await_text(edits, "drawing the cut", started)
+    comfy.interrupted(prompt_id)
     folder = comfy.base / "temp" / "viseme"
-    until(lambda: not list(folder.glob(".*")), 5, "the end of the half file")
+    until(lambda: not list(folder.glob(".*")), "the end of the half file")
     assert comfy.is_alive()
 
 
@@ -413,7 +408,7 @@ def left_job(command: Command, box: ModalSandbox, take: int) -> str:
     options = ("--sandbox", box.control, "--take", take)
     running = command.start("run", "fal-sync", *media, *options)
     box.await_charge()
-    until(lambda: command.states()[0] in ("ACCEPTED", "RUNNING"), 10, "the vendor's yes")
+    until(lambda: command.states()[0] in ("ACCEPTED", "RUNNING"), "the vendor's yes")
     running.kill()
     return command.job_id()
 
@@ -458,20 +453,15 @@ def test_a_result_whose_file_is_gone_is_fetched_again_unpaid(
 def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
     comfy: Host, slow_box: ModalSandbox, command: Command, take: int
 ) -> None:
-    slow_box.fault("slow-queue", seconds=8, count=1)
+    slow_box.fault("slow-queue", seconds=12, count=1)
     job_id = left_job(command, slow_box, take)
     graph = Graph()
     collect = graph.add("VisemeCollectLipSyncJob", job_id=job_id)
     video = graph.record(collect[0])
     started = time.time()
     prompt_id = comfy.post(graph)
-    until(
-        lambda: any("queued" in line for line in comfy.texts(collect, since=started)),
-        10,
-        "a line about the vendor's queue",
-    )
-    comfy.interrupt()
-    assert comfy.wait(prompt_id, 10).was_interrupted
+    comfy.await_text(collect, "queued", started)
+    comfy.interrupted(prompt_id)
     assert slow_box.calls("cancel") == []
     assert command.states()[0] in ("ACCEPTED", "RUNNING")
     entry = comfy.run(graph)
@@ -482,7 +472,7 @@ def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
 def test_a_job_that_was_never_sent_is_not_bought(
     comfy: Host, canned_box: ModalSandbox, command: Command, take: int
 ) -> None:
-    canned_box.fault("stall", operation="upload", seconds=20, count=1)
+    canned_box.fault("stall", operation="upload", seconds=FOREVER_SECONDS, count=1)
     media = ("--video", sample_clip_path(), "--audio", sample_speech_path())
     options = ("--sandbox", canned_box.control, "--take", take, "--carry", "upload")
     running = command.start("run", "fal-sync", *media, *options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.host.client import LIP_SYNCS, Node, SampleGraph
 from tests.host.hosting import Host, ModalSandbox
 from viseme.media import probe_clip
 
+# What waits for disks, processors and networks. Plain values may be asked anywhere.
+WAITS = (
+    *("viseme/media/", "viseme/jobs/", "viseme/services/", "viseme/ledger/"),
+    *("viseme/transport.py", "viseme/download.py", "viseme/bodies.py"),
+)
+PLAIN = "viseme/jobs/signals.py"
 MODELS = {
     "VisemePixverseLipSync": "fal-pixverse",
     "VisemeSyncLipSync2Pro": "fal-sync",
@@ -50,21 +58,47 @@ def test_media_and_speech_alone_give_a_saved_video(
     assert len(box.charges()) == 1
 
 
-def test_all_three_at_once_take_as_long_as_the_slowest_alone(
+def test_all_three_are_at_their_vendors_at_once(
+    comfy: Host,
+    slow_box: ModalSandbox,
+    graph: SampleGraph,
+    report: Callable[[str, float], None],
+) -> None:
+    """All are sent before the first one has ended: together they take as long as the slowest."""
+    slow_box.fault("slow-queue", seconds=5)
+    for class_type in LIP_SYNCS:
+        graph.save(graph.lip_sync(class_type)[0])
+    entry = comfy.run(graph)
+    report("three together, with 6.6 s at each vendor", entry.seconds)
+    assert len(slow_box.charges()) == 3
+    last_sent = max(call["time"] for call in slow_box.calls("submit"))
+    assert last_sent < min(call["time"] for call in slow_box.calls("result"))
+
+
+@pytest.fixture
+def one_at_a_time(comfy: Host) -> Iterator[None]:
+    """fal is thought to take one job of an account at a time."""
+    with comfy.settings({"concurrency": {"fal": 1}}):
+        yield
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_no_more_of_them_are_at_a_vendor_at_once_than_settings_allow(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
-    """The vendor's waits are 2 s for each; one after the other they would be 6."""
-    single = SampleGraph(graph.take)
-    single.save(single.lip_sync("VisemePipioLipSync")[0])
-    alone = comfy.run(single).seconds
-    for class_type in LIP_SYNCS:
-        graph.save(graph.lip_sync(class_type, take=graph.take + 10**6)[0])
-    together = comfy.run(graph)
-    assert len(slow_box.charges()) == 4
-    assert together.seconds <= alone + 2, (alone, together.seconds)
+    syncs = [graph.lip_sync(class_type) for class_type in LIP_SYNCS]
+    for sync in syncs:
+        graph.save(sync[0])
+    started = time.time()
+    comfy.run(graph)
+    calls = [call["operation"] for call in sorted(slow_box.calls(), key=lambda call: call["time"])]
+    told = [operation for operation in calls if operation in ("submit", "result")]
+    assert told == ["submit", "result"] * 3
+    said = [line for sync in syncs for line in comfy.texts(sync, since=started)]
+    assert any("waiting: 1 job of this account is at fal" in line for line in said), said
 
 
-def test_the_hosts_loop_stays_free_while_a_lip_sync_reads_sends_waits_and_fetches(
+def test_reading_encoding_sending_and_fetching_are_not_done_where_the_hosts_nodes_run(
     comfy: Host,
     slow_box: ModalSandbox,
     graph: SampleGraph,
@@ -76,13 +110,19 @@ def test_the_hosts_loop_stays_free_while_a_lip_sync_reads_sends_waits_and_fetche
     receipt = graph.record(sync[4])
     assert "max_price_usd" in comfy.execute(graph).error  # modules are loaded, frames are made
     sync.inputs["max_price_usd"] = 0
-    ticks = graph.add("HelperTicks", after=frames[0], seconds=3.5)
+    done = comfy.base / f"done-{graph.take}"
+    ticks = graph.add("HelperTicks", pack=str(ROOT), until=str(done))
+    # It ends once the lip-sync has: what it says then covers the whole of it.
+    graph.add("HelperTouch", after=sync[4], path=str(done))
     entry = comfy.run(graph)
     assert frames.id in entry.cached
     assert entry.receipt(receipt)["state"] == "FETCHED"
-    [longest] = map(float, entry.outputs[ticks.id]["text"])
-    report("the longest gap in the loop", longest)
-    assert longest < 0.3, f"the loop was held for {longest:.2f} s"
+    [said] = entry.outputs[ticks.id]["text"]
+    seen = json.loads(said)
+    report("the longest gap in the loop", seen["longest_seconds"])
+    assert "nodes/_host.py" in seen["files"], "what a node does first was not seen"
+    held_up = [file for file in seen["files"] if file.startswith(WAITS) and file != PLAIN]
+    assert held_up == [], seen["files"]
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,12 @@ In the end it is CANCELLED, or FETCHED with a notice, or UNKNOWN with a notice t
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.host.client import Node, SampleGraph, until
+from tests.host.client import FOREVER_SECONDS, Node, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 from viseme.ledger import JobRecord
 
@@ -40,9 +39,9 @@ def interrupt_while_sending(
     return started
 
 
-def ended_as(comfy: Host, state: str, seconds: float = 20) -> JobRecord:
+def ended_as(comfy: Host, state: str) -> JobRecord:
     """The newest job, once it is in this state."""
-    until(lambda: comfy.jobs()[0].state.value == state, seconds, f"the state {state}")
+    until(lambda: comfy.jobs()[0].state.value == state, f"the state {state}")
     return comfy.jobs()[0]
 
 
@@ -52,7 +51,7 @@ def assert_bought_once(comfy: Host, box: ModalSandbox, graph: SampleGraph) -> No
     downloads = len(box.calls("download"))
     comfy.run(graph)
     # A call that a fault holds up is listed once it has been answered.
-    until(lambda: box.calls("submit"), 10, "the end of the submission")
+    until(lambda: box.calls("submit"), "the end of the submission")
     assert len(box.charges()) == len(box.calls("submit")) == 1
     assert len(box.calls("download")) == downloads
 
@@ -60,7 +59,7 @@ def assert_bought_once(comfy: Host, box: ModalSandbox, graph: SampleGraph) -> No
 def test_an_answer_that_comes_soon_is_waited_for_and_the_job_cancelled(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:
-    canned_box.fault("slow-queue", seconds=30, count=1)
+    canned_box.fault("slow-queue", seconds=FOREVER_SECONDS, count=1)
     sync = graph.lip_sync()
     graph.save(sync[0])
     interrupt_while_sending(comfy, canned_box, graph, sync, seconds=SOON_SECONDS)
@@ -109,12 +108,8 @@ def test_the_same_graph_at_once_waits_for_what_becomes_of_it(
 @pytest.fixture
 def quick_listing(comfy: Host) -> Iterator[None]:
     """fal's list is thought to show every job within a second."""
-    assert comfy.home is not None
-    settings = comfy.home / "settings.json"
-    assert not settings.exists()
-    settings.write_text(json.dumps({"listing_visibility": {"fal": 1}}))
-    yield
-    settings.unlink()
+    with comfy.settings({"listing_visibility": {"fal": 1}}):
+        yield
 
 
 @pytest.mark.usefixtures("quick_listing")
@@ -148,10 +143,7 @@ def test_a_result_that_was_on_its_way_is_kept_and_told(
     graph.save(sync[0])
     started = time.time()
     prompt_id = comfy.post(graph)
-    if operation == "download":
-        comfy.await_text(sync, "downloading", started)
-    else:
-        canned_box.await_stall()
+    canned_box.await_strike()
     comfy.interrupted(prompt_id)
     said = comfy.await_notice("made all the same", started)
     assert ended_as(comfy, "FETCHED").id in said["detail"]

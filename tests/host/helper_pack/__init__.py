@@ -6,9 +6,11 @@ ComfyUI loads this folder as a pack of its own, beside the one that is tested.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import io as bytes_io
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -63,9 +65,10 @@ class HelperSleep(io.ComfyNode):
 
 
 class HelperTicks(io.ComfyNode):
-    """Counts on the prompt's own loop; says how long the loop once was not free, in seconds.
+    """Goes on beside others on the prompt's own loop, until there is a file at ``until``.
 
-    ``after`` is whatever has to be there before it begins.
+    Says which files below ``pack`` have had a function of theirs run on this loop's thread, and how
+    long the loop once was not free, in seconds. It has to begin first: it has no input to wait for.
     """
 
     @classmethod
@@ -74,22 +77,57 @@ class HelperTicks(io.ComfyNode):
             node_id="HelperTicks",
             category=CATEGORY,
             inputs=[
-                io.AnyType.Input("after"),
-                io.Float.Input("seconds", default=1.0, min=0.0, max=600.0, optional=True),
+                io.String.Input("pack"),
+                io.String.Input("until"),
             ],
             is_output_node=True,
             not_idempotent=True,
         )
 
     @classmethod
-    async def execute(cls, after: Any, seconds: float = 1.0) -> Any:
-        started = last = time.monotonic()
+    async def execute(cls, pack: str, until: str) -> Any:
+        named: set[str] = set()
+
+        def note(frame: Any, event: str, _: Any) -> None:
+            if event == "call":
+                named.add(frame.f_code.co_filename)
+
+        last = time.monotonic()
         longest = 0.0
-        while last < started + seconds:
-            await asyncio.sleep(0.005)
-            now = time.monotonic()
-            longest, last = max(longest, now - last), now
-        return io.NodeOutput(ui={"text": [str(longest)]})
+        gc.disable()  # what others have left is not to be wound up on this thread now
+        sys.setprofile(note)  # of this thread alone
+        try:
+            while not Path(until).exists():
+                await asyncio.sleep(0.005)
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+        finally:
+            sys.setprofile(None)
+            gc.enable()
+        folder = Path(pack).resolve()
+        paths = [Path(name).resolve() for name in named]
+        files = sorted(str(path.relative_to(folder)) for path in paths if folder in path.parents)
+        said = {"files": files, "longest_seconds": longest}
+        return io.NodeOutput(ui={"text": [json.dumps(said)]})
+
+
+class HelperTouch(io.ComfyNode):
+    """Makes an empty file at ``path`` once there is ``after``."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HelperTouch",
+            category=CATEGORY,
+            inputs=[io.AnyType.Input("after"), io.String.Input("path")],
+            is_output_node=True,
+            not_idempotent=True,
+        )
+
+    @classmethod
+    def execute(cls, after: Any, path: str) -> Any:
+        Path(path).touch()
+        return io.NodeOutput()
 
 
 class HelperInterruptible(io.ComfyNode):
@@ -291,6 +329,44 @@ class HelperVideoFile(io.ComfyNode):
         return io.NodeOutput(InputImpl.VideoFromFile(source))
 
 
+class ShortenedVideo(InputImpl.VideoFromFile):
+    """Edited but not yet written, as ComfyUI from 0.37 on has VIDEO: only ``save_to`` edits it."""
+
+    def __init__(self, source: Any, frame_count: int) -> None:
+        super().__init__(source)
+        self._frame_count = frame_count
+
+    def has_pending_frame_edits(self) -> bool:
+        return True
+
+    def save_to(self, path: Any, *given: Any, **more: Any) -> None:
+        parts = self.get_components()
+        parts.images = parts.images[: self._frame_count]
+        InputImpl.VideoFromComponents(parts).save_to(path, *given, **more)
+
+
+class HelperShortened(io.ComfyNode):
+    """The first frames of a file, or of its bytes in memory: an edit that is still to be made."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HelperShortened",
+            category=CATEGORY,
+            inputs=[
+                io.String.Input("path"),
+                io.Int.Input("frame_count", min=1, max=1000),
+                io.Boolean.Input("in_memory", default=False, optional=True),
+            ],
+            outputs=[io.Video.Output("video")],
+        )
+
+    @classmethod
+    def execute(cls, path: str, frame_count: int, in_memory: bool = False) -> Any:
+        source = bytes_io.BytesIO(Path(path).read_bytes()) if in_memory else path
+        return io.NodeOutput(ShortenedVideo(source, frame_count))
+
+
 class HelperExpand(io.ComfyNode):
     """Becomes ``count`` nodes of one class, each given the video that the one before it made."""
 
@@ -333,11 +409,13 @@ class HelperExtension(ComfyExtension):
             HelperFail,
             HelperSleep,
             HelperTicks,
+            HelperTouch,
             HelperInterruptible,
             HelperRecord,
             HelperFrames,
             HelperAudio,
             HelperVideoFile,
+            HelperShortened,
             HelperExpand,
         ]
 
