@@ -11,7 +11,6 @@ import hashlib
 import io as bytes_io
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,70 +63,54 @@ class HelperSleep(io.ComfyNode):
         return io.NodeOutput(ui={"text": [f"slept {seconds} s"]})
 
 
-class HelperTicks(io.ComfyNode):
-    """Goes on beside others on the prompt's own loop, until there is a file at ``until``.
+_seen: set[str] = set()  # files of which functions have run on the thread that is watched
 
-    Says which files below ``pack`` have had a function of theirs run on this loop's thread, and how
-    long the loop once was not free, in seconds. It has to begin first: it has no input to wait for.
-    """
+
+def _see(frame: Any, event: str, _: Any) -> None:
+    if event == "call":
+        _seen.add(frame.f_code.co_filename)
+
+
+class HelperWatch(io.ComfyNode):
+    """Begins to watch what runs on the thread of the prompt's loop; passes its frames on."""
 
     @classmethod
     def define_schema(cls) -> Any:
         return io.Schema(
-            node_id="HelperTicks",
+            node_id="HelperWatch",
             category=CATEGORY,
-            inputs=[
-                io.String.Input("pack"),
-                io.String.Input("until"),
-            ],
-            is_output_node=True,
-            not_idempotent=True,
+            inputs=[io.Image.Input("frames")],
+            outputs=[io.Image.Output("frames")],
         )
 
     @classmethod
-    async def execute(cls, pack: str, until: str) -> Any:
-        named: set[str] = set()
-
-        def note(frame: Any, event: str, _: Any) -> None:
-            if event == "call":
-                named.add(frame.f_code.co_filename)
-
-        last = time.monotonic()
-        longest = 0.0
+    def execute(cls, frames: Any) -> Any:
+        _seen.clear()
         gc.disable()  # what others have left is not to be wound up on this thread now
-        sys.setprofile(note)  # of this thread alone
-        try:
-            while not Path(until).exists():
-                await asyncio.sleep(0.005)
-                now = time.monotonic()
-                longest, last = max(longest, now - last), now
-        finally:
-            sys.setprofile(None)
-            gc.enable()
-        folder = Path(pack).resolve()
-        paths = [Path(name).resolve() for name in named]
-        files = sorted(str(path.relative_to(folder)) for path in paths if folder in path.parents)
-        said = {"files": files, "longest_seconds": longest}
-        return io.NodeOutput(ui={"text": [json.dumps(said)]})
+        sys.setprofile(_see)  # of this thread alone
+        return io.NodeOutput(frames)
 
 
-class HelperTouch(io.ComfyNode):
-    """Makes an empty file at ``path`` once there is ``after``."""
+class HelperSeen(io.ComfyNode):
+    """Ends the watch once there is ``after``; says which files below ``pack`` were seen."""
 
     @classmethod
     def define_schema(cls) -> Any:
         return io.Schema(
-            node_id="HelperTouch",
+            node_id="HelperSeen",
             category=CATEGORY,
-            inputs=[io.AnyType.Input("after"), io.String.Input("path")],
+            inputs=[io.AnyType.Input("after"), io.String.Input("pack")],
             is_output_node=True,
-            not_idempotent=True,
         )
 
     @classmethod
-    def execute(cls, after: Any, path: str) -> Any:
-        Path(path).touch()
-        return io.NodeOutput()
+    def execute(cls, after: Any, pack: str) -> Any:
+        sys.setprofile(None)
+        gc.enable()
+        folder = Path(pack).resolve()
+        paths = [Path(name).resolve() for name in _seen]
+        files = sorted(str(path.relative_to(folder)) for path in paths if folder in path.parents)
+        return io.NodeOutput(ui={"text": [json.dumps(files)]})
 
 
 class HelperInterruptible(io.ComfyNode):
@@ -408,8 +391,8 @@ class HelperExtension(ComfyExtension):
         return [
             HelperFail,
             HelperSleep,
-            HelperTicks,
-            HelperTouch,
+            HelperWatch,
+            HelperSeen,
             HelperInterruptible,
             HelperRecord,
             HelperFrames,
