@@ -58,6 +58,16 @@ def rendered(path, schedule):
                     WIDTH, HEIGHT, 640 * footage.frame_count)
     render(footage, RecordedSpeech.open(path), result, lambda: False)
 
+def encoded(path):
+    frame_count = SHORT if "short" in path.name else LONG
+    chunk = np.full((1, HEIGHT, WIDTH, 3), 0.5, np.float32)
+    media.encode_clip(folder / "encoded.mp4", (chunk for _ in range(frame_count)), Fraction(25),
+                      (np.zeros((1, frame_count * 640), np.float32), 16000))
+
+def trimmed(path):
+    media.trim_clip(media.probe_clip(path), folder / "cut.mp4", 0,
+                    SHORT - 1 if "short" in path.name else LONG - 1)
+
 def decoded(path):
     for _ in media.iterate_frames(media.probe_clip(path)):
         pass
@@ -70,6 +80,8 @@ WAYS = {
     "remux": lambda path: conformed(path, "mov", "h264"),
     "transcode": lambda path: conformed(path, "mp4", "vp9"),
     "transcode turned": lambda path: conformed(turned(path), "mp4", "h264"),
+    "encode": encoded,
+    "trim": trimmed,
     "render": lambda path: rendered(path, looped),
     "render backward": lambda path: rendered(path, bounced),
 }
