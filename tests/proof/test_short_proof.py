@@ -26,7 +26,7 @@ def prove(*options: object) -> subprocess.CompletedProcess[str]:
     today = datetime.now(timezone.utc).strftime("%Y%m%d")
     seed = os.environ.get("PROOF_SEED", today)
     command = [sys.executable, str(PROVE), "--seed", seed, *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200)
 
 
 def cells(table: str, name: str) -> list[int]:

@@ -24,7 +24,7 @@ from .stage import stage
 LABELS = {"fal": "fal", "aimlapi": "AI/ML API", "runware": "Runware"}
 TIME_SCALES = (0.005, 0.02, 0.0)  # of the workers, in turn: short waits, longer ones, none
 END_SECONDS = 10.0
-ROUND = 5  # sequences
+ROUND = 2  # sequences
 PROGRAM = ROOT / "tools" / "prove.py"
 
 Tell = Callable[[str], None]
