@@ -9,7 +9,9 @@ one: a context manager that puts something slower in the place of something, and
 from __future__ import annotations
 
 import ctypes
+import importlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,11 +64,72 @@ def _no_huge_pages() -> Iterator[None]:
         disable(0)
 
 
+@contextmanager
+def _replaced(module: str, name: str, value: Any) -> Iterator[None]:
+    """Have ``value`` under a name of a module. Raises ``LookupError`` where it has none."""
+    place = importlib.import_module(module)
+    if not hasattr(place, name):
+        raise LookupError(f"{module} has no {name} that could be replaced")
+    before = getattr(place, name)
+    setattr(place, name, value)
+    try:
+        yield
+    finally:
+        setattr(place, name, before)
+
+
+class _InPlace:
+    """In the place of a thread beside: what is put is done at once."""
+
+    def __init__(self, work: Callable[[Any], None], _most_waiting: int) -> None:
+        self._work = work
+
+    def put(self, thing: Any) -> None:
+        self._work(thing)
+
+    def finish(self) -> None:
+        """Everything is done already."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+class _PoolInPlace:
+    """In the place of a pool of threads."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*arguments))
+        return future
+
+    def shutdown(self, **_options: Any) -> None:
+        """Nothing runs."""
+
+
+def _no_pipeline() -> AbstractContextManager[None]:
+    """Each picture is coded before the next one is converted."""
+    return _replaced("viseme.media.writer", "Beside", _InPlace)
+
+
+def _no_parallel_decoding() -> AbstractContextManager[None]:
+    """Each picture is converted before the next one is decoded."""
+    return _replaced("viseme.media.floats", "ThreadPoolExecutor", _PoolInPlace)
+
+
 MUTATIONS: Mapping[str, Mutation] = {
     "slice-threads": Mutation(
         "x264 with slice threads instead of frame threads", ("encode",), _slice_threads
     ),
     "no-huge-pages": Mutation(
         "the tensor in small pages instead of huge ones", ("decode",), _no_huge_pages
+    ),
+    "no-pipeline": Mutation(
+        "pictures coded in the thread that converts them", ("encode",), _no_pipeline
+    ),
+    "no-parallel-decoding": Mutation(
+        "pictures converted in the thread that decodes them", ("decode",), _no_parallel_decoding
     ),
 }
