@@ -153,6 +153,7 @@ def test_a_plain_install_brings_no_torch_and_nothing_unexpected(built: Built) ->
 def test_the_extras_are_those_that_are_promised(built: Built) -> None:
     metadata = built.metadata()
     assert set(metadata.get_all("Provides-Extra") or []) == {
+        "bench",
         "cli",
         "keyring",
         "postgres",
