@@ -39,8 +39,8 @@ def measure(bench: Bench) -> Section:
         "`of ffmpeg's time` is against the command with the same preset and crf. Extra memory is "
         "the most that a fresh process held over the frames, with the programs it started, in MiB. "
         "Sound is part of the size: ours and the command's at 96 kbit/s a channel, the others' at "
-        "what FFmpeg takes by default. What the naive way writes is BT.601, whose luma has less of the noise in it: its SSIM "
-        "compares with no other."
+        "what FFmpeg takes by default. What the naive way writes is BT.601, whose luma has less "
+        "of the noise in it: its SSIM compares with no other."
     )
     for name, rounds in bench.all_inputs():
         _measure_input(bench, section, bench.any_input(name), rounds)
