@@ -84,6 +84,8 @@ class SandboxProcess:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the sandbox ended before it answered"
+        if line == b"{\n":  # the document of an error has several lines
+            raise AssertionError((line + self.process.stdout.read()).decode())
         self.urls: dict[str, Any] = json.loads(line)
         self.control: str = self.urls["control"]
 

@@ -14,7 +14,6 @@ import pytest
 
 from tests.host.client import SampleGraph
 from tests.host.hosting import (
-    MODES,
     Host,
     Installation,
     ModalSandbox,
@@ -68,7 +67,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 @pytest.fixture(scope="session")
 def _box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModalSandbox]:
-    box = ModalSandbox(tmp_path_factory.mktemp("host-sandbox"), *MODES["brisk"])
+    box = ModalSandbox(tmp_path_factory.mktemp("host-sandbox"))
     yield box
     box.close()
 

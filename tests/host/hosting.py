@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,10 @@ def _lacking(python: Path) -> list[str]:
 class ModalSandbox(SandboxProcess):
     """A sandbox that can become quicker or slower at the same control address."""
 
-    mode = "brisk"
+    def __init__(self, home: Path, mode: str = "brisk") -> None:
+        self.mode = mode
+        self.port = str(_settled_port())
+        super().__init__(home, "--port", self.port, *MODES[mode])
 
     def become(self, mode: str) -> None:
         """Start anew with that mode's waits, without faults and jobs.
@@ -106,8 +110,7 @@ class ModalSandbox(SandboxProcess):
         """
         if mode != self.mode or self.ask("requests")["under_way"]:
             self.stop()
-            port = self.control.rpartition(":")[2]
-            self.options = ("--port", port, *MODES[mode])
+            self.options = ("--port", self.port, *MODES[mode])
             self.mode = mode
             self.start()
         self.reset()
@@ -274,6 +277,15 @@ class Host(Client):
 def _link(link: Path, target: Path) -> None:
     if not link.is_symlink():
         link.symlink_to(target, target_is_directory=True)
+
+
+def _settled_port() -> int:
+    """A port that stays free between two starts: systems give none of these away by themselves."""
+    for port in random.sample(range(15_000, 30_000), 100):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("a hundred ports are taken")
 
 
 def _free_port() -> int:

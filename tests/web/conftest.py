@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.host.hosting import (
-    MODES,
     Host,
     Installation,
     ModalSandbox,
@@ -56,7 +55,7 @@ def chromium() -> str:
 def _box(
     installation: Installation, chromium: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModalSandbox]:
-    box = ModalSandbox(tmp_path_factory.mktemp("web-sandbox"), *MODES["brisk"])
+    box = ModalSandbox(tmp_path_factory.mktemp("web-sandbox"))
     yield box
     box.close()
 
