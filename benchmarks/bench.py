@@ -11,7 +11,7 @@ from viseme.media.memory import free_memory_bytes
 from .children import Runtime
 from .inputs import Input, footage_input, synthetic_input
 from .mutations import MUTATIONS
-from .plan import Case, Plan
+from .plan import ALL_METHODS, Case, Plan
 
 _RESERVE_BYTES = 1 << 30
 
@@ -59,6 +59,11 @@ class Bench:
         if any(path.name == name for path in self.footage):
             return next(one for one in self.footage_inputs() if one.name == name)
         return self.input(name)
+
+    def counts_memory(self, case: str, method: str) -> bool:
+        """Whether a method's memory is counted in a case, in a fresh process each."""
+        methods = self.plan.memory_methods.get(case, ())
+        return methods == ALL_METHODS or method in methods
 
     def mutated(self, part: str) -> list[str]:
         """The mutations that were asked for and that concern a part."""

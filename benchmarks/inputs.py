@@ -36,6 +36,7 @@ class Input:
     sample_rate: int
     channels: int
     decoded_count: int
+    is_real: bool = False
 
     @property
     def source(self) -> dict[str, Any]:
@@ -129,6 +130,7 @@ def footage_input(path: Path, most_frames: int, folder: Path) -> Input:
         sample_rate=rate,
         channels=samples.shape[0],
         decoded_count=clip.frame_count,
+        is_real=True,
     )
 
 

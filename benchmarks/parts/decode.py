@@ -11,6 +11,7 @@ from .common import Taken, alone, label, side_by_side, tell_mutations, with_muta
 
 METHODS = ("ours", "ours-accurate", "core", "opencv", "naive", "ffmpeg", "pyav")
 _LIMITS = ("ffmpeg", "pyav")
+_COMPARED = ("ours", "core")
 # ComfyUI core holds a list of frames and the stack that is made of it.
 _MOST_TENSORS = 2.2
 _HEAD = (
@@ -47,9 +48,10 @@ def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> 
     bench.say(f"decoding {title}")
     jobs: dict[str, Any] = {name: {"method": name, "path": str(clip.video)} for name in METHODS}
     taken = side_by_side(bench, section, "decode", with_mutations(bench, "decode", jobs), rounds)
-    checked = ("ours", "core") if clip.name not in bench.plan.memory_cases else tuple(taken)
-    for name in checked:
-        if name in taken and name in jobs and name not in _LIMITS:
+    for name in taken:
+        if name not in jobs or name in _LIMITS:
+            continue
+        if bench.counts_memory(clip.name, name) or (clip.is_real and name in _COMPARED):
             job = {**jobs[name], "digest": True}
             taken[name].memory = alone(bench, section, "decode", name, job)
     _tell(section, title, clip, taken)

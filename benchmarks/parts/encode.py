@@ -16,8 +16,6 @@ from .quality import ssim_y
 METHODS = ("ours", "ours-medium", "core", "pipe", "naive", "ffmpeg", "ffmpeg-medium")
 # What the naive way writes is BT.601, and not tagged.
 _MATRIX = {"naive": "bt601"}
-# For these each figure would cost a minute that no target asks for.
-_NO_MEMORY = {"1080p": ("pipe", "naive", "ffmpeg", "ffmpeg-medium")}
 _HEAD = (
     "way",
     "time, median [least - most]",
@@ -66,10 +64,9 @@ def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> 
         name: {**base, "method": name, "path": str(_path(bench, clip, name))} for name in METHODS
     }
     taken = side_by_side(bench, section, "encode", with_mutations(bench, "encode", jobs), rounds)
-    if clip.name in bench.plan.memory_cases:
-        for name in taken:
-            if name in jobs and name not in _NO_MEMORY.get(clip.name, ()):
-                taken[name].memory = alone(bench, section, "encode", name, jobs[name])
+    for name in taken:
+        if name in jobs and bench.counts_memory(clip.name, name):
+            taken[name].memory = alone(bench, section, "encode", name, jobs[name])
     qualities = _qualities(section, bench, clip, taken)
     _tell(section, title, clip.name, taken, qualities)
 
