@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select
 
 from ..model import Vendor
-from .records import DaySpend, Outcome, Spend
+from .records import DaySpend, Spend
 from .schema import jobs, submissions
 from .spending import Spent, sum_by_endpoint, sum_of_day
-from .states import State
+from .states import Outcome, State
 from .store import Store
 
 _DAY_MILLISECONDS = 24 * 60 * 60 * 1000

@@ -7,21 +7,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from ..errors import InputError
+from ..errors import InputError, TransitionError
 from ..model import Vendor
 from . import rows
 from .records import (
     ItemRecord,
-    ItemState,
     JobRecord,
     KeptFile,
     NewItem,
-    Outcome,
     SubmissionRecord,
     UploadRecord,
 )
 from .schema import items, jobs, submissions, uploads
-from .states import AT_VENDOR, State
+from .states import AT_VENDOR, ItemState, Outcome, State, check_item_move, check_outcome
 from .store import Store, checked_row, job_row, move_row
 
 _PROTECTED_ITEM = frozenset({"job_id", "number"})
@@ -81,22 +79,27 @@ class Deliveries(Store):
     ) -> JobRecord:
         """Write down how an attempt ended and, with ``to``, move the job in the same transaction.
 
-        An attempt that ended UNKNOWN may be ended again once more is known.
+        An attempt that ended UNKNOWN may be ended again once more is known; any other that has
+        ended raises ``TransitionError``.
         """
+        here = (submissions.c.job_id == job_id, submissions.c.number == number)
         with self._database.write() as connection:
             row = checked_row(connection, job_id, fence)
-            done = connection.execute(
-                update(submissions)
-                .where(submissions.c.job_id == job_id, submissions.c.number == number)
-                .values(outcome=outcome.value, ended_at=self._clock(), vendor_id=vendor_id)
-            )
-            if done.rowcount != 1:
+            attempt = connection.execute(select(submissions).where(*here)).first()
+            if attempt is None:
                 raise InputError(
                     f"The job has no submission {number}.",
                     field="submission",
                     value=number,
                     job_id=job_id,
                 )
+            ended_as = None if attempt.outcome is None else Outcome(attempt.outcome)
+            check_outcome(ended_as, outcome, number=number, job_id=job_id)
+            connection.execute(
+                update(submissions)
+                .where(*here)
+                .values(outcome=outcome.value, ended_at=self._clock(), vendor_id=vendor_id)
+            )
             if to is not None:
                 move_row(connection, row, to, detail, columns, self._clock())
             return rows.job_record(job_row(connection, job_id))
@@ -139,8 +142,9 @@ class Deliveries(Store):
     ) -> tuple[ItemRecord, ...]:
         """Write down the results that the vendor showed, by number.
 
-        A result that is here already keeps its file and state and gets the new URL only. Results
-        that are not named stay as they are.
+        A result that is here already keeps its file and state and gets the new URL only, where
+        there is one. Results that are not named stay as they are. Raises ``TransitionError`` where
+        the table of results has no such move, and for FETCHED: that is ``update_item``'s to say.
         """
         with self._database.write() as connection:
             checked_row(connection, job_id, fence)
@@ -153,21 +157,31 @@ class Deliveries(Store):
     ) -> ItemRecord:
         """Set columns of one result: ``state``, ``url``, ``digest``, ``path``, ``problem`` ...
 
-        ``fetched_at`` is set by ``state=ItemState.FETCHED`` itself.
+        ``fetched_at`` is set by ``state=ItemState.FETCHED`` itself, which needs a ``path``. Raises
+        ``TransitionError`` for a move that the table of results has not.
         """
+        here = (items.c.job_id == job_id, items.c.number == number)
         with self._database.write() as connection:
             checked_row(connection, job_id, fence)
             values = rows.to_columns(items, columns, _PROTECTED_ITEM)
-            if values.get("state") == ItemState.FETCHED.value:
-                values.setdefault("fetched_at", self._clock())
-            here = (items.c.job_id == job_id, items.c.number == number)
-            connection.execute(update(items).where(*here).values(**values))
             row = connection.execute(select(items).where(*here)).first()
             if row is None:
                 raise InputError(
                     f"The job has no result {number}.", field="item", value=number, job_id=job_id
                 )
-            return rows.item_record(row)
+            if "state" in values:
+                state = ItemState(values["state"])
+                check_item_move(ItemState(row.state), state, number=number, job_id=job_id)
+                if state is ItemState.FETCHED:
+                    if values.get("path", row.path) is None:
+                        raise InputError(
+                            f"Result {number} cannot be FETCHED without a file.",
+                            field="path",
+                            job_id=job_id,
+                        )
+                    values.setdefault("fetched_at", self._clock())
+            connection.execute(update(items).where(*here).values(**values))
+            return rows.item_record(connection.execute(select(items).where(*here)).one())
 
     def items(self, job_id: str) -> tuple[ItemRecord, ...]:
         """The results of a job, by number."""
@@ -220,10 +234,18 @@ class Deliveries(Store):
             return tuple(rows.upload_record(row) for row in connection.execute(query))
 
     def mark_upload_deleted(self, upload_id: int) -> None:
-        """Write down that the vendor has deleted the file."""
-        here = (uploads.c.id == upload_id, uploads.c.deleted_at.is_(None))
+        """Write down that the vendor has deleted the file; the first time it was so stays.
+
+        Raises ``InputError`` where there is no such upload.
+        """
+        here = uploads.c.id == upload_id
         with self._database.write() as connection:
-            connection.execute(update(uploads).where(*here).values(deleted_at=self._clock()))
+            if connection.execute(select(uploads.c.id).where(here)).first() is None:
+                raise InputError(
+                    f"There is no upload {upload_id}.", field="upload", value=upload_id
+                )
+            first = (here, uploads.c.deleted_at.is_(None))
+            connection.execute(update(uploads).where(*first).values(deleted_at=self._clock()))
 
 
 def _begin_submission(
@@ -253,22 +275,26 @@ def _set_item(connection: Connection, job_id: str, item: NewItem) -> None:
     here = (items.c.job_id == job_id, items.c.number == item.number)
     seen = {"url": item.url, "vendor_id": item.vendor_id}
     row = connection.execute(select(items).where(*here)).first()
+    current = ItemState.EXPECTED if row is None else ItemState(row.state)
+    if item.state is ItemState.FETCHED:
+        # A file is what makes it FETCHED, and a vendor's answer has none.
+        raise TransitionError(
+            f"Result {item.number} is {current.value} and cannot become FETCHED by an answer.",
+            field="item",
+            value=item.state.value,
+            job_id=job_id,
+        )
+    if current is ItemState.FETCHED:
+        kept = {name: value for name, value in seen.items() if value is not None}
+        if kept:
+            connection.execute(update(items).where(*here).values(**kept))
+        return
+    check_item_move(current, item.state, number=item.number, job_id=job_id)
+    values = {"state": item.state.value, "problem": item.problem, **seen}
     if row is None:
-        connection.execute(
-            insert(items).values(
-                job_id=job_id,
-                number=item.number,
-                state=item.state.value,
-                problem=item.problem,
-                **seen,
-            )
-        )
-    elif row.state == ItemState.FETCHED.value:
-        connection.execute(update(items).where(*here).values(**seen))
+        connection.execute(insert(items).values(job_id=job_id, number=item.number, **values))
     else:
-        connection.execute(
-            update(items).where(*here).values(state=item.state.value, problem=item.problem, **seen)
-        )
+        connection.execute(update(items).where(*here).values(**values))
 
 
 def _item_records(connection: Connection, job_id: str) -> tuple[ItemRecord, ...]:

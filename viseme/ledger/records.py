@@ -8,29 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum
 from typing import Any
 
 from ..model import Quote, Vendor
-from .states import State
-
-
-class ItemState(str, Enum):
-    """Where one result of a job stands."""
-
-    EXPECTED = "EXPECTED"  # ordered; the vendor has not shown it yet
-    READY = "READY"  # the vendor has it; it is not here
-    FETCHED = "FETCHED"  # its file is in the results folder
-    MISSING = "MISSING"  # the vendor ended without it; ``problem`` says what it said
-
-
-class Outcome(str, Enum):
-    """How one attempt to hand a job to the vendor ended."""
-
-    ACCEPTED = "accepted"  # the vendor named it
-    REFUSED = "refused"  # the vendor said no
-    NOT_ARRIVED = "not_arrived"  # it provably never reached the vendor
-    UNKNOWN = "unknown"  # it may have been bought
+from .states import ItemState, Outcome, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +103,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """One result as the vendor showed it. ``number`` counts from 1."""
+    """One result as the vendor showed it, which is never FETCHED. ``number`` counts from 1."""
 
     number: int
     state: ItemState = ItemState.READY

@@ -16,13 +16,11 @@ from ..model import Vendor
 from .records import (
     EventRecord,
     ItemRecord,
-    ItemState,
     JobRecord,
-    Outcome,
     SubmissionRecord,
     UploadRecord,
 )
-from .states import State
+from .states import ItemState, Outcome, State
 
 # Crockford's base 32: no i, l, o, u, so that an id can be read out and typed.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

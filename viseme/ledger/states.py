@@ -1,4 +1,4 @@
-"""The states of a job and the one table of moves between them. Pure.
+"""The states of a job, of its submissions and of its results, with a table of moves each. Pure.
 
     PLANNED ─► INTENT ─► SENT ─► ACCEPTED ◄─► RUNNING ─► SUCCEEDED ◄─► FETCHED
                           │          └─► CANCELLING ─► CANCELLED
@@ -85,6 +85,80 @@ def check_move(current: State, to: State, *, job_id: str | None = None) -> None:
         raise TransitionError(
             f"A job that is {current.value} cannot become {to.value}; it can become {allowed}.",
             field="state",
+            value=to.value,
+            limit=allowed,
+            job_id=job_id,
+        )
+
+
+class ItemState(str, Enum):
+    """Where one result of a job stands."""
+
+    EXPECTED = "EXPECTED"  # ordered; the vendor has not shown it yet
+    READY = "READY"  # the vendor has it; it is not here
+    FETCHED = "FETCHED"  # its file is in the results folder
+    MISSING = "MISSING"  # the vendor ended without it; ``problem`` says what it said
+
+
+class Outcome(str, Enum):
+    """How one attempt to hand a job to the vendor ended."""
+
+    ACCEPTED = "accepted"  # the vendor named it
+    REFUSED = "refused"  # the vendor said no
+    NOT_ARRIVED = "not_arrived"  # it provably never reached the vendor
+    UNKNOWN = "unknown"  # it may have been bought
+
+
+# Each attempt ends once; only one in doubt may be ended again, when more is known.
+OUTCOMES: Mapping[Outcome | None, frozenset[Outcome]] = MappingProxyType(
+    {
+        None: frozenset(Outcome),
+        Outcome.UNKNOWN: frozenset(Outcome),
+        Outcome.ACCEPTED: frozenset(),
+        Outcome.REFUSED: frozenset(),
+        Outcome.NOT_ARRIVED: frozenset(),
+    }
+)
+
+_I = ItemState
+
+# The same state again is no move: a vendor that is asked twice says the same twice.
+ITEM_MOVES: Mapping[ItemState, frozenset[ItemState]] = MappingProxyType(
+    {
+        _I.EXPECTED: frozenset({_I.READY, _I.MISSING}),
+        # To MISSING and back: a crash on the way, and the vendor says something else when asked.
+        _I.READY: frozenset({_I.FETCHED, _I.MISSING}),
+        _I.MISSING: frozenset({_I.READY}),
+        # Back to READY: the file is gone and is to be fetched again.
+        _I.FETCHED: frozenset({_I.READY}),
+    }
+)
+
+
+def check_outcome(
+    current: Outcome | None, to: Outcome, *, number: int, job_id: str | None = None
+) -> None:
+    """Raise ``TransitionError`` unless an attempt that ended as ``current`` may end as ``to``."""
+    if current is not None and to not in OUTCOMES[current]:
+        raise TransitionError(
+            f"Submission {number} has ended as {current.value} and cannot end as {to.value}.",
+            field="outcome",
+            value=to.value,
+            limit="nothing",
+            job_id=job_id,
+        )
+
+
+def check_item_move(
+    current: ItemState, to: ItemState, *, number: int, job_id: str | None = None
+) -> None:
+    """Raise ``TransitionError`` unless a result that is ``current`` may be ``to`` from now on."""
+    if to is not current and to not in ITEM_MOVES[current]:
+        allowed = ", ".join(sorted(state.value for state in ITEM_MOVES[current]))
+        raise TransitionError(
+            f"Result {number} is {current.value} and cannot become {to.value}; "
+            f"it can become {allowed}.",
+            field="item",
             value=to.value,
             limit=allowed,
             job_id=job_id,
