@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..viseme.errors import CredentialError, VisemeError
+from ..viseme.secret import redact
 
 _WORDS = {
     "--video": "media",
@@ -35,11 +36,14 @@ class LipSyncError(Exception):
 
 
 def node_error(problem: VisemeError) -> LipSyncError:
-    """The same problem for the page: one line with the remedy and the job's id."""
-    text = in_node_words(str(problem))
+    """The same problem for the page: one line with the remedy and the job's id.
+
+    The host writes it into its log and its history, so what a vendor said loses its signatures.
+    """
+    text = redact(in_node_words(str(problem)))
     if isinstance(problem, CredentialError):
         # Before the command line: the page cuts long texts off.
-        said = in_node_words(" ".join(problem.message.split()))
+        said = redact(in_node_words(" ".join(problem.message.split())))
         place = "In the page: the menu's Extensions > Viseme: keys."
         text = f"{said} {place}{text.removeprefix(said)}"
     return LipSyncError(text)

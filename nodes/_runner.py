@@ -217,7 +217,9 @@ async def on_runner(work: Callable[[Execution], Awaitable[T]], node_id: str | No
         raise LipSyncError("The job was stopped by an interrupt of another run.") from problem
     except VisemeError as problem:
         log.info("%s", problem)
-        raise node_error(problem) from problem
+        log.debug("It comes from here.", exc_info=problem)
+        # The host would log the cause beside it, and no filter of ours sees what the host logs.
+        raise node_error(problem) from None
     except concurrent.futures.CancelledError as problem:
         # Never the host's own: that one is for a coroutine which the host itself has cancelled.
         raise LipSyncError("The work for this node was cancelled before it had ended.") from problem

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from .errors import UnreadableAnswer
 
@@ -27,9 +28,12 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def without(self, secret: str) -> Answer:
-        """The same with ``***`` wherever it says ``secret``."""
-        headers = {name: value.replace(secret, "***") for name, value in self.headers.items()}
-        return Answer(self.status, headers, self.body.replace(secret.encode(), b"***"))
+        """The same with ``***`` for ``secret``: as it is, as in JSON and as in a URL."""
+        headers, body = self.headers, self.body
+        for form in {secret, json.dumps(secret)[1:-1], quote(secret), quote(secret, safe="")}:
+            headers = {name: value.replace(form, "***") for name, value in headers.items()}
+            body = body.replace(form.encode(), b"***")
+        return Answer(self.status, headers, body)
 
     def json(self) -> Any:
         """The body as JSON. Raises UnreadableAnswer."""
