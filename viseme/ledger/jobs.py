@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from ..errors import InputError, LedgerError
@@ -13,10 +13,26 @@ from . import rows
 from .records import EventRecord, JobRecord, NewJob
 from .schema import events, jobs
 from .states import DEAD, State
-from .store import LIST_REMEDY, PROTECTED_COLUMNS, Store, add_event, checked_row, job_row, move_row
+from .store import (
+    LIST_REMEDY,
+    PROTECTED_COLUMNS,
+    Store,
+    add_event,
+    checked_row,
+    job_row,
+    move_row,
+    update_job,
+)
 
 _CLAIM_ATTEMPTS = 20
-_LIVE = jobs.c.state.not_in(sorted(state.value for state in DEAD))
+# Made once: to put a statement together takes several times as long as to execute it.
+_LIVE_JOB = select(jobs).where(
+    jobs.c.fingerprint == bindparam("wanted"),
+    jobs.c.state.not_in(sorted(state.value for state in DEAD)),
+)
+_TAKEN_ID = select(jobs.c.id).where(jobs.c.id == bindparam("wanted"))
+_JOB_WITH_ID = select(jobs).where(jobs.c.id == bindparam("wanted"))
+_INSERT_JOB = insert(jobs)
 
 
 class Jobs(Store):
@@ -49,7 +65,7 @@ class Jobs(Store):
     def _insert(self, connection: Connection, new: NewJob) -> JobRecord:
         now = self._clock()
         job_id = rows.new_job_id(now)
-        while connection.execute(select(jobs.c.id).where(jobs.c.id == job_id)).first():
+        while connection.execute(_TAKEN_ID, {"wanted": job_id}).first():
             job_id = rows.new_job_id(now)
         given = rows.to_columns(
             jobs,
@@ -75,16 +91,17 @@ class Jobs(Store):
             PROTECTED_COLUMNS,
         )
         connection.execute(
-            insert(jobs).values(
-                id=job_id,
-                fingerprint=new.fingerprint,
-                take=new.take,
-                state=State.PLANNED.value,
-                created_at=now,
-                updated_at=now,
-                fence=0,
+            _INSERT_JOB,
+            {
+                "id": job_id,
+                "fingerprint": new.fingerprint,
+                "take": new.take,
+                "state": State.PLANNED.value,
+                "created_at": now,
+                "updated_at": now,
+                "fence": 0,
                 **given,
-            )
+            },
         )
         add_event(connection, job_id, now, "created", to_state=State.PLANNED)
         return rows.job_record(job_row(connection, job_id))
@@ -97,16 +114,10 @@ class Jobs(Store):
         wanted = job_id.strip().lower()
         if not wanted:
             raise InputError("No job id was given.", field="job", remedy=LIST_REMEDY)
-        matches = or_(
-            jobs.c.id.startswith(wanted, autoescape=True),
-            jobs.c.id.contains(f"-{wanted}", autoescape=True),
-        )
         with self._database.read() as connection:
-            found = connection.execute(select(jobs).where(jobs.c.id == wanted)).all()
+            found = connection.execute(_JOB_WITH_ID, {"wanted": wanted}).all()
             if not found:
-                found = connection.execute(
-                    select(jobs).where(matches).order_by(jobs.c.id).limit(4)
-                ).all()
+                found = connection.execute(_jobs_like(wanted)).all()
         if len(found) == 1:
             return rows.job_record(found[0])
         if not found:
@@ -163,7 +174,7 @@ class Jobs(Store):
             checked_row(connection, job_id, fence)
             values = rows.to_columns(jobs, columns, PROTECTED_COLUMNS)
             values["updated_at"] = self._clock()
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+            update_job(connection, job_id, values)
             return rows.job_record(job_row(connection, job_id))
 
     def note(self, job_id: str, kind: str, detail: str) -> None:
@@ -180,5 +191,13 @@ class Jobs(Store):
 
 
 def _live_row(connection: Connection, fingerprint: str) -> Row[Any] | None:
-    query = select(jobs).where(jobs.c.fingerprint == fingerprint, _LIVE)
-    return connection.execute(query).first()
+    return connection.execute(_LIVE_JOB, {"wanted": fingerprint}).first()
+
+
+def _jobs_like(beginning: str) -> Select[Any]:
+    """Up to four jobs whose id, or its part after ``-``, begins so."""
+    matches = or_(
+        jobs.c.id.startswith(beginning, autoescape=True),
+        jobs.c.id.contains(f"-{beginning}", autoescape=True),
+    )
+    return select(jobs).where(matches).order_by(jobs.c.id).limit(4)

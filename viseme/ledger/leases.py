@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 
 from .records import Lease
 from .schema import jobs
-from .store import Store, add_event, checked_row, job_row, stale
+from .store import Store, add_event, checked_row, job_row, stale, update_job
+
+_RELEASE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id"), jobs.c.fence == bindparam("held_fence"))
+    .values(lease_owner=None, lease_until=None)
+)
 
 
 class Leases(Store):
@@ -24,11 +30,8 @@ class Leases(Store):
             if row.lease_owner is not None and row.lease_until > now:
                 return None
             lease = Lease(job_id, owner, row.fence + 1, now + round(seconds * 1000))
-            connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id)
-                .values(lease_owner=owner, lease_until=lease.until, fence=lease.fence)
-            )
+            values = {"lease_owner": owner, "lease_until": lease.until, "fence": lease.fence}
+            update_job(connection, job_id, values)
             add_event(connection, job_id, now, "lease", detail=owner, fence=lease.fence)
             return lease
 
@@ -43,16 +46,10 @@ class Leases(Store):
             if row.lease_owner is None:
                 raise stale(lease.job_id, lease.fence, "it was released")
             until = self._clock() + round(seconds * 1000)
-            connection.execute(
-                update(jobs).where(jobs.c.id == lease.job_id).values(lease_until=until)
-            )
+            update_job(connection, lease.job_id, {"lease_until": until})
             return Lease(lease.job_id, lease.owner, lease.fence, until)
 
     def release_lease(self, lease: Lease) -> None:
         """Give the job free. Does nothing when another process has it by now."""
         with self._database.write() as connection:
-            connection.execute(
-                update(jobs)
-                .where(jobs.c.id == lease.job_id, jobs.c.fence == lease.fence)
-                .values(lease_owner=None, lease_until=None)
-            )
+            connection.execute(_RELEASE, {"job_id": lease.job_id, "held_fence": lease.fence})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ..errors import InputError, LedgerError
 from . import rows
@@ -25,6 +25,11 @@ PROTECTED_COLUMNS = frozenset(
     | {"finished_at", "lease_owner", "lease_until", "fence"}
 )
 LIST_REMEDY = "`viseme jobs` lists all jobs."
+
+# Made once: to put a statement together takes several times as long as to execute it.
+_JOB_BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id")).with_for_update()
+_UPDATE_JOB = update(jobs).where(jobs.c.id == bindparam("job_id"))
+_INSERT_EVENT = insert(events)
 
 
 def utc_milliseconds() -> int:
@@ -67,12 +72,17 @@ class Store:
 
 
 def job_row(connection: Connection, job_id: str) -> Row[Any]:
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
+    row = connection.execute(_JOB_BY_ID, {"job_id": job_id}).first()
     if row is None:
         raise InputError(
             f"There is no job {job_id}.", field="job", value=job_id, remedy=LIST_REMEDY
         )
     return row
+
+
+def update_job(connection: Connection, job_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of one job, as the table holds them."""
+    connection.execute(_UPDATE_JOB, {"job_id": job_id, **values})
 
 
 def checked_row(connection: Connection, job_id: str, fence: int | None) -> Row[Any]:
@@ -105,15 +115,16 @@ def add_event(
     fence: int | None = None,
 ) -> None:
     connection.execute(
-        insert(events).values(
-            job_id=job_id,
-            at=at,
-            kind=kind,
-            from_state=None if from_state is None else from_state.value,
-            to_state=None if to_state is None else to_state.value,
-            detail=detail,
-            fence=fence,
-        )
+        _INSERT_EVENT,
+        {
+            "job_id": job_id,
+            "at": at,
+            "kind": kind,
+            "from_state": None if from_state is None else from_state.value,
+            "to_state": None if to_state is None else to_state.value,
+            "detail": detail,
+            "fence": fence,
+        },
     )
 
 
@@ -135,5 +146,5 @@ def move_row(
     elif to is State.ACCEPTED and row.accepted_at is None:
         values["accepted_at"] = now
     values["finished_at"] = now if to in DEAD | {State.FETCHED} else None
-    connection.execute(update(jobs).where(jobs.c.id == row.id).values(**values))
+    update_job(connection, row.id, values)
     add_event(connection, row.id, now, "moved", current, to, detail=detail, fence=row.fence)
