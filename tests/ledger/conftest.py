@@ -71,6 +71,7 @@ def start_program() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(text: str, *arguments: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", text, *map(str, arguments)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from viseme.errors import LedgerError
-from viseme.ledger import Ledger, NewJob
+from viseme.ledger import Ledger, NewJob, State
 from viseme.ledger.engine import file_system_of
 
 Make = Callable[..., NewJob]
@@ -239,3 +240,113 @@ MOUNTS = [
 )
 def test_the_file_system_is_that_of_the_deepest_mount(path_text: str, expected: str) -> None:
     assert file_system_of(Path(path_text), MOUNTS) == expected
+
+
+def mounted(folder: Path, kind: str) -> list[str]:
+    """What Linux would say with ``folder`` on such a file system."""
+    return [MOUNTS[0], f"30 22 0:27 / {folder.resolve()} rw shared:2 - {kind} server:/x rw"]
+
+
+def kept_journal_mode(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
+def test_on_a_network_the_ledger_warns_and_keeps_a_journal_that_shares_no_memory(
+    path: Path, new_job: Make, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    mount_lines = mounted(path.parent, kind)
+    with (
+        Ledger.open(path, mount_lines=mount_lines) as one,
+        Ledger.open(path, mount_lines=mount_lines) as other,
+    ):
+        assert f"{path} lies on a network file system" in caplog.text
+        assert "--home" in caplog.text
+        job, is_new = one.claim(new_job())
+        assert is_new
+        assert other.claim(new_job()) == (job, False)
+        other.move(job.id, State.INTENT)
+        assert one.get(job.id).state is State.INTENT
+        assert not path.with_name(f"{path.name}-shm").exists()
+        assert not path.with_name(f"{path.name}-wal").exists()
+    assert kept_journal_mode(path) == "delete"
+
+
+def test_a_ledger_that_moves_to_a_network_and_back_loses_nothing(
+    path: Path, new_job: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, (kind, mode) in enumerate([("ext4", "wal"), ("nfs", "delete"), ("xfs", "wal")]):
+        with Ledger.open(path, mount_lines=mounted(path.parent, kind)) as ledger:
+            ledger.claim(new_job(str(number)))
+            assert len(ledger.list()) == number + 1
+            assert ledger.integrity_problems() == ()
+        assert kept_journal_mode(path) == mode
+    assert caplog.text.count("network file system") == 1
+
+
+HOLD = (
+    PREPARE
+    + """
+import sqlite3
+connection = sqlite3.connect(path, isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+)
+
+
+@pytest.fixture
+def held_elsewhere(
+    path: Path, start_program: Start
+) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """A block in which another process has begun to write to the ledger and does not end."""
+
+    @contextlib.contextmanager
+    def hold() -> Iterator[None]:
+        process = start_program(HOLD, path)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.kill()
+        process.wait()
+
+    return hold
+
+
+def test_a_ledger_held_for_too_long_names_itself_the_limit_and_what_to_do(
+    path: Path,
+    new_job: Make,
+    held_elsewhere: Callable[[], contextlib.AbstractContextManager[None]],
+) -> None:
+    with Ledger.open(path, busy_timeout_seconds=0.05) as ledger:
+        job = ledger.claim(new_job())[0]
+        lease = ledger.acquire_lease(job.id, "here", 3600)
+        assert lease is not None
+        before = ledger.get(job.id)
+        writes: list[Callable[[], object]] = [
+            lambda: ledger.claim(new_job("another")),
+            lambda: ledger.move(job.id, State.INTENT),
+            lambda: ledger.begin_submission(job.id),
+            lambda: ledger.acquire_lease(job.id, "there", 30),
+            lambda: ledger.renew_lease(lease, 30),
+            lambda: Ledger.open(path, busy_timeout_seconds=0.05),
+        ]
+        with held_elsewhere():
+            for write in writes:
+                with pytest.raises(LedgerError) as raised:
+                    write()
+                error = raised.value
+                assert str(path) in error.message
+                assert "held by another process for 0.05 seconds" in error.message
+                assert (error.field, error.limit) == ("ledger", "0.05 s")
+                assert "Wait for the other Viseme process" in str(error)
+            # What only looks waits for nobody, and what was bought before is found.
+            assert ledger.get(job.id) == before
+            assert ledger.claim(new_job()) == (before, False)
+        # Whoever held it is gone, and nothing was half written.
+        assert ledger.list() == (before,)
+        ledger.move(job.id, State.INTENT)
+        assert ledger.claim(new_job("another"))[1]
+        assert ledger.integrity_problems() == ()

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,30 +24,45 @@ from .schema import SCHEMA_VERSION, metadata, schema_version
 _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30.0
+NETWORK_JOURNAL_MODE = "DELETE"
 _READ_ONLY = "viseme_read_only"
 _SMALLEST_DATABASE_BYTES = 512
 # Write-ahead logging shares memory between processes, which these cannot.
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "lustre", "davfs"}
+    | {"fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.glusterfs", "fuse.ceph-fuse"}
 )
 
 
 class Database:
     """One ledger file. Safe to share between threads; each process opens its own."""
 
-    def __init__(self, path: Path, engine: Engine) -> None:
+    def __init__(self, path: Path, engine: Engine, busy_timeout_seconds: float) -> None:
         self.path = path
         self._engine = engine
+        self._busy_timeout_seconds = busy_timeout_seconds
 
     @classmethod
-    def open(cls, path: Path, *, now: int) -> Database:
+    def open(
+        cls,
+        path: Path,
+        *,
+        now: int,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        mount_lines: Sequence[str] | None = None,
+    ) -> Database:
         """Open the file, creating it (mode 0600) and its tables where there are none.
 
-        ``now`` is in UTC milliseconds. Raises ``LedgerError``.
+        ``now`` is in UTC milliseconds. Another process that writes is waited for as long as
+        ``busy_timeout_seconds``. ``mount_lines`` are those of ``mountinfo``, Linux's own by
+        default: on a network file system the journal is one that works there, and a warning is
+        logged. Raises ``LedgerError``.
         """
-        with translating(path):
+        with translating(path, busy_timeout_seconds):
             _create_private_file(path)
-            database = cls(path, _make_engine(path))
+            mode = journal_mode(path, _mount_lines() if mount_lines is None else mount_lines)
+            engine = _make_engine(path, mode, busy_timeout_seconds)
+        database = cls(path, engine, busy_timeout_seconds)
         try:
             with database.write() as connection:
                 _prepare_schema(connection, path, now)
@@ -59,13 +74,19 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that no other writer interrupts; committed at the end of the block."""
-        with translating(self.path), self._engine.begin() as connection:
+        with (
+            translating(self.path, self._busy_timeout_seconds),
+            self._engine.begin() as connection,
+        ):
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; it waits for no writer."""
-        with translating(self.path), self._engine.connect() as connection:
+        with (
+            translating(self.path, self._busy_timeout_seconds),
+            self._engine.connect() as connection,
+        ):
             connection.execution_options(**{_READ_ONLY: True})
             with connection.begin():
                 yield connection
@@ -81,17 +102,27 @@ class Database:
 
 
 @contextmanager
-def translating(path: Path) -> Iterator[None]:
+def translating(path: Path, busy_timeout_seconds: float) -> Iterator[None]:
     """Turn what the database and the file system raise into ``LedgerError`` with a remedy."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise _explain(error, path) from error
+        raise _explain(error, path, busy_timeout_seconds) from error
 
 
-def _explain(error: Exception, path: Path) -> LedgerError:
+def _explain(error: Exception, path: Path, busy_timeout_seconds: float) -> LedgerError:
     cause = getattr(error, "orig", None) or error
     text = str(cause).lower()
+    if any(sign in text for sign in _BUSY_SIGNS):
+        return LedgerError(
+            f"The ledger {path} has been held by another process for "
+            f"{busy_timeout_seconds:g} seconds ({text}).",
+            field="ledger",
+            value=path,
+            limit=f"{busy_timeout_seconds:g} s",
+            remedy="Wait for the other Viseme process, or end it, then give the same command "
+            "again.",
+        )
     if isinstance(cause, OSError) and cause.strerror:
         text = cause.strerror.lower()
     for signs, problem, remedy in _KNOWN_PROBLEMS:
@@ -110,16 +141,12 @@ def _explain(error: Exception, path: Path) -> LedgerError:
     )
 
 
+_BUSY_SIGNS = ("is locked", "is busy")
 _KNOWN_PROBLEMS = (
     (
         ("disk is full", "no space left", "file too large", "quota"),
         "cannot be written, the disk is full",
         "Make room in {folder}, then give the same command again; the ledger itself is whole.",
-    ),
-    (
-        ("is locked", "is busy"),
-        f"has been held by another process for {BUSY_TIMEOUT_SECONDS:.0f} seconds",
-        "Wait for the other Viseme process, or end it, then give the same command again.",
     ),
     (
         ("not a database", "malformed", "file is encrypted"),
@@ -158,14 +185,13 @@ def _create_private_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _make_engine(path: Path) -> Engine:
+def _make_engine(path: Path, mode: str, busy_timeout_seconds: float) -> Engine:
     engine = create_engine(
         f"sqlite+pysqlite:///{path}",
-        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+        connect_args={"timeout": busy_timeout_seconds},
         hide_parameters=True,  # an error must not show what was ordered
     )
-    mode = "DELETE" if _is_on_network(path) else "WAL"
-    if mode == "DELETE":
+    if mode == NETWORK_JOURNAL_MODE:
         _log.warning("%s lies on a network file system; give --home a local folder.", path)
 
     @event.listens_for(engine, "connect")
@@ -174,7 +200,7 @@ def _make_engine(path: Path) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         try:
-            _set_journal_mode(cursor, mode)
+            _set_journal_mode(cursor, mode, busy_timeout_seconds)
             # In write-ahead mode only FULL survives a power cut; a lost SENT is a second charge.
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute("PRAGMA foreign_keys=ON")
@@ -189,9 +215,9 @@ def _make_engine(path: Path) -> Engine:
     return engine
 
 
-def _set_journal_mode(cursor: sqlite3.Cursor, mode: str) -> None:
+def _set_journal_mode(cursor: sqlite3.Cursor, mode: str, busy_timeout_seconds: float) -> None:
     # SQLite does not wait for the busy timeout here when several processes open a new file.
-    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    give_up = time.monotonic() + busy_timeout_seconds
     while True:
         try:
             cursor.execute(f"PRAGMA journal_mode={mode}")
@@ -231,16 +257,21 @@ def _prepare_schema(connection: Connection, path: Path, now: int) -> None:
         )
 
 
-def _is_on_network(path: Path) -> bool:
-    """Whether Linux says so; elsewhere there is no cheap way to know."""
+def _mount_lines() -> Sequence[str]:
+    """What Linux has mounted; elsewhere there is no cheap way to know."""
     try:
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return False
-    return file_system_of(path.resolve(), lines) in _NETWORK_FILE_SYSTEMS
+        return ()
 
 
-def file_system_of(path: Path, mount_lines: list[str]) -> str:
+def journal_mode(path: Path, mount_lines: Sequence[str]) -> str:
+    """SQLite's journal mode for a file that lies there."""
+    is_on_network = file_system_of(path.resolve(), mount_lines) in _NETWORK_FILE_SYSTEMS
+    return NETWORK_JOURNAL_MODE if is_on_network else "WAL"
+
+
+def file_system_of(path: Path, mount_lines: Sequence[str]) -> str:
     """The type of the file system that holds ``path``, from the lines of ``mountinfo``. Pure."""
     best, kind = "", ""
     for line in mount_lines:

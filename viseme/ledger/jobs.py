@@ -44,6 +44,9 @@ class Jobs(Store):
         However many processes claim at once, exactly one gets True until the job is FAILED,
         CANCELLED or DISCARDED.
         """
+        found = self.find(new.fingerprint)  # waits for no writer
+        if found is not None:
+            return found, False
         for _ in range(_CLAIM_ATTEMPTS):
             try:
                 with self._database.write() as connection:

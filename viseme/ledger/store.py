@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ..errors import InputError, LedgerError
 from . import rows
-from .engine import Database
+from .engine import BUSY_TIMEOUT_SECONDS, Database
 from .schema import events, jobs
 from .states import DEAD, State, check_move
 
@@ -45,13 +45,27 @@ class Store:
         self._clock = clock
 
     @classmethod
-    def open(cls, path: Path, *, clock: Callable[[], int] = utc_milliseconds) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Callable[[], int] = utc_milliseconds,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        mount_lines: Sequence[str] | None = None,
+    ) -> Self:
         """Open the ledger, creating it (mode 0600) where there is none; its folder must exist.
 
         Raises ``LedgerError`` when it cannot be opened for writing, is damaged, is no ledger, or
-        was written by a newer Viseme. ``clock`` gives UTC milliseconds.
+        was written by a newer Viseme; later, too, when another process holds it for longer than
+        ``busy_timeout_seconds``. ``clock`` gives UTC milliseconds. ``mount_lines``: see Database.
         """
-        return cls(Database.open(path, now=clock()), clock)
+        database = Database.open(
+            path,
+            now=clock(),
+            busy_timeout_seconds=busy_timeout_seconds,
+            mount_lines=mount_lines,
+        )
+        return cls(database, clock)
 
     def __enter__(self) -> Self:
         return self
