@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from viseme.retry import (
     LONGEST_RETRY_AFTER_SECONDS,
     RETRIED_STATUSES,
+    RetryBudget,
+    RetryBudgets,
     RetryPolicy,
     next_wait,
     retry_after_seconds,
@@ -224,3 +227,55 @@ def test_waits_are_spread_and_not_all_alike() -> None:
     assert len(set(waits)) > 150
     assert min(waits) < 3
     assert max(waits) > 7
+
+
+# The budget
+
+
+def test_a_new_budget_has_its_capacity_of_retries_and_then_none() -> None:
+    budget = RetryBudget(capacity=4)
+    assert [budget.take() for _ in range(6)] == [True] * 4 + [False] * 2
+
+
+def test_ten_successes_give_one_retry_back_and_none_above_the_capacity() -> None:
+    budget = RetryBudget(capacity=2)
+    for _ in range(100):
+        budget.succeeded()
+    assert [budget.take() for _ in range(3)] == [True, True, False]
+    for _ in range(9):
+        budget.succeeded()
+    assert not budget.take()
+    budget.succeeded()
+    assert [budget.take(), budget.take()] == [True, False]
+
+
+@given(answers=st.lists(st.booleans(), max_size=400), capacity=st.integers(0, 30))
+def test_retries_are_never_more_than_the_capacity_and_a_tenth_of_the_successes(
+    answers: list[bool], capacity: int
+) -> None:
+    budget, retries = RetryBudget(capacity), 0
+    for is_success in answers:
+        if is_success:
+            budget.succeeded()
+        else:
+            retries += budget.take()
+    successes = sum(answers)
+    assert retries <= capacity + successes / 10
+    if successes == 0:
+        assert retries == min(capacity, len(answers))
+
+
+def test_each_base_url_has_one_budget_of_its_own() -> None:
+    budgets = RetryBudgets()
+    one = budgets.of("https://queue.fal.run")
+    while one.take():
+        pass
+    assert budgets.of("https://queue.fal.run") is one
+    assert budgets.of("https://api.aimlapi.com").take()
+
+
+def test_threads_that_take_at_once_get_no_more_than_there_are() -> None:
+    budget = RetryBudget(capacity=1000)
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda _: budget.take(), range(4000)))
+    assert sum(taken) == 1000

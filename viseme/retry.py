@@ -1,4 +1,4 @@
-"""When a call is made again, and after how long: pure decisions, no clock and no socket.
+"""When a call is made again, after how long, and how often at most: no clock and no socket.
 
 A paid submission never comes here: it is sent once, and what follows is in ``jobs/handover.py``.
 """
@@ -6,6 +6,7 @@ A paid submission never comes here: it is sent once, and what follows is in ``jo
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,6 +29,42 @@ class RetryPolicy:
         if retry_after is not None:
             return retry_after
         return spread * min(self.cap_seconds, self.base_seconds * 2.0 ** (attempt - 1))
+
+
+class RetryBudget:
+    """How many retries are left of calls that are made over and over anyway.
+
+    A retry takes one, a success gives a tenth back, up to ``capacity``: single failures are
+    retried as ever, and in an outage, once these are used up, each call is made once. So at most
+    ``capacity`` retries and a tenth of the successes are ever made. Safe to share between threads.
+    """
+
+    def __init__(self, capacity: int = 10) -> None:
+        self._most_tenths = self._tenths = 10 * capacity
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether a retry may be made; it is counted then."""
+        with self._lock:
+            if self._tenths < 10:
+                return False
+            self._tenths -= 10
+            return True
+
+    def succeeded(self) -> None:
+        """A call, tried for the first time or again, was answered well."""
+        with self._lock:
+            self._tenths = min(self._most_tenths, self._tenths + 1)
+
+
+class RetryBudgets:
+    """One budget for each base URL of a vendor."""
+
+    def __init__(self) -> None:
+        self._by_url: dict[str, RetryBudget] = {}
+
+    def of(self, url: str) -> RetryBudget:
+        return self._by_url.setdefault(url, RetryBudget())
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

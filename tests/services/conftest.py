@@ -19,7 +19,7 @@ from viseme.addresses import Addresses
 from viseme.answer import Answer
 from viseme.bodies import media_string_digest
 from viseme.model import Vendor, WireRequest
-from viseme.retry import RetryPolicy
+from viseme.retry import RetryBudgets, RetryPolicy
 from viseme.secret import Secret
 from viseme.services import SERVICES, Service
 from viseme.services.base import Trace
@@ -70,6 +70,9 @@ class Box:
         )
         assert answer.status_code == 200, answer.text
 
+    def end_faults(self) -> None:
+        assert self._http.delete(f"{self._facts['control']}/_sandbox/faults").status_code == 200
+
     def reset(self) -> None:
         self._http.post(f"{self._facts['control']}/_sandbox/reset")
 
@@ -99,6 +102,7 @@ class Party:
 
     def __init__(self, base_urls: Mapping[str, str]) -> None:
         self.base_urls = base_urls
+        self.budgets = RetryBudgets()
 
     def run(
         self,
@@ -113,6 +117,7 @@ class Party:
                 secret = Secret(CANARY_KEYS[vendor] if key is None else key)
                 service = SERVICES[vendor](transport, secret, settings or Settings())
                 service.retries = RetryPolicy(base_seconds=0.005)
+                service.budgets = self.budgets
                 return await use(service)
 
         return asyncio.run(go())

@@ -353,3 +353,68 @@ def test_the_services_are_one_a_vendor() -> None:
         vendor: vendor for vendor in Vendor
     }
     assert UnreadableAnswer.exit_code == 4
+
+
+# Retries in an outage
+
+
+async def polled(service: Any, ids: Any, count: int) -> list[int]:
+    """The statuses of polls that an outage answers."""
+    statuses = []
+    for _ in range(count):
+        with pytest.raises(VisemeError) as raised:
+            await service.report(ids, logs=False, items=1)
+        statuses.append(raised.value.http_status or 0)
+    return statuses
+
+
+@pytest.mark.parametrize("vendor", Vendor)
+def test_in_an_outage_polls_are_hardly_made_again_and_after_it_all_goes_on(
+    party: Any, box: Any, vendor: Vendor
+) -> None:
+    ids = party.submit(vendor)
+    box.fault("503", operation="status", count=10_000)
+    outage = lambda service: polled(service, ids, 100)  # noqa: E731
+    assert set(party.run(vendor, outage)) == {503}
+    burst = len(box.calls("status"))
+    assert 100 < burst <= 110
+    # Another service of the same process has no more retries either.
+    party.run(vendor, outage)
+    assert len(box.calls("status")) == burst + 100
+
+    box.end_faults()
+
+    async def follow(service: Any) -> Any:
+        while not (report := await service.report(ids, logs=False, items=1)).phase.is_end:
+            await asyncio.sleep(0.01)
+        for _ in range(10):  # each gives back a tenth of a retry, or more
+            await service.report(ids, logs=False, items=1)
+        return report
+
+    assert party.run(vendor, follow).phase is Phase.SUCCEEDED
+    box.fault("503", operation="status", count=1)
+
+    async def ask(service: Any) -> Any:
+        return await service.report(ids, logs=False, items=1)
+
+    assert party.run(vendor, ask).phase is Phase.SUCCEEDED  # made again
+
+
+@pytest.mark.parametrize("vendor", Vendor)
+def test_looking_up_and_uploading_have_their_tries_though_polls_have_used_up_theirs(
+    played: Callable[..., Any], party: Any, vendor: Vendor
+) -> None:
+    broken, server = played((503, b"busy"))
+
+    async def use(service: Any) -> tuple[int, int, int]:
+        await polled(service, IDS[vendor], 30)
+        before = len(server.heads)
+        await polled(service, IDS[vendor], 1)
+        single = len(server.heads) - before
+        with pytest.raises(VisemeError):
+            await service.look_up(party.trace(vendor, str(uuid.uuid4())))
+        looked = len(server.heads) - before - single
+        await service.call("GET", "/anything")
+        return single, looked, len(server.heads) - before - single - looked
+
+    assert broken.run(vendor, use) == (1, 3, 3)

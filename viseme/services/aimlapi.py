@@ -105,7 +105,10 @@ class AimlapiService(Service):
 
     async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
         answer = await self.call(
-            "GET", GENERATIONS_PATH, query={"generation_id": vendor_ids["generation_id"]}
+            "GET",
+            GENERATIONS_PATH,
+            query={"generation_id": vendor_ids["generation_id"]},
+            is_poll=True,
         )
         if answer.status == 404:
             return Report(Phase.MISSING, problem=error_of(answer))

@@ -15,13 +15,20 @@ from ..answer import Answer
 from ..bodies import Body, JsonBody
 from ..errors import CredentialError, RateLimited, UnreadableAnswer, VisemeError
 from ..model import Carried, InlineMedia, Vendor, WireRequest
-from ..retry import RetryPolicy, next_wait, retry_after_seconds
+from ..retry import (
+    RETRIED_STATUSES,
+    RetryBudgets,
+    RetryPolicy,
+    next_wait,
+    retry_after_seconds,
+)
 from ..secret import Secret
 from ..settings import Settings
 from ..transport import AnswerLost, NotSent, Transport
 from .changes import Changes
 
 RETRIES = RetryPolicy()
+BUDGETS = RetryBudgets()  # of this process
 _SHORTEST_KEY = 8  # a shorter one, such as a sandbox's, is an ordinary word
 
 
@@ -169,6 +176,7 @@ class Service(ABC):
     cancelled_codes: ClassVar[frozenset[str]] = frozenset()  # of jobs that ended by cancelling
     result_hosts: ClassVar[tuple[str, ...]] = ()  # names, or suffixes that begin with a dot
     retries: RetryPolicy = RETRIES  # of the calls that cost nothing
+    budgets: RetryBudgets = BUDGETS  # of the retries of polls
 
     def __init__(self, transport: Transport, secret: Secret, settings: Settings) -> None:
         """Raises CredentialError for a key that cannot stand in a header."""
@@ -241,11 +249,19 @@ class Service(ABC):
         with_key: bool = True,
         timeout_seconds: float = 60.0,
         on_bytes_sent: Callable[[int], None] | None = None,
+        is_poll: bool = False,
     ) -> Answer:
         """A call that costs nothing: retried on lost connections, 408, 429 and 5xx.
 
         Returns the last answer, whatever its status.
+
+        Retries of polls are also within the base URL's ``RetryBudget``: whoever polls asks again
+        anyway, and in an outage three times as many questions help nobody. Other calls are made
+        once for a step of a job, so their three tries are a bound already. Look-ups of a job in
+        doubt and cancellings must get through the more, for money hangs on them; and an upload
+        that was given up early would end its job.
         """
+        budget = self.budgets.of(self._transport.addresses.url(base or self.base, ""))
         for attempt in range(1, self.retries.attempts + 1):
             try:
                 answer = await self._transport.exchange(
@@ -261,14 +277,16 @@ class Service(ABC):
                 )
             except (NotSent, AnswerLost):
                 wait = next_wait(self.retries, attempt, status=None)
-                if wait is None:
+                if wait is None or (is_poll and not budget.take()):
                     raise
                 await self._transport.addresses.refresh()
             else:
                 wait = next_wait(
                     self.retries, attempt, status=answer.status, headers=answer.headers
                 )
-                if wait is None:
+                if answer.status not in RETRIED_STATUSES:
+                    budget.succeeded()
+                if wait is None or (is_poll and not budget.take()):
                     return self._without_key(answer)
             await asyncio.sleep(wait)
         raise UnreadableAnswer("No answer was had.")  # not reached: the last try has no wait

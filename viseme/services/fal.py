@@ -120,7 +120,10 @@ class FalService(Service):
 
     async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
         answer = await self.call(
-            "GET", vendor_ids["status_path"], query={"logs": "1"} if logs else None
+            "GET",
+            vendor_ids["status_path"],
+            query={"logs": "1"} if logs else None,
+            is_poll=True,
         )
         if answer.status == 404:
             return Report(Phase.MISSING, problem=error_of(answer))
@@ -155,7 +158,7 @@ class FalService(Service):
     async def _end(
         self, vendor_ids: Mapping[str, str], status: Mapping[str, Any], lines: tuple[str, ...]
     ) -> Report:
-        answer = await self.call("GET", vendor_ids["response_path"])
+        answer = await self.call("GET", vendor_ids["response_path"], is_poll=True)
         if not status.get("error"):
             if answer.is_success:
                 return Report(Phase.SUCCEEDED, log_lines=lines, answer=answer.json_object())

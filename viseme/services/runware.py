@@ -94,6 +94,7 @@ class RunwareService(Service):
         *,
         timeout_seconds: float = 60.0,
         on_bytes_sent: Callable[[int], None] | None = None,
+        is_poll: bool = False,
     ) -> Answer:
         """Send one task that costs nothing."""
         return await self.call(
@@ -103,22 +104,27 @@ class RunwareService(Service):
             body=JsonBody([task]),
             timeout_seconds=timeout_seconds,
             on_bytes_sent=on_bytes_sent,
+            is_poll=is_poll,
         )
 
     async def report(self, vendor_ids: Mapping[str, str], *, logs: bool, items: int) -> Report:
-        task_uuid = vendor_ids["taskUUID"]
-        answer = await self._task({"taskType": "getResponse", "taskUUID": task_uuid})
+        return await self._report(vendor_ids["taskUUID"], items, is_poll=True)
+
+    async def _report(self, task_uuid: str, items: int, *, is_poll: bool) -> Report:
+        task = {"taskType": "getResponse", "taskUUID": task_uuid}
+        answer = await self._task(task, is_poll=is_poll)
         data = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
         if not data and is_unknown(errors):
-            return await self._details(task_uuid, items)
+            return await self._details(task_uuid, items, is_poll=is_poll)
         if not data and not _is_verdict(answer, errors, task_uuid):
             raise self.error_of(answer)
         return read_items(data, errors, items)
 
-    async def _details(self, task_uuid: str, items: int) -> Report:
+    async def _details(self, task_uuid: str, items: int, *, is_poll: bool) -> Report:
         """What Runware still knows of a task that getResponse has forgotten."""
-        answer = await self._task({"taskType": "getTaskDetails", "taskUUID": task_uuid})
+        task = {"taskType": "getTaskDetails", "taskUUID": task_uuid}
+        answer = await self._task(task, is_poll=is_poll)
         details = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
         if not details:
@@ -172,7 +178,7 @@ class RunwareService(Service):
 
     async def look_up(self, trace: Trace) -> Finding:
         """By the task's UUID, in both places that know tasks; absence in both is proof."""
-        report = await self.report({"taskUUID": trace.token}, logs=False, items=1)
+        report = await self._report(trace.token, 1, is_poll=False)
         if report.phase is Phase.MISSING:
             return Finding((), absence_is_proof=True)
         return Finding((Acceptance({"taskUUID": trace.token}),))
