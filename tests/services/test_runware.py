@@ -399,13 +399,19 @@ def test_an_error_that_names_no_task_is_of_the_call(
         report(played, answer)
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"data": []}, b"", b"<html>", {"data": [{"taskUUID": OTHER}]}]
-)
+@pytest.mark.parametrize("body", [{}, {"data": []}, {"data": [{"taskUUID": OTHER}]}])
 def test_a_success_that_says_nothing_of_the_task_ends_nothing(
     played: Callable[..., Any], body: Any
 ) -> None:
     assert report(played, (200, body)).phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]"])
+def test_what_is_no_answer_does_not_say_that_a_task_runs(
+    played: Callable[..., Any], body: bytes
+) -> None:
+    with pytest.raises(UnreadableAnswer):
+        report(played, (200, body))
 
 
 def details(*given: dict[str, Any], failed: list[Any] | None = None) -> tuple[int, Any]:

@@ -119,6 +119,7 @@ class RunwareService(Service):
             return await self._details(task_uuid, items, is_poll=is_poll)
         if not data and not _is_verdict(answer, errors, task_uuid):
             raise self.error_of(answer)
+        answer.json_object()  # that there is nothing new is told by an answer, not by a page
         return read_items(data, errors, items)
 
     async def _details(self, task_uuid: str, items: int, *, is_poll: bool) -> Report:
