@@ -49,6 +49,25 @@ def test_crashes_at_random_points_charge_nothing_twice_and_lose_nothing(tell: Te
     assert_nothing_is_wrong(ended, tell)
 
 
+def test_a_proof_that_the_time_ended_says_how_little_it_tried(tmp_path: Path) -> None:
+    report = tmp_path / "proof.md"
+    ended = prove(
+        *("--parts", "crashes", "--vendors", "fal", "--workers", 1),
+        *("--points", 10_000, "--minutes", 0.02, "--write", report),
+    )
+    points = cells(ended.stdout, "crash points")
+    said = f"before all was tried: {points[0]:,} of 10,000 points at fal.**"
+    assert points[0] < 10_000
+    assert said in ended.stdout
+    assert said in report.read_text("utf-8")
+
+
+def test_a_proof_that_tried_all_says_nothing_of_that(tmp_path: Path) -> None:
+    ended = prove("--parts", "crashes", "--vendors", "fal", "--workers", 1, "--points", 1)
+    assert cells(ended.stdout, "crash points") >= [1]
+    assert "before all was tried" not in ended.stdout
+
+
 def test_no_sequence_of_the_verbs_charges_twice_or_loses_a_result(tell: Tell) -> None:
     ended = prove("--parts", "sequences", "--sequences", 4, "--minutes", 1)
     assert_nothing_is_wrong(ended, tell)
@@ -61,6 +80,7 @@ def test_eight_processes_claim_each_purchase_once_though_holders_are_killed(
     ended = prove("--parts", "claims", "--claims", 150, "--kills", 4, "--write", report)
     told = ended.stdout
     kills = "holders of leases killed with SIGKILL"
+    assert cells(told, "... a second (500 wanted; told, not judged)") > [0]
     tell(f"{told.splitlines()[0]}: {cells(told, kills)} claimers killed")
     assert ended.returncode == 0, told + ended.stderr
     assert cells(told, "processes at a time") == [8]

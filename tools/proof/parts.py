@@ -10,7 +10,7 @@ from .claims import claims_table, prove_claims
 from .mutants import mutants_table, prove_mutants, wrong_mutants
 from .purchases import Order, Tell, prove_crashes, prove_sequences
 from .scene import Outcome
-from .tables import CRASHES, SEQUENCES, table
+from .tables import CRASHES, SEQUENCES, shortfall, table
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def show_crashes(order: Order, sizes: Sizes, tell: Tell) -> Shown:
     )
     started = time.monotonic()
     sums = prove_crashes(order, sizes.points, tell)
-    lines = [words, "", _facts(order, started), "", *table(sums, CRASHES)]
+    missing = shortfall(sums, sizes.points)
+    lines = [words, "", _facts(order, started), "", *missing, *table(sums, CRASHES)]
     return Shown("One purchase is paid once, and nothing is lost", lines, _wrong_purchases(sums))
 
 

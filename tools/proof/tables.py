@@ -51,6 +51,16 @@ PEAKS: Sequence[tuple[str, str]] = (
 )
 
 
+def shortfall(sums: Mapping[str, Outcome], points: int) -> list[str]:
+    """A paragraph that says where fewer points were struck than ordered; empty where all were."""
+    few = [
+        f"{one.counts['crash points']:,} of {points:,} points at {LABELS[vendor]}"
+        for vendor, one in sums.items()
+        if one.counts["crash points"] < points
+    ]
+    return [f"**Ended by the time, before all was tried: {', '.join(few)}.**", ""] if few else []
+
+
 def table(sums: Mapping[str, Outcome], rows: Sequence[tuple[str, str]]) -> list[str]:
     """A column for each vendor; below it how often each fault was set."""
     each = list(sums.values())
