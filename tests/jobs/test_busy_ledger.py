@@ -32,7 +32,8 @@ Buy = Callable[..., Finished]
 def place(home: Path) -> Iterator[Workplace]:
     root = Home(home).create()
     with Ledger.open(root.ledger, busy_timeout_seconds=0.1) as ledger:
-        yield Workplace(root, Settings(), ledger)
+        # A lease that could not be given back lapses by itself.
+        yield Workplace(root, Settings(lease_seconds=5), ledger)
 
 
 @pytest.fixture
