@@ -18,7 +18,7 @@ from typing import Any
 
 from viseme.errors import LedgerError
 from viseme.jobs.holding import take_lease
-from viseme.jobs.workplace import lease_owner
+from viseme.jobs.workplace import lease_owner, owner_is_gone
 from viseme.ledger import Ledger, NewJob
 from viseme.model import Quote, Vendor
 
@@ -92,7 +92,7 @@ class _Claimer:
 
     def __init__(self, place: _Place, first: int) -> None:
         self.at = first  # the next number it has not told of
-        self.held: str | None = None  # the last job whose lease it has
+        self.held: tuple[int, str] | None = None  # the last job whose lease it has
         self._place = place
         share = {"kind": "claims", "first": first, **place.share}
         self.process = subprocess.Popen(  # noqa: S603 - this program
@@ -119,7 +119,7 @@ class _Claimer:
                 number, job_id, is_new, has_lease = told
                 self._place.found.hear(number, job_id, is_new=is_new, has_lease=has_lease)
                 self.at = number + 1
-                self.held = job_id if has_lease else self.held
+                self.held = (number, job_id) if has_lease else self.held
 
     def kill(self) -> None:
         self.process.kill()
@@ -190,15 +190,24 @@ def _kill_some(
         killed = time.monotonic()
         found.kills += 1
         if victim.held is not None:
-            _take_over(ledger, victim.held, killed, found)
+            number, job_id = victim.held
+            with place.lock:
+                found.holders[number] -= 1
+            _take_over(ledger, job_id, killed, found)
         found.wrongs += [f"after a kill: {text}" for text in ledger.integrity_problems()]
         claimers.remove(victim)
         claimers.append(_Claimer(place, victim.at))
 
 
 def _take_over(ledger: Ledger, job_id: str, killed: float, found: Claims) -> None:
-    """What every command does with the job of a process that has ended."""
+    """What every command does with the job of a process that has ended.
+
+    Another claimer may come first, as soon as the dead one's lease is given back.
+    """
     while (lease := take_lease(ledger, job_id, HOLD_SECONDS)) is None:
+        owner = ledger.get(job_id).lease_owner
+        if owner is not None and not owner_is_gone(owner):
+            break
         if time.monotonic() - killed > TAKEOVER_SECONDS:
             found.wrongs.append(f"{job_id} was not free {TAKEOVER_SECONDS:.0f} s after the kill")
             return
@@ -206,7 +215,7 @@ def _take_over(ledger: Ledger, job_id: str, killed: float, found: Claims) -> Non
     found.takeovers += 1
     seconds = time.monotonic() - killed
     found.longest_takeover_seconds = max(found.longest_takeover_seconds, seconds)
-    if lease.fence < 2 or lease.owner != lease_owner():
+    if lease is not None and (lease.fence < 2 or lease.owner != lease_owner()):
         found.wrongs.append(f"{job_id} was taken over with {lease}")
 
 
