@@ -39,7 +39,7 @@ DOCS = ROOT / "docs"
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     # As Ctrl-C does: what was started is ended, and what was made is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    signal.signal(signal.SIGTERM, _stop)
     started = time.monotonic()
     memory = IN_MEMORY if IN_MEMORY.is_dir() else None
     with (
@@ -62,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts["taken"] = f"{(time.monotonic() - started) / 60:.0f} minutes"
     _conclude(bench, sections, facts, options)
     return 1 if any(section.has_failed for section in sections.values()) else 0
+
+
+def _stop(*_: object) -> None:
+    _tell_progress("ended by SIGTERM")
+    sys.exit(130)
 
 
 def _measure(bench: Bench, name: str) -> Section:
