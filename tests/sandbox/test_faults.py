@@ -133,6 +133,17 @@ def test_stall_goes_on_and_answer_late_has_booked_before(box: Box) -> None:
     box.wait_for(box.charges)
 
 
+def test_a_call_from_before_a_reset_takes_no_fault_from_after_it(box: Box) -> None:
+    box.fault("answer-late", operation="submit", count=1, seconds=0.6)
+    with pytest.raises(httpx.ReadTimeout):
+        box.fal_submit(timeout=0.1)
+    box.reset()
+    box.fault("drop-after-accept", count=1)
+    time.sleep(1.0)
+    with pytest.raises(LOST):
+        box.fal_submit()
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_no_credit_and_bad_key(box: Box, vendor: str) -> None:
     box.fault("no-credit", count=1)

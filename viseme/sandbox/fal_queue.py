@@ -184,7 +184,7 @@ async def _cancel(call: Call) -> web.Response:
         job = _job(call)
     except Refusal:
         return reply(404, {"status": "NOT_FOUND"})
-    fault = call.box.faults.take("cancel-ignored", "cancel", "fal")
+    fault = call.struck_by("cancel-ignored")
     word = call.box.jobs.cancel(job, ignore=fault is not None)
     return reply(CANCEL_STATUS[word], {"status": word}, job.id)
 

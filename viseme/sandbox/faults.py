@@ -140,16 +140,22 @@ class Fault:
 
 
 class Faults:
-    """The faults in force, in the order they were given."""
+    """The faults in force, in the order they were given.
+
+    ``generation`` tells a call that came before the last ``clear`` from the others: one that was
+    held up, and whose client may be long gone, takes none of the faults that came after it.
+    """
 
     def __init__(self, texts: tuple[str, ...] = ()) -> None:
         self._active = [parse_fault(text) for text in texts]
+        self.generation = 0
 
     def add(self, fault: Fault) -> None:
         self._active.append(fault)
 
     def clear(self) -> None:
         self._active.clear()
+        self.generation += 1
 
     def documents(self) -> list[dict[str, Any]]:
         return [fault.document() for fault in self._active]

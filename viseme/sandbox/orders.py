@@ -41,9 +41,9 @@ async def prepare(
     """
     scale = call.box.options.time_scale
     media, failure = find_media(call, model, body)
-    slow = _take(call, "slow-queue")
-    fate = next((name for name in FATES if _take(call, name)), None)
-    if fate is None and wishes.result_count > 1 and _take(call, "partial-results"):
+    slow = call.struck_by("slow-queue")
+    fate = next((name for name in FATES if call.struck_by(name)), None)
+    if fate is None and wishes.result_count > 1 and call.struck_by("partial-results"):
         fate = "partial-results"
     job = Job(
         vendor=call.vendor.name,
@@ -143,12 +143,8 @@ def hidden_until(call: Call, delay_seconds: float) -> float | None:
 
     ``delay_seconds`` is the vendor's own lag.
     """
-    if _take(call, "lookup-hidden"):
+    if call.struck_by("lookup-hidden"):
         return None
-    late = _take(call, "lookup-late")
+    late = call.struck_by("lookup-late")
     lag = late.lasting_seconds if late else delay_seconds * call.box.options.time_scale
     return now() - lag
-
-
-def _take(call: Call, name: str) -> Any:
-    return call.box.faults.take(name, call.operation, call.vendor.name)

@@ -98,7 +98,7 @@ async def _do(call: Call, task: Any) -> Answers:
 
 
 async def _infer(call: Call, task: dict[str, Any]) -> Answers:
-    if call.box.faults.take("no-credit", "submit", "runware"):
+    if call.struck_by("no-credit", "submit"):
         raise TaskError(402, "insufficientCredits", "The balance is insufficient.", task)
     model = MODELS.get(("runware", str(task.get("model"))))
     if model is None:

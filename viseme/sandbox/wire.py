@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from . import bodies, faults, transfers
-from .faults import Faults
+from .faults import Fault, Faults
 from .jobs import Jobs
 from .media_store import MediaStore
 from .options import SandboxOptions
@@ -48,6 +48,18 @@ class Call:
     body: bodies.JsonBody | None = None
     account: str = ""
     keeps_body: bool = False  # a job or a stored medium has taken over the body's media
+
+    def __post_init__(self) -> None:
+        self._faults_generation = self.box.faults.generation
+
+    def struck_by(self, name: str, operation: str | None = None) -> Fault | None:
+        """The fault of this name that strikes this call now, its count spent; ``None`` mostly.
+
+        ``operation`` is that of a part of a body that has several.
+        """
+        if self._faults_generation != self.box.faults.generation:
+            return None
+        return self.box.faults.take(name, operation or self.operation, self.vendor.name)
 
     @property
     def json(self) -> Any:
@@ -153,7 +165,7 @@ async def _answer(call: Call, route: Route) -> Answer:
             return before
         if route.keyed:
             call.account = call.vendor.authenticate(call)
-        if route.spends and _strikes(call, "no-credit"):
+        if route.spends and call.struck_by("no-credit"):
             return call.vendor.no_credit()
         answer: Answer = await route.handler(call)
     except Refusal as refusal:
@@ -174,28 +186,24 @@ async def _read_body(call: Call, route: Route) -> None:
         call.operation = route.classify(call.body.value)
 
 
-def _strikes(call: Call, name: str) -> faults.Fault | None:
-    return call.box.faults.take(name, call.operation, call.vendor.name)
-
-
 async def _strike_before(call: Call) -> Answer | None:
     """The faults that come before anything is done."""
-    stall = _strikes(call, "stall")
+    stall = call.struck_by("stall")
     if stall is not None:
         await asyncio.sleep(stall.lasting_seconds)
-    if _strikes(call, "drop-before-accept"):
+    if call.struck_by("drop-before-accept"):
         await bodies.drain(call.request)
         return transfers.Hangup()
-    if _strikes(call, "bad-key"):
+    if call.struck_by("bad-key"):
         return call.vendor.bad_key(missing=False)
-    limited = _strikes(call, "429")
+    limited = call.struck_by("429")
     if limited is not None:
         return call.vendor.rate_limited(limited.lasting_seconds)
-    if _strikes(call, "503"):
+    if call.struck_by("503"):
         return call.vendor.unavailable()
-    if _strikes(call, "500"):
+    if call.struck_by("500"):
         return call.vendor.server_error()
-    if _strikes(call, "redirect"):
+    if call.struck_by("redirect"):
         return _redirect(call)
     return None
 
@@ -215,17 +223,17 @@ def _redirect(call: Call) -> web.Response:
 
 async def _strike_after(call: Call, answer: Answer) -> Answer:
     """The faults that come when all is done."""
-    late = _strikes(call, "answer-late")
+    late = call.struck_by("answer-late")
     if late is not None:
         await asyncio.sleep(late.lasting_seconds)
-    if _strikes(call, "drop-after-accept"):
+    if call.struck_by("drop-after-accept"):
         return transfers.Hangup()
     if isinstance(answer, web.StreamResponse) and (
         answer.prepared or not isinstance(answer, web.Response)
     ):
         return answer
     for name in faults.GARBLING:
-        if not _strikes(call, name):
+        if not call.struck_by(name):
             continue
         if isinstance(answer, transfers.Stream):
             return await transfers.send_garbled(call.request, answer.beginning, name)
