@@ -23,13 +23,17 @@ VENV := .venv
 PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	--constraint constraints.txt
 
+# A file of tests stays in one process, for what its tests share; those of the page come last, since
+# the browser leaves an event loop behind.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .PHONY: demo test prove bench
 
 demo: $(VENV)/.ready-for-demo
 	@$(VENV)/bin/viseme demo
 
 test: $(VENV)/.ready-for-test
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest $(IN_PARALLEL)
 
 prove: $(VENV)/.ready-for-test
 	@$(VENV)/bin/python tools/prove.py --write $(if $(SEED),--seed $(SEED)) \

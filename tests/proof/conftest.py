@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-_told: list[str] = []
+_TOLD = "proof"
 
 
 @pytest.fixture
-def tell() -> Iterator[Callable[[str], None]]:
-    """Has a line shown at the end of the session."""
-    yield _told.append
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Has a line shown at the end of the session, by whichever process the test ran in."""
+    properties = request.node.user_properties
+    return lambda line: properties.append((_TOLD, line))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _told:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    lines = [line for report in reports for name, line in report.user_properties if name == _TOLD]
+    if lines:
         terminalreporter.section("proof")
-        for line in _told:
+        for line in lines:
             terminalreporter.write_line(line)
