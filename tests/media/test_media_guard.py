@@ -49,24 +49,16 @@ def parent_of(process_id: int) -> int:
     return 0 if state == "Z" else int(parent)
 
 
-def children_of(process_id: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        lists = list(Path(f"/proc/{process_id}/task").glob("*/children"))
-        if lists:  # not every kernel has them, and to look through all processes takes long
-            return [int(child) for one in lists for child in one.read_text().split()]
-    running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [child for child in running if parent_of(child) == process_id]
-
-
 def readers(process_id: int) -> Iterator[int]:
-    """The processes that read a file for ``process_id`` just now."""
-    for child in children_of(process_id):
-        try:
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-        except OSError:
+    """The processes that read a file for ``process_id`` just now: children of its child PROGRAM."""
+    running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    parents = {process: parent_of(process) for process in running}
+    for process, parent in parents.items():
+        if parents.get(parent) != process_id:
             continue
-        if str(PROGRAM).encode() in command:
-            yield from children_of(child)
+        with contextlib.suppress(OSError):
+            if str(PROGRAM).encode() in Path(f"/proc/{parent}/cmdline").read_bytes():
+                yield process
 
 
 def await_reader(process_id: int) -> int:
@@ -108,8 +100,8 @@ class Reading:
 
 @pytest.fixture
 def long_sound(tmp_path: Path) -> Path:
-    """Twenty minutes of silence, to be caught being read; it takes no room on the disk."""
-    path, size_bytes = tmp_path / "long.wav", 1200 * SECOND_BYTES
+    """An hour of silence, to be caught being read; it takes no room on the disk."""
+    path, size_bytes = tmp_path / "long.wav", 3600 * SECOND_BYTES
     head = b"RIFF" + (size_bytes + 36).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x02\0"
     head += (48000).to_bytes(4, "little") + (SECOND_BYTES).to_bytes(4, "little") + b"\x04\0\x10\0"
     with path.open("wb") as file:
