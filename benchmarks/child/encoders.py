@@ -53,6 +53,12 @@ class Ours(Encode):
         media.encode_clip(self.path, self.frames, source.frame_rate, sound, settings=self.settings)
 
 
+class OursVeryfast(Ours):
+    """What drawn clips alone would have as the default."""
+
+    settings = media.EncodeSettings(preset="veryfast", crf=20)
+
+
 class OursMedium(Ours):
     settings = media.EncodeSettings(preset="medium", crf=23)
 
@@ -138,7 +144,7 @@ class Naive(Encode):
 class Command(Encode):
     """The limit: the ffmpeg command, with bytes where we have floats."""
 
-    preset, crf = "veryfast", "20"
+    preset, crf = Ours.settings.preset, str(Ours.settings.crf)
 
     def run(self) -> None:
         source = self.source
@@ -148,7 +154,7 @@ class Command(Encode):
                 *(*source.picture_input, "-i", str(source.raw)),
                 *(*source.sound_input, "-i", str(source.sound)),
                 *("-c:v", "libx264", "-preset", self.preset, "-crf", self.crf, *TO_BT709),
-                *("-c:a", "aac", "-b:a", f"{96 * source.channels}k"),
+                *("-c:a", "aac", "-b:a", f"{64 * source.channels}k"),
                 *("-movflags", "+faststart", str(self.path)),
             ]
         )
@@ -160,6 +166,7 @@ class CommandMedium(Command):
 
 METHODS: dict[str, type[Encode]] = {
     "ours": Ours,
+    "ours-veryfast": OursVeryfast,
     "ours-medium": OursMedium,
     "core": Core,
     "pipe": Pipe,

@@ -14,6 +14,7 @@ from ..report import Section
 
 LABELS: Mapping[str, str] = {
     "ours": "**Viseme**",
+    "ours-veryfast": "**Viseme, veryfast 20**",
     "ours-medium": "**Viseme, medium 23**",
     "ours-accurate": "**Viseme, accurate colours**",
     "core": "ComfyUI core",

@@ -26,7 +26,7 @@ _RATES = {
     "libmp3lame": _MP3_RATES,
     "libopus": (48000,),
 }
-_BITS_A_CHANNEL = 96_000
+_BITS_A_CHANNEL = 64_000  # what FFmpeg takes for stereo
 _PIECE_SAMPLES = 16384
 
 
