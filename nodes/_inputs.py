@@ -6,11 +6,14 @@ and the words of the tooltip. A nested option is named by its path (``safety_che
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from comfy_api.latest import io
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from ..viseme.endpoints.base import Arguments
 from ..viseme.errors import InputError
@@ -31,14 +34,20 @@ _ROLES = frozenset({"picture", "delivery"})
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of an endpoint: its path in the arguments, and its JSON schema without null.
+    """One option of an endpoint: its path in the arguments, and what its field says of it.
 
-    ``left_out`` is the widget's value that stands for an option that is not given.
+    ``kind`` is bool, int, float or str, None where it is one of ``choices``. ``left_out`` is the
+    widget's value that stands for an option that is not given.
     """
 
     path: tuple[str, ...]
-    part: Mapping[str, Any]
     role: str
+    kind: type | None
+    choices: tuple[Any, ...]
+    least: float | None
+    most: float | None
+    default: Any
+    description: str
     left_out: object = None
 
     @property
@@ -50,40 +59,68 @@ def options_of(model: type[Arguments], leave_out: Collection[str] = ()) -> tuple
     """The options that a node shows: those of the picture and of delivery with a choice in them.
 
     Media, text and voice are inputs of their own; ``leave_out`` names what else is not a widget.
+    The fields are read as they are: a JSON schema of them would take a quarter of the loading.
     """
-    schema = model.model_json_schema()
-    return tuple(_options(schema, schema, (), leave_out))
+    return tuple(_options(model, (), leave_out))
 
 
 def _options(
-    part: Mapping[str, Any],
-    schema: Mapping[str, Any],
-    outer: tuple[str, ...],
-    leave_out: Collection[str],
+    model: type[BaseModel], outer: tuple[str, ...], leave_out: Collection[str]
 ) -> Iterator[Option]:
-    for name, field in part["properties"].items():
-        role = str(field.get("viseme"))
-        kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
-        kind = _resolved(kinds[0], schema)
-        if role not in _ROLES or name in leave_out or "const" in kind:
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        role = str(extra.get("viseme")) if isinstance(extra, dict) else ""
+        if role not in _ROLES or name in leave_out:
             continue
         path = (*outer, name)
-        if "properties" in kind:
-            yield from _options(kind, schema, path, leave_out)
+        alternatives = _alternatives(field.annotation)
+        # Where there are several, the first is the widget's; the others are a word for "all".
+        kind, rules = alternatives[0]
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _options(kind, path, leave_out)
             continue
-        merged = {**kind, **{k: v for k, v in field.items() if k != "anyOf"}}
-        yield Option(path, merged, role, _left_out(name, merged, kinds))
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        if len(choices) == 1:
+            continue
+        least, most = _limits((*rules, *field.metadata))
+        yield Option(
+            path,
+            role,
+            None if choices else kind,
+            choices,
+            least,
+            most,
+            field.default,
+            field.description or "",
+            _left_out(name, kind, field.default, len(alternatives)),
+        )
 
 
-def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = part.get("$ref")
-    return schema["$defs"][reference.rpartition("/")[2]] if reference else part
+def _alternatives(annotation: Any) -> list[tuple[Any, tuple[Any, ...]]]:
+    """The types that a field takes besides None, each with what stands beside it in Annotated."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *rules = get_args(annotation)
+        return [(kind, (*more, *rules)) for kind, more in _alternatives(inner)]
+    if origin in (Union, UnionType):
+        return [one for part in get_args(annotation) for one in _alternatives(part)]
+    return [] if annotation is type(None) else [(annotation, ())]
 
 
-def _left_out(name: str, part: Mapping[str, Any], kinds: list[Any]) -> object:
+def _limits(rules: Iterable[Any]) -> tuple[float | None, float | None]:
+    """The least and the most that ``Field(ge=..., le=...)`` allows; ``gt`` counts as ``ge``."""
+    least = most = None
+    for rule in rules:
+        for entry in rule.metadata if isinstance(rule, FieldInfo) else (rule,):
+            least = getattr(entry, "ge", getattr(entry, "gt", least))
+            most = getattr(entry, "le", most)
+    return least, most
+
+
+def _left_out(name: str, kind: Any, default: object, alternative_count: int) -> object:
     """The value for "not given", where the option has one: outside of what can be given."""
-    if part.get("default") is None or len(kinds) > 1 or name in _DEFAULT_IS_A_SETTING:
-        return "" if part.get("type") == "string" else 0
+    if default is None or alternative_count > 1 or name in _DEFAULT_IS_A_SETTING:
+        return "" if kind is str else 0
     return None
 
 
@@ -96,17 +133,17 @@ def option_inputs(options: Collection[Option], rare: Collection[str] | None = No
 
 
 def _input(option: Option, is_rare: bool) -> io.Input:
-    part, name = option.part, option.widget_id
-    default = part.get("default") if option.left_out is None else option.left_out
+    name = option.widget_id
+    default = option.default if option.left_out is None else option.left_out
     common = {"optional": True, "tooltip": _tooltip(option), "advanced": is_rare or None}
-    if "enum" in part:
-        return io.Combo.Input(name, options=list(part["enum"]), default=default, **common)
-    if part["type"] == "boolean":
+    if option.kind is None:
+        return io.Combo.Input(name, options=list(option.choices), default=default, **common)
+    if option.kind is bool:
         return io.Boolean.Input(name, default=default, **common)
-    if part["type"] == "string":
+    if option.kind is str:
         return io.String.Input(name, default=default, **common)
     least, most = _bounds(option)
-    if part["type"] == "number":
+    if option.kind is float:
         return io.Float.Input(name, default=default, min=least, max=most, step=0.1, **common)
     # A seed that changes by itself would buy anew with every run.
     after = io.ControlAfterGenerate.fixed if name == "seed" else None
@@ -116,16 +153,16 @@ def _input(option: Option, is_rare: bool) -> io.Input:
 
 
 def _bounds(option: Option) -> tuple[int, int]:
-    part = option.part
     least, most = _BOUNDS.get(option.path[-1], (LEAST_INTEGER, MOST_INTEGER))
-    least = max(least, part.get("minimum", part.get("exclusiveMinimum", least)))
+    if option.least is not None:
+        least = max(least, int(option.least))
     if option.left_out is not None:
         least = min(least, 0)
-    return int(least), int(min(most, part.get("maximum", most)))
+    return least, most if option.most is None else min(most, int(option.most))
 
 
 def _tooltip(option: Option) -> str:
-    text = " ".join(str(option.part.get("description", "")).split())
+    text = " ".join(option.description.split())
     if option.path[-1] in _DEFAULT_IS_A_SETTING:
         return f"{text} 0 takes the one in Viseme's settings."
     if option.left_out == 0:  # what the endpoint's words call empty, or all, is 0 in a widget

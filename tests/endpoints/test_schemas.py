@@ -1,13 +1,17 @@
 """The argument models tell nodes and command line all that they need."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from viseme.endpoints import ENDPOINTS
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 ALL = pytest.mark.parametrize("endpoint_id", list(ENDPOINTS))
 
 
@@ -212,3 +216,30 @@ def test_the_names_are_the_documented_ones() -> None:
         "includeCost",
         "numberResults",
     }
+
+
+def test_models_are_built_when_first_read_even_by_several_threads_at_once() -> None:
+    program = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from viseme.endpoints import ENDPOINTS, read_arguments
+
+models = [entry.arguments_model for entry in ENDPOINTS.values()]
+built = [model.__name__ for model in models if model.__pydantic_complete__]
+if built:
+    sys.exit(f"built at import: {built}")
+together = Barrier(8)
+
+def read(number):
+    together.wait()
+    return [read_arguments("endpoint", model, {}).model_dump() for model in models]
+
+with ThreadPoolExecutor(8) as threads:
+    read = list(threads.map(read, range(8)))
+if any(one != read[0] for one in read):
+    sys.exit("not all read the same")
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    assert done.returncode == 0, done.stderr

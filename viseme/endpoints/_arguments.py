@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from ..errors import InputError
 from .base import Arguments, Order
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
+_building = Lock()  # older pydantic does not bear two threads that build the same model
 
 
 class Refusal(ValueError):
@@ -137,6 +139,8 @@ def read_arguments(
 
     Raises one ``InputError`` for all that is wrong; its field, value and limit are the first's.
     """
+    with _building:
+        model.model_rebuild()  # nothing, where it is built
     try:
         return model.model_validate(_nested(given))
     except ValidationError as error:

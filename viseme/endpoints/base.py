@@ -41,7 +41,8 @@ class Arguments(BaseModel):
     ``"media"`` and ``"speech"`` (text and voice).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Most programs need one of these models, or only the fields: ``read_arguments`` builds it.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 PICTURE: JsonDict = {"viseme": "picture"}
