@@ -253,6 +253,32 @@ def test_the_sandbox_brings_none_of_the_rules_that_it_checks() -> None:
     assert not set(done.stdout.split()) & forbidden
 
 
+def imported_by(*arguments: str) -> set[str]:
+    """The packages that a command imports, the parts of ours by their full names."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "viseme", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    names = {line.rpartition("|")[2].strip() for line in lines}
+    assert "viseme.cli.parser" in names  # the reading finds what there is
+    return {name if name.startswith("viseme.") else name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("endpoints", "--json")])
+def test_help_and_the_endpoints_wait_for_no_media_library_database_or_client(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    home = ("--home", str(tmp_path)) if words[0] == "endpoints" else ()
+    found = imported_by(*words, *home)
+    assert not found & {"av", "numpy", "sqlalchemy", "httpx", "aiohttp", "keyring"}
+    assert not [name for name in found if name.startswith(("viseme.media", "viseme.ledger"))]
+
+
 # The ComfyUI side
 
 NODE_FILES = sorted((REPOSITORY / "nodes").glob("*.py"))

@@ -27,12 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _without_collections():
             from .parser import build_parser
-            from .verbs import VERBS
+            from .verbs import verb_named
         options = build_parser().parse_args(given)
         home_given = getattr(options, "home", None)
+        with _without_collections():
+            verb = verb_named(options.verb)
+            if arguments is None:  # the program's own start, and not a call from another program
+                gc.freeze()  # later collections do not look at it either
         cancel = CancelToken()
         with _signals(cancel):
-            return VERBS[options.verb](options, cancel)
+            return verb(options, cancel)
     except VisemeError as problem:
         _show(problem, as_json)
         return problem.exit_code

@@ -1,4 +1,4 @@
-"""endpoints and edits: looking and cutting, without buying."""
+"""endpoints: what can be bought, and all arguments of it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from ..edits import parse as parse_edits
 from ..endpoints import ENDPOINTS
 from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint
-from ..errors import InputError
 from ..home import find_home
-from ..jobs.cut import cut_clip
-from ..jobs.inputs import own_sound, read_clip_file, read_sound_file
-from ..jobs.signals import CancelToken, Progress, Step
-from ..model import Recording
+from ..jobs.signals import CancelToken
 from ..settings import Settings
-from .buy import read_text_file
-from .output import ProgressLine, print_json, say, table
-from .session import check_out
+from .output import print_json, say, table
 
 
 def endpoints_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
@@ -128,42 +121,3 @@ def _one_kind(part: Mapping[str, Any]) -> str:
     ]
     unit = " characters" if "maxLength" in part else ""
     return f"{kind} {' '.join(bounds)}{unit}".strip() if bounds else kind
-
-
-def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
-    """``edits apply``: the only action there is."""
-    clip = read_clip_file(options.video, frames=True, cancel=cancel)
-    if clip.is_still:
-        raise InputError(
-            "A still image has no frames to cut.",
-            field="--video",
-            value=options.video,
-            remedy="Give a video.",
-        )
-    check_out(options.out, ".mp4", [options.video, options.audio])
-    plan = parse_edits(read_text_file(options.edits, "--edits"), clip.frame_rate)
-    recording: Recording | None = None
-    if options.audio is not None:
-        recording = read_sound_file(options.audio, cancel=cancel)
-    elif clip.sound is not None:
-        recording = own_sound(clip, cancel=cancel)
-    with ProgressLine() as progress:
-
-        def on_frame(done: int, total: int) -> None:
-            progress(Progress(Step.PREPARE, f"cutting: {done} of {total} frames", done / total))
-
-        frame_count = cut_clip(
-            clip,
-            recording,
-            plan,
-            options.out,
-            recording_is_own=options.audio is None,
-            cancel=cancel,
-            on_frame=on_frame,
-        )
-    if options.json:
-        file = str(options.out)
-        print_json({"file": file, "frames": frame_count, "source_frames": clip.frame_count})
-        return 0
-    say(f"{options.out}: {frame_count} frames of {clip.frame_count}")
-    return 0
