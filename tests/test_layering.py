@@ -279,6 +279,14 @@ def test_help_and_the_endpoints_wait_for_no_media_library_database_or_client(
     assert not [name for name in found if name.startswith(("viseme.media", "viseme.ledger"))]
 
 
+def test_media_has_all_that_it_names() -> None:
+    from viseme import media
+
+    assert not [name for name in media.__all__ if not hasattr(media, name)]
+    assert callable(media.sniff)  # and not the module of that name
+    assert not hasattr(media, "no_such_name")
+
+
 # The ComfyUI side
 
 NODE_FILES = sorted((REPOSITORY / "nodes").glob("*.py"))

@@ -401,6 +401,20 @@ def test_the_same_through_a_process_prints_the_file_and_the_job(
     assert Counted(out).frames == 10
 
 
+def test_a_clip_that_passes_as_it_is_is_bought_without_codecs_in_this_process(
+    viseme: Command, studio: Box, clip: Path, speech: Path, tmp_path: Path
+) -> None:
+    viseme.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+    ended = viseme(
+        *("run", "fal-sync", "--video", clip, "--audio", speech, "-o", tmp_path / "out.mp4"),
+        *("--sandbox", studio.control),
+    )
+    assert ended.code == 0, ended
+    imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
+    assert {"httpx", "sqlalchemy"} <= imported  # the reading finds what there is
+    assert not imported & {"av", "numpy"}
+
+
 def test_the_homes_own_sandbox_is_started_and_used_again(
     quick: Command, clip: Path, speech: Path
 ) -> None:

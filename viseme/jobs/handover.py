@@ -19,7 +19,7 @@ from ..errors import (
     VisemeError,
 )
 from ..ledger import AT_VENDOR, Outcome, State, utc_milliseconds
-from ..media.remux import let_pass
+from ..media.media_guard import let_pass
 from ..model import Carry, WireRequest
 from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments

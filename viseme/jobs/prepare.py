@@ -24,7 +24,6 @@ from ..model import (
 )
 from ..services.base import OutgoingFile, Service, Upload
 from ..settings import Settings
-from .cut import cut_recording
 from .signals import Progress, Report, Step
 
 # Of a body that must fit a size, no more than this share goes to the sound.
@@ -161,6 +160,8 @@ def _conform_sound(
     recording = speech
     steps: tuple[str, ...] = ()
     if cut is not None:
+        from .cut import cut_recording  # numpy and codecs, which take long to import
+
         own_clip = order.footage if cut.is_own_track and isinstance(order.footage, Clip) else None
         recording = cut_recording(
             speech,

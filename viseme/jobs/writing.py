@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .. import media
 from ..endpoints.base import Order
 from ..errors import LocalError
-from ..media import (
-    MediaLimits,
-    SoundWriter,
-    encode_clip,
-    iterate_sound,
-    probe_clip,
-    probe_speech,
-    trim_clip,
-)
 from ..media.digest import stop_if
-from ..media.mixdown import mix_matrix
-from ..media.pixels import to_array
-from ..media.still import write_still
 from ..model import Clip, Recording
 from .wish import Planned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_CHANNELS = 2
 _PIECE_SAMPLES = 1 << 16
@@ -104,9 +93,11 @@ class FramesWriter:
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
         path = folder / self.clip.path
         if self.clip.is_still:
+            from ..media.still import write_still
+
             write_still(path, self.frames[0])
         else:
-            encode_clip(path, self.frames, self.clip.frame_rate, cancel=cancel)
+            media.encode_clip(path, self.frames, self.clip.frame_rate, cancel=cancel)
         return _counted(path, self.clip, cancel)
 
 
@@ -116,19 +107,19 @@ class WindowWriter:
     source: Clip
     start_frame: int
     stop_frame: int
-    limits: MediaLimits
+    limits: media.MediaLimits
     steps: tuple[str, ...]
     is_copied: bool = False
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
         path = folder / self.clip.path
         start, stop = self.start_frame, self.stop_frame
-        trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
+        media.trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
         return _counted(path, self.clip, cancel)
 
 
 def _counted(path: Path, clip: Clip, cancel: Callable[[], bool]) -> Clip:
-    written = probe_clip(path, cancel=cancel)
+    written = media.probe_clip(path, cancel=cancel)
     if (written.frame_count, written.frame_rate) != (clip.frame_count, clip.frame_rate):
         raise LocalError(
             f"{clip.frame_count} frames at {clip.frame_rate} fps became {written.frame_count} at "
@@ -149,6 +140,11 @@ class SamplePieces:
     samples: Any = field(repr=False)
 
     def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
+        import numpy as np  # most runs write nothing, and it takes long to import
+
+        from ..media.mixdown import mix_matrix
+        from ..media.pixels import to_array
+
         channels, count = (int(number) for number in self.samples.shape)
         mix = mix_matrix(["NONE"] * channels, MOST_CHANNELS)
         for start in range(0, count, _PIECE_SAMPLES):
@@ -163,7 +159,7 @@ class WindowPieces:
     stop_frame: int
 
     def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
-        pieces = iterate_sound(
+        pieces = media.iterate_sound(
             self.source,
             start_seconds=self.start_frame / self.source.frame_rate,
             stop_seconds=self.stop_frame / self.source.frame_rate,
@@ -181,10 +177,10 @@ class RecordingWriter:
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording:
         path, sound = folder / self.recording.path, self.recording.sound
-        with SoundWriter(
+        with media.SoundWriter(
             path, sample_rate=sound.sample_rate, channels=sound.channels, container="wav"
         ) as writer:
             for piece in self.pieces(cancel):
                 stop_if(cancel)
                 writer.write(piece)
-        return replace(probe_speech(path, cancel=cancel), digest=self.recording.digest)
+        return replace(media.probe_speech(path, cancel=cancel), digest=self.recording.digest)

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .opening import damaged
+from .identify import damaged
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -21,8 +21,9 @@ from typing import Any
 from ..errors import MediaTooLarge, VisemeError
 from ..model import Clip
 from .frames import iterate_pictures
+from .identify import OUT_OF_MEMORY, damaged, takes_too_long
 from .limits import MediaLimits
-from .opening import OUT_OF_MEMORY, damaged, takes_too_long, translated
+from .opening import translated
 from .picture import PictureReader
 from .probe import probe_clip, probe_speech
 from .verdicts import clip_from_json, clip_json, recording_json

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from ..errors import InputError, LocalError, MediaDamaged, MediaError, MediaTooLarge, VisemeError
 from .check_process import CheckProcess, check_process, keep_for_next, not_started
+from .identify import damaged, takes_too_long
 from .limits import MediaLimits
-from .opening import damaged, takes_too_long
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 

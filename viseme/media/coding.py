@@ -1,10 +1,27 @@
-"""How pictures are coded: which coder, how well, and how many bits it may take."""
+"""How pictures are coded: by which coder, how well, in how many bits; and which need none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..model import Clip
+
 CODECS = {"mp4": "libx264", "mov": "libx264", "webm": "libvpx-vp9"}
+# What a container may hold without players and vendors stumbling over it.
+COPYABLE = {
+    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
+    "mov": frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg"}),
+    "webm": frozenset({"vp8", "vp9", "av1"}),
+}
+_COPYABLE_FROM = frozenset({"mp4", "mov", "matroska", "webm"})
+SOUND_SUFFIXES = {
+    "wav": ".wav",
+    "flac": ".flac",
+    "mp3": ".mp3",
+    "mp4": ".m4a",
+    "ogg": ".ogg",
+    "aac": ".aac",
+}
 # libvpx's scale of quality is wider than x264's.
 _VP9_CRF_OFFSET = 10
 _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 8, "faster": 7, "fast": 6, "medium": 5}
@@ -47,3 +64,20 @@ def codec_options(container: str, settings: EncodeSettings) -> dict[str, str]:
             "bufsize": str(settings.bit_rate * 2),
         }
     return options
+
+
+def can_copy(clip: Clip, container: str) -> bool:
+    """Whether the clip's pictures can go into ``container`` as they are coded."""
+    return (
+        clip.is_constant_rate
+        and not clip.is_still
+        and clip.container in _COPYABLE_FROM
+        and clip.codec in COPYABLE.get(container, frozenset())
+        and clip.rotation_degrees == 0
+        and (clip.pixel_aspect == 1 or can_tag_aspect(container))
+    )
+
+
+def can_tag_aspect(container: str) -> bool:
+    """Whether pixels that are not square can be told of: PyAV has no way to do so in WebM."""
+    return container != "webm"

@@ -6,28 +6,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..errors import InputError, MediaTooLarge
 from ..model import Clip
-from .clip_sound import ClipSound
-from .coding import EncodeSettings
-from .copying import can_copy
-from .encode import write_interleaved
-from .fit import Fit, fit_video
-from .frames import iterate_pictures
+from .coding import can_copy, can_tag_aspect
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .picture import PictureReader
-from .remux import BeforeDecoding, copy_pictures, let_pass, own_track
+from .media_guard import BeforeDecoding, let_pass
 from .sniff import MEDIA_TYPES
-from .writer import ClipWriter, can_tag_aspect
-
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
-_SUFFIXES = {"mp4": ".mp4", "mov": ".mov", "webm": ".webm"}
+SUFFIXES = {"mp4": ".mp4", "mov": ".mov", "webm": ".webm"}
 _WRITTEN = {"mp4": "h264", "mov": "h264", "webm": "vp9"}
 _SOUND_WRITTEN = {"mp4": "aac", "mov": "aac", "webm": "opus"}
 _OWN_SOUND = {
@@ -37,7 +27,6 @@ _OWN_SOUND = {
 }
 _PLAIN_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 _LEAST_OFFSET = Fraction(1, 1000)
-_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +87,9 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
 
 
 def _target_of(clip: Clip, containers: Collection[str]) -> str:
-    if clip.container in containers and clip.container in _SUFFIXES:
+    if clip.container in containers and clip.container in SUFFIXES:
         return clip.container
-    for name in _SUFFIXES:
+    for name in SUFFIXES:
         if name in containers:
             return name
     raise InputError(
@@ -154,33 +143,14 @@ def conform_clip(
     is_small = max_bytes is None or clip.size_bytes <= max_bytes
     if needs.is_untouched and is_small:
         return _untouched(clip)
-    path = out_dir / f"{clip.path.stem[:60]}-conformed{_SUFFIXES[needs.container]}"
-    if path.absolute() == clip.path.absolute():
-        path = path.with_stem(path.stem + "-2")
-    size = (clip.width, clip.height)
-    if not needs.encode and is_small:
-        track = own_track(clip, needs.container, limits=limits, cancel=cancel)
-        copy_pictures(
-            clip,
-            path,
-            needs.container,
-            track,
-            limits=limits,
-            before_decoding=before_decoding,
-            cancel=cancel,
-        )
-    elif is_small or needs.encode:
-        before_decoding(clip)
-        size = _transcode(clip, path, needs.container, None, limits, cancel)
-    if path.exists() and (max_bytes is None or path.stat().st_size <= max_bytes):
-        return _conformed(path, needs.container, (*needs.encode, *needs.copy), size)
-    before_decoding(clip)
-    return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
+    from .convert import convert  # most pass as they are, and codecs take long to import
+
+    return convert(clip, out_dir, needs, max_bytes, limits, before_decoding, cancel)
 
 
 def _untouched_still(clip: Clip, max_bytes: int | None) -> Conformed:
     if max_bytes is not None and clip.size_bytes > max_bytes:
-        raise _too_large(clip, max_bytes)
+        raise too_large(clip, max_bytes)
     return _untouched(clip)
 
 
@@ -195,54 +165,8 @@ def _untouched(clip: Clip) -> Conformed:
     )
 
 
-def _conformed(
-    path: Path, container: str, steps: tuple[str, ...], size: tuple[int, int]
-) -> Conformed:
-    return Conformed(path, MEDIA_TYPES[container], path.stat().st_size, steps, *size)
-
-
-def _fitted(
-    clip: Clip,
-    path: Path,
-    needs: Needs,
-    max_bytes: int,
-    limits: MediaLimits,
-    cancel: Cancel,
-) -> Conformed:
-    share = Fraction(1)
-    for _ in range(_ATTEMPTS):
-        fit = fit_video(
-            width=clip.width,
-            height=clip.height,
-            frame_rate=clip.frame_rate,
-            seconds=clip.seconds,
-            has_sound=clip.sound is not None,
-            max_bytes=max_bytes,
-            share=share,
-        )
-        if fit is None:
-            break
-        size = _transcode(clip, path, needs.container, fit, limits, cancel)
-        size_bytes = path.stat().st_size
-        if size_bytes <= max_bytes:
-            steps = (*needs.encode, *needs.copy, *_told(clip, fit, max_bytes))
-            return _conformed(path, needs.container, steps, size)
-        share *= Fraction(max_bytes, size_bytes) * Fraction(96, 100)
-    path.unlink(missing_ok=True)
-    raise _too_large(clip, max_bytes)
-
-
-def _told(clip: Clip, fit: Fit, max_bytes: int) -> tuple[str, ...]:
-    steps = [
-        f"encoded at {fit.bit_rate // 1000} kbit/s to fit {max_bytes / 1e6:.1f} MB "
-        f"(was {clip.size_bytes / 1e6:.1f} MB)"
-    ]
-    if (fit.width, fit.height) != (clip.width + clip.width % 2, clip.height + clip.height % 2):
-        steps.append(f"scaled {clip.width}x{clip.height} to {fit.width}x{fit.height}")
-    return tuple(steps)
-
-
-def _too_large(clip: Clip, max_bytes: int) -> MediaTooLarge:
+def too_large(clip: Clip, max_bytes: int) -> MediaTooLarge:
+    """The error for a clip of which nothing decent fits."""
     return MediaTooLarge(
         f"{clip.path} ({clip.size_bytes} bytes, {float(clip.seconds):.1f} s) cannot be made to fit "
         f"{max_bytes} bytes decently.",
@@ -251,48 +175,6 @@ def _too_large(clip: Clip, max_bytes: int) -> MediaTooLarge:
         limit=max_bytes,
         remedy="Cut it shorter, or give an https URL.",
     )
-
-
-def _transcode(
-    clip: Clip,
-    path: Path,
-    container: str,
-    fit: Fit | None,
-    limits: MediaLimits,
-    cancel: Cancel,
-) -> tuple[int, int]:
-    """Returns the size as coded."""
-    settings = EncodeSettings()
-    width, height = clip.width, clip.height
-    if fit is not None:
-        settings = EncodeSettings(bit_rate=fit.bit_rate, sound_bit_rate=fit.sound_bit_rate or None)
-        width, height = fit.width, fit.height
-    track = ClipSound.of_clip(clip, cancel)
-    is_padded = fit is None and (width % 2 or height % 2)
-    # Turned or padded pictures go through RGB; all others stay in the colours they are coded in.
-    is_direct = not is_padded and not clip.has_alpha
-    reader = PictureReader()
-    with ClipWriter(
-        path,
-        width=width,
-        height=height,
-        frame_rate=clip.frame_rate,
-        container=container,
-        pixel_aspect=clip.pixel_aspect,
-        sound=None if track is None else (track.sample_rate, track.channels),
-        settings=settings,
-        cancel=cancel,
-    ) as writer:
-
-        def write(picture: VideoFrame) -> None:
-            if is_direct and reader.orientation(picture).is_upright:
-                writer.write_picture(picture)
-            else:
-                writer.write_scaled(reader.read_bytes(picture))
-
-        pictures = iterate_pictures(clip, limits=limits, cancel=cancel)
-        write_interleaved(writer, pictures, track, clip.frame_rate, write)
-    return writer.coded_size
 
 
 def _short(container: str) -> str:

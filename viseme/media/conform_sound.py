@@ -9,11 +9,10 @@ from typing import TypeAlias
 
 from ..errors import InputError, MediaTooLarge
 from ..model import Recording
+from .coding import SOUND_SUFFIXES
 from .conform import Conformed
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .sniff import MEDIA_TYPES
-from .sound import SoundReader
-from .sound_writer import SUFFIXES, SoundWriter
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
@@ -100,7 +99,7 @@ def _wav_bytes(recording: Recording) -> int:
 
 
 def _beside(base: Path, container: str, recording: Recording) -> Path:
-    path = base.with_name(base.name + SUFFIXES[container])
+    path = base.with_name(base.name + SOUND_SUFFIXES[container])
     if path.absolute() == recording.path.absolute():
         path = path.with_stem(path.stem + "-2")
     return path
@@ -138,6 +137,10 @@ def _write(
     limits: MediaLimits,
     cancel: Cancel,
 ) -> None:
+    # Most pass as they are, and codecs take long to import.
+    from .sound import SoundReader
+    from .sound_writer import SoundWriter
+
     sound = recording.sound
     is_low = bit_rate is not None and bit_rate < _LOW_BITS
     channels = _channels_written(recording, bit_rate)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..model import Clip
 from .awaited import ShownPackets
+from .coding import can_copy
+from .identify import damaged
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import damaged, has_decoder, open_media
+from .opening import has_decoder, open_media
 from .picture import pick_video
 from .sound_stream import written_channels
 from .timeline import frame_at, round_half_up
-from .writer import can_tag_aspect
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 
 Window: TypeAlias = tuple[int, int]
 
-# What a container may hold without players and vendors stumbling over it.
-COPYABLE = {
-    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
-    "mov": frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg"}),
-    "webm": frozenset({"vp8", "vp9", "av1"}),
-}
-_SOURCES = frozenset({"mp4", "mov", "matroska", "webm"})
 _CUT_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 _SOUND_SOURCES = frozenset({"mp4", "mov", "matroska"})
 _SOUND_TARGETS = frozenset({"mp4", "mov"})
@@ -39,18 +33,6 @@ _COARSE_TICK = Fraction(2, 1000)
 # A packet of AAC sounds as it should behind one that was decoded before it.
 _AAC_LEAD = 2
 _IDR = 5
-
-
-def can_copy(clip: Clip, container: str) -> bool:
-    """Whether the clip's pictures can go into ``container`` as they are coded."""
-    return (
-        clip.is_constant_rate
-        and not clip.is_still
-        and clip.container in _SOURCES
-        and clip.codec in COPYABLE.get(container, frozenset())
-        and clip.rotation_degrees == 0
-        and (clip.pixel_aspect == 1 or can_tag_aspect(container))
-    )
 
 
 def can_cut(

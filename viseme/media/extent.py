@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .opening import damaged
+from .identify import damaged
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -16,7 +16,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from .digest import stop_if
-from .opening import damaged, translated
+from .identify import damaged
+from .opening import translated
 from .picture import host_matrix_of, matrix_of, one_thread, orientation_of, rgb_options
 
 if TYPE_CHECKING:

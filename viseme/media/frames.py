@@ -14,9 +14,10 @@ from ..model import Clip
 from .awaited import Awaited
 from .digest import stop_if
 from .floats import Shown, fill_frames
+from .identify import damaged
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .memory import check_memory
-from .opening import damaged, open_media, translated
+from .opening import open_media, translated
 from .picture import PictureReader, pick_video
 from .timeline import frame_at
 

@@ -11,12 +11,17 @@ from ..errors import InputError
 from ..model import Clip, Recording, SourceFile
 from .checking import STALL_SECONDS, read_apart
 from .digest import digest_file
+from .identify import identify
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import identify
 from .source import check_unchanged, file_state
 from .verdicts import Verdicts, clip_from_json, clip_json, recording_from_json
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
+BeforeDecoding: TypeAlias = Callable[[Clip], None]
+
+
+def let_pass(_clip: Clip) -> None:
+    """For a clip whose frames may be decoded as it is."""
 
 
 class MediaGuard:

@@ -17,8 +17,9 @@ from ..model import Clip, Recording, Sound
 from .awaited import ShownPackets
 from .digest import digest_file, stop_if
 from .extent import check_packets, check_seconds, check_whole
+from .identify import damaged, identify
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import check_picture_size, damaged, has_decoder, identify, open_media
+from .opening import check_picture_size, has_decoder, open_media
 from .picture import orientation_of, pick_video, pixel_aspect_of
 from .sniff import SOUND_CONTAINERS, STILLS
 from .timeline import find_pace

@@ -13,11 +13,10 @@ import av
 from ..errors import InputError
 from ..model import Clip, Recording
 from .clip_sound import ClipSound
-from .coding import DEFAULT_SETTINGS, EncodeSettings
+from .coding import DEFAULT_SETTINGS, EncodeSettings, can_copy
 from .copying import (
     SoundCopy,
     Window,
-    can_copy,
     can_cut,
     copied_sound,
     pictures,
@@ -29,6 +28,7 @@ from .digest import stop_if
 from .encode import write_interleaved
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
+from .media_guard import BeforeDecoding, let_pass
 from .opening import open_media
 from .partfile import part_file, translated_writes
 from .sound_stream import SOUND_CODECS, SoundStream
@@ -39,13 +39,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
-BeforeDecoding: TypeAlias = Callable[[Clip], None]
 # Packets of sound, and the second that they reach.
 Sounded: TypeAlias = "tuple[list[Packet[Any]], Fraction]"
-
-
-def let_pass(_clip: Clip) -> None:
-    """For a clip whose frames may be decoded as it is."""
 
 
 def replace_sound(

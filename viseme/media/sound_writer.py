@@ -27,14 +27,6 @@ _KINDS = {
     "ogg": ("ogg", "libopus"),
     "aac": ("adts", "aac"),
 }
-SUFFIXES = {
-    "wav": ".wav",
-    "flac": ".flac",
-    "mp3": ".mp3",
-    "mp4": ".m4a",
-    "ogg": ".ogg",
-    "aac": ".aac",
-}
 
 
 class SoundWriter:

@@ -9,15 +9,17 @@ from typing import TypeAlias
 from ..errors import InputError
 from ..model import FileState, SourceFile
 from .digest import digest_file
-from .opening import translated
+from .identify import unreadable
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
 
 def file_state(path: Path) -> FileState:
     """What the system says of a file now. Raises InputError where it cannot be asked."""
-    with translated(path):
+    try:
         found = Path(path).stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
     return FileState(
         found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino
     )

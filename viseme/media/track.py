@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaTooLarge
+from .identify import damaged
 from .limits import MediaLimits
-from .opening import damaged
 from .sniff import SOUND_CONTAINERS
 from .timeline import round_half_up
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import av
 import blake3
 
 from ..model import Clip, Recording, Sound
@@ -65,13 +65,23 @@ def _sound_from_json(found: Mapping[str, Any] | None) -> Sound | None:
     return Sound(**{**found, "start_seconds": Fraction(found["start_seconds"])})
 
 
+def _reader_version() -> str:
+    """PyAV's, without the wait for its import: it is not needed where all was found before."""
+    try:
+        return metadata.version("av")
+    except metadata.PackageNotFoundError:  # put there by something that is no installer
+        import av
+
+        return av.__version__
+
+
 class Verdicts:
     """Good verdicts in a folder, one small file each. Only a memory: losing it costs a check."""
 
     def __init__(self, folder: Path, limits: MediaLimits) -> None:
         self._folder = folder
         # What was found under other limits or by another FFmpeg does not hold here.
-        terms = json.dumps([_REVISION, av.__version__, asdict(limits)])
+        terms = json.dumps([_REVISION, _reader_version(), asdict(limits)])
         self._terms = blake3.blake3(terms.encode()).hexdigest(8)
 
     def find(self, kind: str, digest: str) -> dict[str, Any] | None:

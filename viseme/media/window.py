@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..model import Clip
 from .awaited import ShownPackets
 from .digest import stop_if
+from .identify import damaged
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import damaged, open_media
+from .opening import open_media
 from .picture import pick_video
 from .timeline import frame_at
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .beside import Beside
-from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, codec_options
+from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, codec_options
 from .digest import stop_if
 from .partfile import commit_part, part_path, remove_part, translated_writes
 from .picture import matrix_of, one_thread
@@ -39,11 +39,6 @@ _LIMITED = int(ColorRange.MPEG)
 # not with swscale's default, and it takes half the time.
 _MEAN_CHROMA = 0x20 | 0x4000
 _PICTURES_WAITING = 3
-
-
-def can_tag_aspect(container: str) -> bool:
-    """Whether pixels that are not square can be told of: PyAV has no way to do so in WebM."""
-    return container != "webm"
 
 
 def _squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
