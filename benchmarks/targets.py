@@ -174,6 +174,14 @@ def targets(figures: Mapping[str, Figures]) -> list[Target]:
             ),
         ),
         Target(
+            "stop",
+            "what is under way at 1080p ends within 0.2 s of being told",
+            tuple(
+                Bound("stops", f"{way}/longest", most=0.2, form=seconds)
+                for way in ("encode", "decode", "replace")
+            ),
+        ),
+        Target(
             "start",
             "`viseme run`: 0.6 s from exec to the first request",
             (Bound("fixed", "first request", most=0.6, form=seconds),),

@@ -28,6 +28,7 @@ _KINDS = {
     "sound": "sounds",
     "stream": "streaming",
     "gaps": "ticking",
+    "stop": "stopping",
     "exact": "exactness",
     "versions": "versions",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ..bench import Bench
 from ..report import Section
-from . import bodies, decode, encode, exact, fixed, gaps, node, passing, scaling, sounds
+from . import bodies, decode, encode, exact, fixed, gaps, node, passing, scaling, sounds, stops
 
 PARTS: Mapping[str, Callable[[Bench], Section]] = {
     "encode": encode.measure,
@@ -16,6 +16,7 @@ PARTS: Mapping[str, Callable[[Bench], Section]] = {
     "sounds": sounds.measure,
     "exact": exact.measure,
     "gaps": gaps.measure,
+    "stops": stops.measure,
     "fixed": fixed.measure,
     "node": node.measure,
     "scaling": scaling.measure,

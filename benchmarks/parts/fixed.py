@@ -94,7 +94,7 @@ def _imports(bench: Bench, section: Section) -> list[list[str]]:
         )
         values.append(float(_last_document(said.stdout)["seconds"]))
     section.figures["import"] = Spread.of(values).middle
-    return [["import of the pack into ComfyUI, CPU", spread(Spread.of(values))]]
+    return [["import of the pack into ComfyUI", spread(Spread.of(values))]]
 
 
 def _last_document(output: bytes) -> dict[str, Any]:
