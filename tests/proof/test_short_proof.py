@@ -45,8 +45,9 @@ def assert_nothing_is_wrong(ended: subprocess.CompletedProcess[str], tell: Tell)
 
 
 def test_crashes_at_random_points_charge_nothing_twice_and_lose_nothing(tell: Tell) -> None:
-    ended = prove("--parts", "crashes", "--points", 60, "--minutes", 0.3, "--workers", 3)
+    ended = prove("--parts", "crashes", "--points", 60, "--minutes", 0.2, "--workers", 3)
     assert_nothing_is_wrong(ended, tell)
+    assert all(cells(ended.stdout, "**real SIGKILLs**")), ended.stdout
 
 
 def test_a_proof_that_the_time_ended_says_how_little_it_tried(tmp_path: Path) -> None:
@@ -59,6 +60,7 @@ def test_a_proof_that_the_time_ended_says_how_little_it_tried(tmp_path: Path) ->
     said = f"before all was tried: {points[0]:,} of 10,000 points at fal.**"
     assert points[0] < 10_000
     assert said in ended.stdout
+    assert "of 500 SIGKILLs at fal.**" in ended.stdout
     assert said in report.read_text("utf-8")
 
 

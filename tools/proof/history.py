@@ -158,6 +158,7 @@ class History:
         self.outcome.peak("seconds of a command", end.seconds)
         if end.code is None:
             counts["crash points"] += 1
+            counts["killed"] += 1
             how = "at a random time" if blow.seconds is not None else "at a traced line"
             counts["killed fresh" if is_fresh else f"killed {how}"] += 1
             counts[f"killed in {verb}"] += 1

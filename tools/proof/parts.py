@@ -10,7 +10,7 @@ from .claims import claims_table, prove_claims
 from .mutants import mutants_table, prove_mutants, wrong_mutants
 from .purchases import Order, Tell, prove_crashes, prove_sequences
 from .scene import Outcome
-from .tables import CRASHES, SEQUENCES, shortfall, table
+from .tables import CRASHES, SEQUENCES, shortfall, table, too_few_kills
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,12 @@ def show_crashes(order: Order, sizes: Sizes, tell: Tell) -> Shown:
     started = time.monotonic()
     sums = prove_crashes(order, sizes.points, tell)
     missing = shortfall(sums, sizes.points)
+    wrongs = _wrong_purchases(sums)
+    if few := too_few_kills(sums, sizes.points):
+        wrongs += [] if missing else few  # where the time was over, it is said and no more
+        missing += [f"**Too few real SIGKILLs: {', '.join(few)}.**", ""]
     lines = [words, "", _facts(order, started), "", *missing, *table(sums, CRASHES)]
-    return Shown("One purchase is paid once, and nothing is lost", lines, _wrong_purchases(sums))
+    return Shown("One purchase is paid once, and nothing is lost", lines, wrongs)
 
 
 def show_claims(order: Order, sizes: Sizes, tell: Tell) -> Shown:

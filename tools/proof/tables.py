@@ -10,10 +10,11 @@ from .scene import Outcome
 CRASHES: Sequence[tuple[str, str]] = (
     ("purchases", "histories"),
     ("crash points", "crash points"),
-    ("... SIGKILL at a line of the code", "killed at a traced line"),
-    ("... SIGKILL at a moment by the clock", "killed at a random time"),
-    ("... SIGKILL of a process started anew", "killed fresh"),
     ("... SIGINT", "interrupted"),
+    ("**real SIGKILLs**", "killed"),
+    ("... at a line of the code", "killed at a traced line"),
+    ("... at a moment by the clock", "killed at a random time"),
+    ("... of a process started anew", "killed fresh"),
     ("disks full from a line of the code on", "full disks"),
     ("commands", "commands"),
     ("second processes on the same purchase", "second processes"),
@@ -38,11 +39,12 @@ SEQUENCES = tuple(
     for row in CRASHES
     if row[1]
     in {
-        *("histories", "crash points", "full disks", "commands", "second processes"),
+        *("histories", "crash points", "killed", "full disks", "commands", "second processes"),
         *("sandboxes killed", "submits", "charges", "duplicate charges", "lost results"),
         "sent again in doubt",
     }
 )
+MOST_KILLS_ASKED = 500  # of each vendor's commands, where many points are
 PEAKS: Sequence[tuple[str, str]] = (
     ("most commands to recover (promised: 1)", "commands to recover"),
     ("longest `viseme jobs` after a crash (promised: 2 s)", "seconds to list after the crash"),
@@ -59,6 +61,21 @@ def shortfall(sums: Mapping[str, Outcome], points: int) -> list[str]:
         if one.counts["crash points"] < points
     ]
     return [f"**Ended by the time, before all was tried: {', '.join(few)}.**", ""] if few else []
+
+
+def least_kills(points: int) -> int:
+    """So many of a vendor's points are to be SIGKILLs at least; about nine in ten are."""
+    return min(MOST_KILLS_ASKED, points // 4)
+
+
+def too_few_kills(sums: Mapping[str, Outcome], points: int) -> list[str]:
+    """The vendors, in words, at which fewer processes were killed than ``points`` ask for."""
+    least = least_kills(points)
+    return [
+        f"{one.counts['killed']:,} of {least:,} SIGKILLs at {LABELS[vendor]}"
+        for vendor, one in sums.items()
+        if one.counts["killed"] < least
+    ]
 
 
 def table(sums: Mapping[str, Outcome], rows: Sequence[tuple[str, str]]) -> list[str]:
