@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -10,8 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY_VARIABLES = ("FAL_KEY", "AIML_API_KEY", "RUNWARE_API_KEY")
@@ -46,7 +46,7 @@ class Box:
         if self._process.stdout is None or not (line := self._process.stdout.readline()):
             raise RuntimeError("the sandbox ended before it answered")
         self.control: str = json.loads(line)["control"]
-        self._http = httpx.Client(base_url=self.control, timeout=30, trust_env=False)
+        self._http = http.client.HTTPConnection(urlsplit(self.control).netloc, timeout=30)
 
     def kill(self) -> None:
         """``kill -9``."""
@@ -60,20 +60,27 @@ class Box:
         self.kill()
         self.start()
 
-    def _ask(self, name: str) -> Any:
-        return self._http.get(f"/_sandbox/{name}").raise_for_status().json()
+    def _ask(self, method: str, name: str, document: object = None) -> dict[str, Any]:
+        # The plain client: it is asked several times after each command.
+        body = None if document is None else json.dumps(document)
+        self._http.request(method, f"/_sandbox/{name}", body)
+        answer = self._http.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"the sandbox says {answer.status} to {method} {name}: {said!r}")
+        return dict(json.loads(said))
 
     def fault(self, document: Mapping[str, Any]) -> None:
-        self._http.post("/_sandbox/faults", json=dict(document)).raise_for_status()
+        self._ask("POST", "faults", dict(document))
 
     def end_faults(self) -> None:
-        self._http.delete("/_sandbox/faults").raise_for_status()
+        self._ask("DELETE", "faults")
 
     def reset(self) -> None:
-        self._http.post("/_sandbox/reset").raise_for_status()
+        self._ask("POST", "reset")
 
     def charges(self) -> list[dict[str, Any]]:
-        return list(self._ask("charges")["charges"])
+        return list(self._ask("GET", "charges")["charges"])
 
     def submits(self) -> list[dict[str, Any]]:
         """The submissions that reached it, oldest first, once it is calm."""
@@ -84,7 +91,7 @@ class Box:
         give_up = time.monotonic() + CALM_SECONDS
         quiet, known = 0, -1
         while True:
-            said = self._ask("requests")
+            said = self._ask("GET", "requests")
             calls = list(said["requests"])
             quiet = quiet + 1 if said["under_way"] == 0 and len(calls) == known else 0
             known = len(calls)

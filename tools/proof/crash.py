@@ -13,7 +13,9 @@ waits is not all there is.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
+import importlib.util
 import io
 import json
 import os
@@ -25,10 +27,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import httpcore
@@ -41,6 +43,9 @@ from .box import ROOT, bare_environment
 
 HANG_SECONDS = 180.0  # of a machine that may have other things to do
 VISITS = 3  # of one line that count as steps
+# Where it is missing, httpcore looks for it on the whole path at each request, dozens of times in
+# a command. That it is missing is remembered: an import of it fails as it did.
+_SOUGHT = ("sniffio",)
 _CORE = Path(viseme.__file__).parent
 _TRACED = tuple(
     str(path)
@@ -52,6 +57,9 @@ _TRACED = tuple(
         Path(sqlalchemy.__file__).parent / "engine" / "base.py",
     )
 )
+
+
+_Counter = Callable[[FrameType, str, object], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,51 +104,128 @@ class Ended:
 
 
 class Fuse:
-    """Counts steps, and at one of them strikes its own process."""
+    """Counts steps, and at one of them strikes its own process.
+
+    A traced process is slow. So where steps count from a function on, nothing is traced before:
+    the function is called as it is, through one that lights the fuse (see ``Bells``).
+    """
 
     def __init__(self, blow: Blow) -> None:
         self.steps = 0
         self.struck_at: float | None = None
         self.has_filled_disk = False
         self._blow = blow
-        self._counts = blow.after is None
-        self._visits: dict[tuple[CodeType, int], int] = {}
-        self._is_ours: dict[CodeType, bool] = {}
+        self._is_burning = self._counts = False
+        # By the id of a code object, whose hash would be made anew at each call; kept with it.
+        self._counters: dict[int, _Counter | None] = {}
+        self._codes: list[CodeType] = []
 
-    def light(self) -> None:
+    def light(self, bells: Bells) -> None:
+        # Threads are few and short: they are traced from the beginning.
         threading.settrace(self._called)
+        if self._blow.after is None:
+            self.burn()
+        elif not bells.ring_at(self._blow.after, self.burn):
+            sys.settrace(self._called)
+
+    def burn(self) -> None:
+        """Count from now on, in this thread's calls under way too."""
+        if self._is_burning:
+            return
+        self._is_burning = self._counts = True
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            frame.f_trace = self._counter(frame.f_code)
+            frame = frame.f_back
         sys.settrace(self._called)
 
-    def _called(self, frame: FrameType, _event: str, _: object) -> Any:
+    def _called(self, frame: FrameType, _event: str, _: object) -> _Counter | None:
         code = frame.f_code
-        ours = self._is_ours.get(code)
-        if ours is None:
-            ours = self._is_ours[code] = code.co_filename.startswith(_TRACED)
-        if not ours:
-            return None
-        if not self._counts and code.co_name == self._blow.after:
-            self._counts = True
-        return self._stepped
+        if not self._is_burning and code.co_name == self._blow.after and _is_traced(code):
+            self.burn()
+        return self._counter(code)
 
-    def _stepped(self, frame: FrameType, event: str, _: object) -> Any:
-        if event == "line" and self._counts:
-            place = (frame.f_code, frame.f_lineno)
-            visits = self._visits.get(place, 0)
-            if visits < VISITS:
-                self._visits[place] = visits + 1
-                self.steps += 1
-                if self.steps == self._blow.step:
-                    self._strike()
-        return self._stepped
+    def _counter(self, code: CodeType) -> _Counter | None:
+        try:
+            return self._counters[id(code)]
+        except KeyError:
+            counter = self._new_counter() if _is_traced(code) else None
+            self._codes.append(code)
+            self._counters[id(code)] = counter
+            return counter
+
+    def _new_counter(self) -> _Counter:
+        """What is called for the lines of one code object."""
+        visits: dict[int, int] = {}
+
+        def count(frame: FrameType, event: str, _: object) -> _Counter:
+            if event == "line" and self._counts:
+                line = frame.f_lineno
+                visited = visits.get(line, 0)
+                if visited < VISITS:
+                    visits[line] = visited + 1
+                    self.steps += 1
+                    if self.steps == self._blow.step:
+                        self._strike()
+            return count
+
+        return count
 
     def _strike(self) -> None:
         if self._blow.fills_disk:
             # Every write to a file fails from now on, of however few bytes; connections go on.
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
             self.has_filled_disk = True
-            return
-        self.struck_at = time.monotonic()
-        os.kill(os.getpid(), self._blow.signal_number)
+        else:
+            self.struck_at = time.monotonic()
+            os.kill(os.getpid(), self._blow.signal_number)
+        self._counts = False
+        sys.settrace(None)
+
+
+def _is_traced(code: CodeType) -> bool:
+    return code.co_filename.startswith(_TRACED)
+
+
+class Bells:
+    """The functions of the core by name, and where they are to be found: looked up once, by the
+    process that forks, since whatever is looked at in a forked one is copied for it."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, list[tuple[object, FunctionType]]] = {}
+
+    def find(self, names: Iterable[str]) -> None:
+        self._places = {name: [] for name in names}
+        ours = f"{viseme.__name__}."
+        for module in [one for name, one in sys.modules.items() if name.startswith(ours)]:
+            owners = [module, *(one for one in vars(module).values() if isinstance(one, type))]
+            for name, places in self._places.items():
+                for owner in owners:
+                    found = vars(owner).get(name)
+                    if not isinstance(found, FunctionType) or not _is_traced(found.__code__):
+                        continue
+                    if all(known is not owner for known, _ in places):
+                        places.append((owner, found))
+
+    def ring_at(self, name: str, ring: Callable[[], None]) -> bool:
+        """Have ``ring`` called before each call of a function of that name; False where none is
+        known. For a forked process."""
+        places = self._places.get(name, [])
+        for owner, function in places:
+            setattr(owner, name, _after_ring(function, ring))
+        return bool(places)
+
+
+_bells = Bells()
+
+
+def _after_ring(function: FunctionType, ring: Callable[[], None]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        ring()
+        return function(*given, **named)
+
+    return call
 
 
 class Victim:
@@ -169,10 +254,15 @@ class Victim:
             self._pipe = self._process.stdout.fileno()
             return
         self._pipe, write_end = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(self._pipe)
-            _live(given, blow, write_end)
+        # An interrupt may come before the new process can deal with it: it waits till then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                os.close(self._pipe)
+                _live(given, blow, write_end)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         os.close(write_end)
 
     def ended(self) -> Ended:
@@ -244,9 +334,11 @@ def _live(words: list[str], blow: Blow, pipe: int) -> None:
             try:
                 # A parent in the background ignores it, and so would we until the command begins.
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
                 if blow.step is not None:
-                    fuse.light()
+                    fuse.light(_bells)
                 code = main(words)
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             except KeyboardInterrupt:  # before the command, or after it
                 code = 130
             sys.settrace(None)
@@ -265,11 +357,16 @@ def _live(words: list[str], blow: Blow, pipe: int) -> None:
         os._exit(code)
 
 
-def warm_up(words: Sequence[Sequence[object]]) -> None:
-    """Run commands here, so that what they import and keep is there for all that are forked."""
+def warm_up(words: Sequence[Sequence[object]], counted_from: Iterable[str]) -> None:
+    """Run commands here, so that what they import and keep is there for all that are forked; and
+    find the functions from which steps are counted."""
     for line in words:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             main([str(word) for word in line])
+    for name in _SOUGHT:
+        if importlib.util.find_spec(name) is None:
+            sys.modules[name] = None  # type: ignore[assignment]
+    _bells.find(counted_from)
     gc.collect()
     gc.freeze()
 

@@ -51,7 +51,6 @@ class History:
         for fault in act.faults:
             scene.box.fault(fault)
             self.outcome.counts[f"fault {fault['name']}"] += 1
-        self._judge.before()
         blows = self._blows(act, verb, job)
         words = scene.words(verb, None if verb == "run" else job)
         victims = [
@@ -63,6 +62,7 @@ class History:
             time.sleep(act.box_dies_after)
             self.restart_box()
         ends = _all_ended(victims)
+        scene.look_again()
         for place, end in enumerate(ends):
             self._note(verb, blows[place], end, is_fresh=act.is_fresh and place == 0)
         seconds = max(end.seconds for end in ends)
@@ -116,9 +116,9 @@ class History:
         commands = 0
         while commands < RECOVERIES:
             commands += 1
-            self._judge.before()
             before = job
             end = Victim(scene.words(verb, None if verb == "run" else job)).ended()
+            scene.look_again()
             self._note(verb, Blow(), end, is_fresh=False)
             scene.say(f"at last {verb} -> {_short(end)} {end.seconds:.1f} s {self._states()}")
             self._judge.command(verb, end, was_alone=True)
@@ -145,12 +145,13 @@ class History:
     def _blows(self, act: Act, verb: str, job: Row | None) -> list[Blow]:
         state = "" if job is None else str(job["state"])
         usual = self.scene.stage.usual_seconds
-        first = act.fate.blow(verb, state, usual["forked"])
+        seconds = usual.get(verb, usual["run"] / 2)
+        first = act.fate.blow(verb, state, seconds)
         if act.is_fresh:
             first = act.fate.of_fresh_process(usual["fresh"])
         if act.twin is None:
             return [first]
-        return [first, act.twin.blow(verb, state, usual["forked"])]
+        return [first, act.twin.blow(verb, state, seconds)]
 
     def _note(self, verb: str, blow: Blow, end: Ended, *, is_fresh: bool) -> None:
         counts = self.outcome.counts
@@ -168,10 +169,11 @@ class History:
             self.outcome.peak("seconds to return from an interrupt", end.after_blow_seconds)
         elif end.had_full_disk:
             counts["full disks"] += 1
-        elif verb == "run" and end.code == 0:
+        elif end.code == 0 and blow.step is None and (verb == "run" or not is_fresh):
             usual = self.scene.stage.usual_seconds
-            kind = "fresh" if is_fresh else "forked"
-            usual[kind] = 0.7 * usual[kind] + 0.3 * min(end.seconds, 4 * usual[kind])
+            kind = "fresh" if is_fresh else verb
+            known = usual.get(kind, end.seconds)
+            usual[kind] = 0.7 * known + 0.3 * min(end.seconds, 4 * known)
 
     def _states(self) -> list[str]:
         return states(self.scene.rows())

@@ -23,7 +23,7 @@ class Judge:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._outcome = scene.outcome
-        self._submits = 0
+        self._submits = 0  # that had reached the sandbox after the last command
 
     # After each command
 
@@ -74,31 +74,28 @@ class Judge:
         if not all(f" {choice} " in remedy for choice in CHOICES):
             self._outcome.wrong(f"an unknown outcome without its choices: {remedy}")
 
-    def before(self) -> None:
-        """Remember what had been sent."""
-        self._submits = len(self._scene.box.submits())
-
     def after(self, verb: str, job: Row | None) -> None:
         """``job`` is as it was before: what was in doubt is not sent again but by the user, where
         the vendor would bill it again; and what was not sent, by the ledger, is not charged."""
         scene = self._scene
         submits = len(scene.box.submits())
+        charges = scene.charges()
         is_by_user = verb in ("resubmit", "discard")
         was_in_doubt = job is not None and job["state"] in IN_DOUBT
         was_sent = submits > self._submits and scene.state_of(job) not in DEAD
+        self._submits = submits
         if scene.bills_twice and not is_by_user and was_in_doubt and was_sent:
             self._outcome.counts["sent again in doubt"] += 1
             self._outcome.wrong(f"{verb} sent a job again that was in doubt")
         now = scene.job()
         is_unsent = now is not None and now["state"] in ("PLANNED", "INTENT")
-        if is_unsent and scene.bills_twice and not scene.anew and (charges := scene.charges()):
+        if is_unsent and scene.bills_twice and not scene.anew and charges:
             self._outcome.wrong(f"the job is not sent, says the ledger, and charged: {charges}")
         if now is not None and now["state"] in IN_DOUBT:
             self._outcome.counts["crashes or ends in doubt"] += 1
-        self.charges()
+        self._charges(charges)
 
-    def charges(self) -> None:
-        charges = self._scene.charges()
+    def _charges(self, charges: list[dict[str, Any]]) -> None:
         if len(charges) > 1 + self._scene.anew:
             if self._outcome.counts["duplicate charges"]:
                 return  # once is told
@@ -112,6 +109,7 @@ class Judge:
         started = time.monotonic()
         end = quiet(self._scene.words("jobs"))
         seconds = time.monotonic() - started
+        self._scene.look_again()
         self._outcome.peak("seconds to list after the crash", seconds)
         if seconds > LIST_SECONDS * self._scene.slowness:
             self._outcome.wrong(f"`viseme jobs` took {seconds:.1f} s")
@@ -121,13 +119,16 @@ class Judge:
             self._outcome.wrong("`viseme jobs` does not show every job")
 
     def doubt_is_said(self) -> None:
-        """With look-ups hidden, a charge without a result is a job that says so."""
+        """With look-ups hidden, a charge without a result is a job that says so; but for what the
+        user, having been told, submitted anew."""
         rows = self._scene.rows()
-        doubtful = [row for row in rows if row["state"] in ("UNKNOWN", "DISCARDED")]
-        for charge in self._scene.charges():
-            owners = [row for row in rows if charge["vendor_id"] in row["vendor_ids"]]
-            if not (owners and owners[0]["state"] == "FETCHED") and not doubtful:
-                self._outcome.wrong(f"hidden: {charge} is not said to be in doubt: {states(rows)}")
+        if any(row["state"] in ("UNKNOWN", "DISCARDED") for row in rows):
+            return
+        here = [row["vendor_ids"] for row in rows if row["state"] == "FETCHED"]
+        charges = self._scene.charges()
+        missing = [one for one in charges if not any(one["vendor_id"] in ids for ids in here)]
+        if len(missing) > self._scene.anew:
+            self._outcome.wrong(f"hidden: {missing} is not said to be in doubt: {states(rows)}")
 
     def must_be_found(self) -> bool:
         """Whether the vendor shows enough for a job in doubt to be found."""
@@ -138,10 +139,11 @@ class Judge:
         """Every charge has its result here, every result its one charge."""
         scene, counts = self._scene, self._outcome.counts
         counts["submits"] += len(scene.box.submits())
-        self.charges()
         charges = scene.charges()
+        self._charges(charges)
         counts["charges"] += len(charges)
         shown = quiet(scene.words("jobs")).document.get("jobs", [])
+        scene.look_again()
         for charge in charges:
             self._charge(charge, shown)
         charged = {charge["vendor_id"] for charge in charges}

@@ -21,17 +21,24 @@ ENDPOINTS = {
 }
 # By the state that a job is in: from the first call of which function steps are counted (None: from
 # the beginning), how many there are, and how often. The moments between sending and understanding
-# are few among all steps, and matter most.
+# are few among all steps, and matter most. Each phase goes on into the next: all steps are met.
 Phase = tuple["str | None", int, int]
 _BEFORE: tuple[Phase, ...] = (
-    (None, 4000, 40),
+    (None, 1800, 20),
+    ("drive", 1900, 20),
     ("begin_submission", 600, 45),
     ("follow", 900, 5),
     ("fetch_results", 1600, 10),
 )
-_IN_DOUBT: tuple[Phase, ...] = ((None, 2000, 40), ("settle", 600, 50), ("fetch_results", 1600, 10))
+_IN_DOUBT: tuple[Phase, ...] = (
+    (None, 1800, 16),
+    ("drive", 800, 24),
+    ("settle", 600, 50),
+    ("fetch_results", 1600, 10),
+)
 _AT_VENDOR: tuple[Phase, ...] = (
-    (None, 2500, 40),
+    (None, 1800, 20),
+    ("drive", 900, 20),
     ("follow", 900, 30),
     ("fetch_results", 1600, 30),
 )
@@ -39,16 +46,29 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     **dict.fromkeys(("", "PLANNED", "INTENT"), _BEFORE),
     **dict.fromkeys(("SENT", "UNKNOWN"), _IN_DOUBT),
     **dict.fromkeys(("ACCEPTED", "RUNNING", "CANCELLING"), _AT_VENDOR),
-    "SUCCEEDED": ((None, 2000, 50), ("fetch_results", 1600, 50)),
+    "SUCCEEDED": ((None, 1800, 25), ("drive", 500, 25), ("fetch_results", 1600, 50)),
     "FETCHED": ((None, 500, 100),),
 }
 VERB_PHASES: dict[str, tuple[Phase, ...]] = {
-    "cancel": ((None, 1200, 50), ("stop", 500, 50)),
-    "check": ((None, 1200, 100),),
+    "cancel": ((None, 1100, 100),),
+    "check": ((None, 1000, 100),),
     "resubmit": ((None, 3000, 40), ("begin_anew", 500, 30), ("begin_submission", 600, 30)),
     "discard": ((None, 400, 100),),
 }
+# Of a cancel where there is something at the vendor to be stopped.
+STOP_PHASES: tuple[Phase, ...] = ((None, 1200, 50), ("stop", 500, 50))
+CAN_BE_STOPPED = frozenset({"ACCEPTED", "RUNNING", "CANCELLING"})
+COUNTED_FROM = frozenset(
+    after
+    for phases in (*PHASES.values(), *VERB_PHASES.values(), STOP_PHASES)
+    for after, _, _ in phases
+    if after is not None
+)
 MOST_SECONDS = 0.2
+
+# Of all commands. Each takes as long as ten others: some hundreds in a whole proof are enough.
+FRESH_SHARE = 0.01
+BOX_KILL_SHARE = 0.005
 
 POSTED = ("submit", "status", "result", "list", "upload", "upload-token")
 
@@ -71,7 +91,7 @@ class Fate:
             return Blow()
         if self.by_clock and not self.fills_disk:
             return self.by_time(seconds)
-        step, after = _step_of(VERB_PHASES.get(verb) or PHASES[state], self.luck, self.share)
+        step, after = _step_of(_phases(verb, state), self.luck, self.share)
         if self.signal_number is None:
             return Blow(step, after, fills_disk=True)
         return Blow(step, after, signal_number=self.signal_number)
@@ -84,6 +104,12 @@ class Fate:
     def of_fresh_process(self, seconds: float) -> Blow:
         """SIGINT would mostly reach a Python that is not there yet."""
         return Blow(seconds=self.share * seconds)
+
+
+def _phases(verb: str, state: str) -> tuple[Phase, ...]:
+    if verb == "cancel" and state in CAN_BE_STOPPED:
+        return STOP_PHASES
+    return VERB_PHASES.get(verb) or PHASES[state]
 
 
 def _step_of(phases: tuple[Phase, ...], luck: float, share: float) -> tuple[int, str | None]:
@@ -147,7 +173,7 @@ def make_plan(seed: int, vendor: str, number: int) -> Plan:
         "download_timeout_seconds": 5,
         "max_download_bytes": 5_000_000,
     }
-    acts = tuple(_act(draw, vendor, place) for place in range(draw.randint(1, 7)))
+    acts = tuple(_act(draw, vendor, place) for place in range(draw.randint(2, 16)))
     return Plan(
         vendor,
         number,
@@ -177,7 +203,7 @@ def _options(draw: random.Random, vendor: str, *, keeps_payload: bool) -> tuple[
 
 def _act(draw: random.Random, vendor: str, place: int) -> Act:
     verb = "run" if place == 0 else draw.choices(*_VERBS)[0]
-    is_fresh = draw.random() < 0.02
+    is_fresh = draw.random() < FRESH_SHARE
     twin = _fate(draw) if draw.random() < 0.08 else None
     return Act(
         verb,
@@ -185,7 +211,7 @@ def _act(draw: random.Random, vendor: str, place: int) -> Act:
         _faults(draw, vendor) if draw.random() < 0.6 else (),
         twin,
         is_fresh,
-        draw.uniform(0, MOST_SECONDS) if draw.random() < 0.02 else None,
+        draw.uniform(0, MOST_SECONDS) if draw.random() < BOX_KILL_SHARE else None,
         draw.random() < 0.1,
     )
 

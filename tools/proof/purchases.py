@@ -16,7 +16,6 @@ from typing import Any
 
 from .box import ROOT
 from .history import History
-from .machine import prove_machine
 from .plans import VENDORS, make_plan
 from .scene import Outcome, Stage
 from .stage import stage
@@ -142,6 +141,8 @@ def work(share: Share, write: Tell) -> None:
 
 def _work_sequences(share: Share, made: Stage, end: float, write: Tell) -> None:
     """In rounds with seeds of their own: between two of them the time is looked at."""
+    from .machine import prove_machine  # Hypothesis: what a process has is copied by each fork
+
     left, number = share["examples"], 0
     while left > 0 and time.monotonic() < end:
         examples = min(ROUND, left)

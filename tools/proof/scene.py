@@ -53,8 +53,9 @@ class Stage:
     video: Path
     audio: Path
     template: Path
-    # Of a whole run from its start, about; it depends on how busy the machine is.
-    usual_seconds: dict[str, float] = field(default_factory=lambda: {"forked": 0.2, "fresh": 1.0})
+    # Of a whole command from its start, by its verb; of a run that is not forked ("fresh"). About:
+    # it depends on how busy the machine is.
+    usual_seconds: dict[str, float] = field(default_factory=lambda: {"run": 0.2, "fresh": 1.0})
 
 
 class Scene:
@@ -71,6 +72,7 @@ class Scene:
         self.outcome = Outcome(plan.name)
         self.outcome.counts["histories"] += 1
         self.anew = 0
+        self._rows: list[Row] | None = None
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(stage.template, self.home)
         (self.home / "settings.json").write_text(json.dumps(plan.settings))
@@ -86,7 +88,7 @@ class Scene:
     @property
     def slowness(self) -> float:
         """By how much this machine is too busy now for what is promised of times; at least 1.5."""
-        return max(1.5, 2 * self.stage.usual_seconds["forked"] / RUN_SECONDS)
+        return max(1.5, 2 * self.stage.usual_seconds["run"] / RUN_SECONDS)
 
     def use_patience(self, *, is_listed: bool = False) -> None:
         """Settings with which nothing is given up early, however busy this machine is.
@@ -125,7 +127,16 @@ class Scene:
         return self.box.charges()
 
     def rows(self) -> list[Row]:
-        """The jobs as they are in the file, oldest first."""
+        """The jobs as they are in the file since the last command, oldest first."""
+        if self._rows is None:
+            self._rows = self._read_rows()
+        return self._rows
+
+    def look_again(self) -> None:
+        """After a command, which may have changed the file."""
+        self._rows = None
+
+    def _read_rows(self) -> list[Row]:
         query = "SELECT id, state, vendor_ids, lease_owner, request_token FROM jobs ORDER BY id"
         with closing(self._database()) as database:
             database.row_factory = sqlite3.Row
