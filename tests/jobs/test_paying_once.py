@@ -314,16 +314,20 @@ def test_a_runware_that_stays_down_ends_the_command_and_not_the_patience(
     assert len(sandbox.charges()) == 1
 
 
+@pytest.mark.parametrize("refusals", [0, 1])
 def test_a_task_that_runware_took_and_denied_is_not_bought_again_by_the_next_command(
-    quick: Command, sandbox: Box, wish: Wish
+    quick: Command, sandbox: Box, wish: Wish, refusals: int
 ) -> None:
-    """Its look-up is believed, and may still be wrong: the next command sends the same task."""
+    """Its look-up is believed, and may still be wrong: the next command sends the same task, even
+    where a later try was refused."""
     quick.settings(listing_visibility=AT_ONCE)
     words = wish("runware", "--sandbox", sandbox.control, "--json")
     sandbox.fault("answer-late", operation="submit", seconds=2, count=1)
     running = quick.start(*words)
     sandbox.await_charge()
     running.kill()
+    if refusals:
+        sandbox.fault("429", operation="submit", seconds=0, count=refusals)
     sandbox.fault("503", operation="submit")
     sandbox.fault("lookup-hidden")
     denied = quick(*words)

@@ -113,7 +113,8 @@ class Deliveries(Store):
 
     def kept_token(self, job_id: str) -> str | None:
         """The token of the job before this one with the same fingerprint, where the vendor never
-        answered for it: it FAILED or was CANCELLED, and was neither accepted nor refused.
+        answered for it: it FAILED or was CANCELLED, and was neither accepted nor refused as often
+        as it was sent. That one try was refused says nothing of another whose answer was lost.
 
         A vendor that takes a token only once buys nothing twice with it, even where that job did
         arrive though the vendor's own look-up did not show it.
@@ -131,11 +132,9 @@ class Deliveries(Store):
                 return None
             if State(row.state) not in (State.FAILED, State.CANCELLED):
                 return None
-            refusals = select(submissions).where(
-                submissions.c.job_id == row.id, submissions.c.outcome == Outcome.REFUSED.value
-            )
-            was_refused = connection.execute(refusals).first() is not None
-        return None if was_refused else str(row.request_token)
+            tries = select(submissions.c.outcome).where(submissions.c.job_id == row.id)
+            outcomes = {outcome for (outcome,) in connection.execute(tries)}
+        return None if outcomes == {Outcome.REFUSED.value} else str(row.request_token)
 
     def set_items(
         self, job_id: str, new: Sequence[NewItem], *, fence: int | None = None
