@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -161,7 +162,7 @@ def play_one(seed: int, name: str, time_scale: float, keep: Path | None) -> Outc
         history = History(make_plan(seed, vendor, int(number)), made)
         outcome = history.play()
         if keep is not None and history.scene.home.exists():
-            history.scene.home.rename(keep)
+            shutil.move(history.scene.home, keep)  # perhaps to another disk
     return outcome
 
 
