@@ -303,41 +303,46 @@ def test_a_runware_that_stays_down_ends_the_command_and_not_the_patience(
 ) -> None:
     quick.settings(listing_visibility=AT_ONCE)
     sandbox.fault(fault, operation="submit")
-    running = quick.start(*wish("runware", "--sandbox", sandbox.control, "--json"))
-    ended = running.ended()
-    assert ended.code == 4, ended
+    words = wish("runware", "--sandbox", sandbox.control, "--json")
+    ended = quick.start(*words).ended()
+    assert_in_doubt(ended, quick)
+    assert "gave no answer and does not show the task" in ended.error["message"]
     assert sandbox.charges() == []
     assert len(sandbox.calls("submit")) <= 6
     assert len(sandbox.calls("upload")) <= 4
     sandbox.reset()
-    assert quick(*wish("runware", "--sandbox", sandbox.control)).code == 0
+    assert quick(*words).code == 0
+    assert quick.states() == ["FETCHED"]
     assert len(sandbox.charges()) == 1
 
 
-@pytest.mark.parametrize("refusals", [0, 1])
-def test_a_task_that_runware_took_and_denied_is_not_bought_again_by_the_next_command(
-    quick: Command, sandbox: Box, wish: Wish, refusals: int
+@pytest.mark.parametrize("refusal", [None, "429", "no-credit"])
+def test_a_task_that_runware_took_and_denied_stays_in_doubt_and_is_not_bought_again(
+    quick: Command, sandbox: Box, wish: Wish, refusal: str | None
 ) -> None:
-    """Its look-up is believed, and may still be wrong: the next command sends the same task, even
-    where a later try was refused."""
+    """Its look-up may be wrong: nobody is told that nothing was bought, also where a later try was
+    refused, and the next command sends the same task."""
     quick.settings(listing_visibility=AT_ONCE)
     words = wish("runware", "--sandbox", sandbox.control, "--json")
     sandbox.fault("answer-late", operation="submit", seconds=2, count=1)
     running = quick.start(*words)
     sandbox.await_charge()
     running.kill()
-    if refusals:
-        sandbox.fault("429", operation="submit", seconds=0, count=refusals)
-    sandbox.fault("503", operation="submit")
     sandbox.fault("lookup-hidden")
+    if refusal == "429":
+        sandbox.fault("429", operation="submit", seconds=0, count=1)
+    sandbox.fault("no-credit" if refusal == "no-credit" else "503", operation="submit")
     denied = quick(*words)
-    assert denied.code == 4, denied
-    assert "does not know it" in denied.error["message"]
-    assert quick.states() == ["FAILED"]
+    job_id = assert_in_doubt(denied, quick)
+    assert "does not show" in denied.error["message"]
+    assert ("refused the last try" in denied.error["message"]) == (refusal == "no-credit")
+    assert_in_doubt(quick("check", job_id, "--json"), quick)
     assert len(sandbox.charges()) == 1
     sandbox.end_faults()
-    assert quick(*words).code == 0
-    assert quick.states() == ["FETCHED", "FAILED"]
+    ended = quick(*words)
+    assert ended.code == 0, ended
+    assert ended.document["id"] == job_id
+    assert quick.states() == ["FETCHED"]
     assert len(sandbox.charges()) == 1
 
 

@@ -110,7 +110,7 @@ class History:
         """One command, as a user would: the same again, or resume."""
         scene = self.scene
         job = scene.job()
-        if job is None and scene.rows() and not self._was_denied():
+        if job is None and scene.rows():
             return  # it was cancelled, or refused: nothing is left to be brought home
         verb = "run" if job is None else self.plan.finish
         commands = 0
@@ -131,11 +131,6 @@ class History:
         self.outcome.peak("commands to recover", commands)
         if commands > 1:
             self.outcome.wrong(f"{commands} commands were needed to recover")
-
-    def _was_denied(self) -> bool:
-        """Whether a vendor that takes each task once has one that its look-ups did not show: they
-        are believed, and the same command is promised to come back to it."""
-        return not self.scene.bills_twice and not self.scene.anew and bool(self.scene.charges())
 
     def _give_up(self, job: Row) -> None:
         """The way out of a job that nobody can tell about: discard, and the same command buys."""

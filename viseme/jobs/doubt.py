@@ -55,6 +55,8 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
             accepted(held, decision.acceptance, trace.token)
             return
         if decision.verdict is Verdict.ABSENT:
+            if not wait and _is_taken_once(held, trace.token):
+                raise in_doubt(held, f"{held.service.vendor.label} does not show it.")
             _absent(held, trace.token)
             if held.job.state is State.INTENT:
                 return
@@ -68,16 +70,25 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
 def _absent(held: HeldJob, token: str) -> None:
     """The vendor knows no such task. With none left in doubt the job may be sent: to INTENT.
 
-    Not where the vendor once had it, which no document says it remembers for ever.
+    Not where the vendor once had it, which no document says it remembers for ever. A task that is
+    taken once may be sent again while it is in doubt, and stays so: a look-up can be wrong.
     """
     submissions = held.ledger.submissions(held.job.id)
     if any(submission.outcome is Outcome.ACCEPTED for submission in submissions):
         vendor = held.service.vendor.label
         raise in_doubt(held, f"{vendor} accepted it once, and no longer knows it.")
+    if _is_taken_once(held, token):
+        held.move(State.INTENT, detail="the vendor does not show it, and takes a task once")
+        return
     for submission in doubtful(held, token):
         held.end_submission(submission.number, Outcome.NOT_ARRIVED)
     if not doubtful(held):
         held.move(State.INTENT, detail="the vendor knows no such job")
+
+
+def _is_taken_once(held: HeldJob, token: str) -> bool:
+    """Whether this task, sent again, would buy nothing that was bought before."""
+    return held.service.deduplicates and token == held.job.request_token
 
 
 def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> None:

@@ -48,8 +48,10 @@ TURN_LOOK_SECONDS = 0.3
 ANSWER_GRACE_SECONDS = 1.2  # after an interrupt, for an answer that is on its way
 
 
-async def hand_over(held: HeldJob, planned: Planned) -> None:
+async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
     """From PLANNED or INTENT to ACCEPTED (or SENT, in doubt).
+
+    Returns why the vendor refused it, where an earlier submission of it is still in doubt.
 
     Where it fails before a byte was sent the job is FAILED, or UNKNOWN again where an earlier
     submission of it is still in doubt; nothing of this attempt is charged.
@@ -76,7 +78,7 @@ async def hand_over(held: HeldJob, planned: Planned) -> None:
             if cause is problem:
                 raise
             raise cause from problem
-        await _send(held, submission)
+        return await _send(held, submission)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, True)
 
@@ -228,8 +230,8 @@ async def _wait_for_turn(held: HeldJob) -> None:
         await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
 
 
-async def _send(held: HeldJob, submission: Submission) -> None:
-    """Send it, again only where that provably buys nothing twice."""
+async def _send(held: HeldJob, submission: Submission) -> VisemeError | None:
+    """Send it, again only where that provably buys nothing twice; as ``hand_over``."""
     for attempt in range(1, SEND_TRIES.attempts + 1):
         number = await _begin_in_turn(held)
         held.report(Step.SUBMIT, f"submitting to {held.service.vendor.label}")
@@ -248,7 +250,7 @@ async def _send(held: HeldJob, submission: Submission) -> None:
                 await _before_next_try(held, attempt, problem)
                 continue
             held.end_submission(number, Outcome.UNKNOWN, detail=problem.message)
-            return
+            return None
         except Interrupted:
             held.end_submission(number, Outcome.UNKNOWN, to=State.UNKNOWN)
             raise in_doubt(held, "It was stopped while it was being sent.") from None
@@ -256,12 +258,13 @@ async def _send(held: HeldJob, submission: Submission) -> None:
             if any(earlier.number != number for earlier in doubtful(held)):
                 # This one was refused; whether an earlier one was bought is still to be settled.
                 held.end_submission(number, Outcome.REFUSED, detail=problem.message)
-                return
+                return problem
             held.end_submission(number, Outcome.REFUSED, to=State.FAILED, error=error_json(problem))
             raise
         else:
             accepted(held, acceptance, submission.token)
-            return
+            return None
+    return None
 
 
 async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) -> None:
@@ -295,9 +298,18 @@ def _check_stopped(held: HeldJob) -> None:
         held.check_cancelled()
 
 
-def never_taken(held: HeldJob) -> VisemeError:
-    """The error of a job that was sent as often as makes sense and is provably not there."""
+def never_taken(held: HeldJob, refusal: VisemeError | None) -> VisemeError:
+    """The error of a job that was sent as often as makes sense, and that the vendor does not show.
+
+    ``refusal`` is that of the last try, where an earlier one had no answer.
+    """
     vendor = held.service.vendor.label
+    if doubtful(held):
+        said = "gave no answer and does not show the task."
+        if refusal is not None:
+            said = f"refused the last try ({refusal.message}) and does not show an earlier one."
+        same = "The same command sends the same task again, which is taken once."
+        return in_doubt(held, f"{vendor} {said} {same}")
     problem = TransportError(
         f"{vendor} did not take the job, and does not know it; nothing was bought.",
         job_id=held.job.id,

@@ -212,15 +212,15 @@ def _complete(problem: VisemeError, held: HeldJob) -> None:
 
 async def advance(held: HeldJob, planned: Planned | None) -> None:
     """From wherever the job is to its end."""
-    was_handed_over = False
+    was_handed_over, refusal = False, None
     while True:
         state = held.job.state
         if state in (State.PLANNED, State.INTENT):
             if was_handed_over:  # every try of it, and the vendor still has not got it
-                raise never_taken(held)
+                raise never_taken(held, refusal)
             if planned is None:
                 planned = await asyncio.to_thread(_planned_again, held)
-            await hand_over(held, planned)
+            refusal = await hand_over(held, planned)
             was_handed_over = True
         elif state in (State.SENT, State.UNKNOWN):
             await settle(held)
