@@ -63,6 +63,9 @@ def test_an_error_is_raised_where_the_work_is_prepared_and_the_rest_is_dropped()
     with pytest.raises(KeyError):
         for item in range(100):
             beside.put(item)
+    for item in range(5):  # who goes on all the same is told again, and not held up
+        with pytest.raises(KeyError):
+            beside.put(item)
     beside.stop()
     assert done == [0, 1, 2]
     last = Beside[int](work, 2)

@@ -32,7 +32,11 @@ class Beside(Generic[T]):
         """Hand over an item; waits while ``depth`` others do."""
         # Items are taken from the queue whatever has happened, so there is always room in the end.
         self._room.acquire()
-        self._raise()
+        try:
+            self._raise()
+        except BaseException:
+            self._room.release()  # for a caller who goes on, and is told again
+            raise
         self._items.put(item)
 
     def finish(self) -> None:
