@@ -16,7 +16,7 @@ def free_memory_bytes() -> int | None:
     try:
         for line in Path("/proc/meminfo").read_text("ascii").splitlines():
             if line.startswith("MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _cgroup_bytes())
+                return min(int(line.split()[1]) * 1024, container_bytes())
     except OSError:
         pass
     if sys.platform != "win32" and "SC_AVPHYS_PAGES" in os.sysconf_names:
@@ -24,13 +24,16 @@ def free_memory_bytes() -> int | None:
     return None
 
 
-def _cgroup_bytes() -> int:
+def container_bytes(folder: Path = Path("/sys/fs/cgroup")) -> int:
     """What the container's limit leaves; a very large number where there is none."""
-    folder = Path("/sys/fs/cgroup")
     try:
         most = (folder / "memory.max").read_text("ascii").strip()
         used = (folder / "memory.current").read_text("ascii").strip()
-        return int(most) - int(used)
+        counts = dict(
+            line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines()
+        )
+        # Files that were read are counted as used, and are dropped when the room is needed.
+        return int(most) - int(used) + int(counts.get("inactive_file", 0))
     except (OSError, ValueError):
         return sys.maxsize
 
