@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -165,6 +166,22 @@ def send_until_left(wire: Wire, piece: bytes) -> int:
             break
         count += len(piece)
     return count
+
+
+def test_a_stream_that_works_and_is_cut_again_and_again_is_soon_asked_for_each_time(
+    wire_server: ServerOf,
+) -> None:
+    """Pauses that doubled would be of 1, 2, 4 and 8 seconds."""
+    begun: list[float] = []
+
+    def script(wire: Wire) -> None:
+        begun.append(time.monotonic())
+        wire.read_head()
+        wire.send(HEAD + event("IN_QUEUE", queue_position=len(begun)))
+
+    server = wire_server(script)
+    assert [report.queue_position for report in said(server, 5)] == [1, 2, 3, 4, 5]
+    assert begun[4] - begun[3] < 4 * (begun[1] - begun[0])
 
 
 def test_a_false_end_is_told_once_a_stream(wire_server: ServerOf) -> None:

@@ -38,6 +38,7 @@ class StatusStream(Changes):
         self._open_stream = open_stream
         self._read = read
         self._latest: Report | None = None
+        self._heard = 0  # reports of a request that goes on
         self._has_news = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
 
@@ -61,10 +62,13 @@ class StatusStream(Changes):
     async def _listen(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
+            heard = self._heard
             try:
                 wished = await self._read_stream()
             except (TransportError, EventTooLong):
                 wished = 0.0  # whoever follows the job asks for its status all the while
+            if self._heard > heard:  # it works; something between cuts long answers
+                pause = FIRST_PAUSE_SECONDS
             await asyncio.sleep(max(pause, wished))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -85,6 +89,7 @@ class StatusStream(Changes):
                     report = self._read(data)
                     if report is None:
                         continue
+                    self._heard += not report.phase.is_end
                     if report.phase.is_end or report != self._latest:
                         self._latest = report
                         self._has_news.set()
