@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 
 from viseme.endpoints import ENDPOINTS
-from viseme.errors import BudgetExceeded, InputError
+from viseme.errors import BudgetExceeded, InputError, VendorError
 from viseme.jobs.budget import Caps, check_budget
 from viseme.jobs.prepare import Medium, body_limit_bytes, choose_carry
-from viseme.jobs.receipt import quote_json, receipt, time_text, timing_from_json, timing_json
+from viseme.jobs.receipt import (
+    error_json,
+    quote_json,
+    receipt,
+    time_text,
+    timing_from_json,
+    timing_json,
+)
 from viseme.jobs.reconcile import Verdict, decide
 from viseme.jobs.results import differences
 from viseme.jobs.wish import check_carry, check_take
@@ -320,3 +327,17 @@ def test_an_inline_file_is_counted_as_the_data_uri_that_it_becomes() -> None:
     for size in (0, 1, 2, 3, 4):
         uri = InlineMedia(Path("x"), "video/mp4", size).uri_bytes
         assert uri == len("data:video/mp4;base64,") + 4 * -(-size // 3)
+
+
+def test_what_a_vendor_repeats_in_its_error_is_not_written_down() -> None:
+    data = "A" * 200
+    problem = VendorError(
+        f"cannot read data:video/mp4;base64,{data}"
+        " (Authorization: Key 0123abcd-4567-89ab:k-secret-0123456789abcdef)",
+        value="https://cdn.example/a.mp4?X-Signature=canary",
+        remedy="See https://user:canary@cdn.example/help.",
+    )
+    written = str(error_json(problem))
+    assert "cannot read" in written
+    for secret in (data, "k-secret", "canary"):
+        assert secret not in written

@@ -133,14 +133,14 @@ def result_json(clip: Clip) -> dict[str, Any]:
 
 
 def error_json(problem: VisemeError) -> dict[str, Any]:
-    """An error for the ledger and the receipt."""
+    """An error for the ledger and the receipt, without what a vendor may have repeated in it."""
     return {
         "kind": problem.kind,
-        "message": problem.message,
+        "message": redact(problem.message),
         "field": problem.field,
-        "value": problem.value,
+        "value": problem.value and redact(problem.value),
         "limit": problem.limit,
-        "remedy": problem.remedy,
+        "remedy": problem.remedy and redact(problem.remedy),
         "code": problem.code,
         "http_status": problem.http_status,
     }
