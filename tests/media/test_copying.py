@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from viseme.errors import Interrupted
 from viseme.media import (
     conform_clip,
     decode_frames,
@@ -207,13 +208,36 @@ def test_open_groups_and_what_would_be_coded_otherwise_are_not_copied(make: Any)
         assert not can_cut(probe_clip(other), "mp4", (0, 3))
 
 
-def test_a_copied_window_can_be_stopped(tmp_path: Path) -> None:
-    from viseme.errors import Interrupted
+class Asked:
+    """A cancel that counts how often it is asked, and says yes to one question."""
 
-    clip = probe_clip(written(tmp_path / "a.mp4", 60))
-    with pytest.raises(Interrupted):
-        trim_clip(clip, tmp_path / "out.mp4", 12, 40, cancel=lambda: True)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    def __init__(self, yes_to: int = 0) -> None:
+        self.count = 0
+        self._yes_to = yes_to
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return self.count == self._yes_to
+
+
+def test_copying_a_late_window_can_be_stopped_at_every_packet(tmp_path: Path) -> None:
+    clip = probe_clip(written(tmp_path / "a.mp4", 600))
+    target, window = tmp_path / "out.mp4", (588, 600)
+    packet_count = sum(len(packets_of(clip.path, kind)) for kind in ("video", "audio"))
+    # Almost all packets lie before the window, and each part of the work reads them anew.
+    judged, placed, trimmed = Asked(), Asked(), Asked()
+    assert can_cut(clip, "mp4", window, cancel=judged)
+    assert sound_copy(clip, "mp4", window, cancel=placed)
+    trim_clip(clip, target, *window, cancel=trimmed)
+    assert min(judged.count, placed.count) > 0.9 * packet_count
+    assert trimmed.count > 4 * packet_count
+    target.unlink()
+    for number in range(1, trimmed.count, trimmed.count // 20):
+        cancel = Asked(yes_to=number)
+        with pytest.raises(Interrupted):
+            trim_clip(clip, target, *window, cancel=cancel)
+        assert cancel.count == number
+        assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_sound_that_ends_before_the_window_is_padded_with_silence(tmp_path: Path) -> None:

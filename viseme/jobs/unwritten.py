@@ -130,7 +130,7 @@ def clip_window(
         start_seconds=Fraction(0),
         sound=_sound_of_window(clip, start, stop),
     )
-    is_copied = can_cut(clip, "mp4", (start, stop), limits=limits)
+    is_copied = can_cut(clip, "mp4", (start, stop), limits=limits, cancel=cancel)
     how = "copied as they are coded" if is_copied else "encoded as H.264"
     steps = [f"cut to its frames {start} to {stop - 1}, {how}"]
     if clip.has_alpha:

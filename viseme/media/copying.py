@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..model import Clip
 from .awaited import ShownPackets
 from .coding import can_copy
+from .digest import stop_if
 from .identify import damaged
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import has_decoder, open_media
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+Cancel: TypeAlias = "Callable[[], bool] | None"
 Window: TypeAlias = tuple[int, int]
 
 _CUT_FORMATS = frozenset({"yuv420p", "yuvj420p"})
@@ -36,19 +38,24 @@ _IDR = 5
 
 
 def can_cut(
-    clip: Clip, container: str, window: Window, *, limits: MediaLimits = DEFAULT_LIMITS
+    clip: Clip,
+    container: str,
+    window: Window,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
 ) -> bool:
     """Whether the pictures of a window can be copied, and are coded as they would be anew.
 
     The window must begin with a picture that builds on no other, and no picture in it may build
-    on one behind it. Raises ``MediaDamaged``.
+    on one behind it. Raises ``MediaDamaged`` and ``Interrupted``.
     """
     if not can_copy(clip, container) or clip.codec != "h264":
         return False
     if clip.pixel_format not in _CUT_FORMATS or clip.width % 2 or clip.height % 2:
         return False
     with open_media(clip.path, limits=limits) as source:
-        return reorder_delay(clip, source, window) is not None
+        return reorder_delay(clip, source, window, cancel=cancel) is not None
 
 
 def video_of(clip: Clip, source: InputContainer) -> VideoStream:
@@ -58,14 +65,27 @@ def video_of(clip: Clip, source: InputContainer) -> VideoStream:
     return stream
 
 
+def _packets(
+    source: InputContainer, stream: VideoStream | AudioStream, cancel: Cancel
+) -> Iterator[Packet[Any]]:
+    """Those of one track. Raises ``Interrupted``, also where that track is silent for long."""
+    for packet in source.demux():
+        stop_if(cancel)
+        if packet.size and packet.stream_index == stream.index:
+            yield packet
+
+
 def pictures(
-    clip: Clip, source: InputContainer, window: Window
+    clip: Clip, source: InputContainer, window: Window, *, cancel: Cancel = None
 ) -> Iterator[tuple[int, Packet[VideoStream]]]:
-    """The packets that are shown in a window, as they are stored, each with its frame."""
+    """The packets that are shown in a window, as they are stored, each with its frame.
+
+    Raises ``MediaDamaged`` and, also among those before the window, ``Interrupted``.
+    """
     stream = video_of(clip, source)
     shown, left = ShownPackets(stream), window[1] - window[0]
     is_part = window != (0, clip.frame_count)
-    for packet in source.demux(stream):
+    for packet in _packets(source, stream, cancel):
         if shown.can_decode(packet) and not packet.is_discard:
             frame = _frame_of(clip, packet)
             if is_part and not window[0] <= frame < window[1]:
@@ -82,7 +102,9 @@ def _frame_of(clip: Clip, packet: Packet[VideoStream]) -> int:
     return max(frame_at(packet.pts * packet.time_base - clip.start_seconds, clip.frame_rate), 0)
 
 
-def reorder_delay(clip: Clip, source: InputContainer, window: Window) -> int | None:
+def reorder_delay(
+    clip: Clip, source: InputContainer, window: Window, *, cancel: Cancel = None
+) -> int | None:
     """By how many frames decoding must precede showing: for every packet, dts <= pts.
 
     ``None`` where pictures are shown that build on ones that an edit list hides or that lie
@@ -93,7 +115,7 @@ def reorder_delay(clip: Clip, source: InputContainer, window: Window) -> int | N
     start, stop = window
     is_part = window != (0, clip.frame_count)
     delay, index, is_behind = 0, 0, False
-    for packet in source.demux(stream):
+    for packet in _packets(source, stream, cancel):
         if packet.size and packet.is_discard:
             return None
         if not shown.can_decode(packet):
@@ -145,12 +167,18 @@ class SoundCopy:
 
 
 def sound_copy(
-    clip: Clip, container: str, window: Window, *, limits: MediaLimits = DEFAULT_LIMITS
+    clip: Clip,
+    container: str,
+    window: Window,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
 ) -> SoundCopy | None:
     """How the clip's own sound is copied so that every sample keeps its place.
 
     ``None`` where it has to be coded anew for that: where it begins after the picture or ends
-    before the window, has gaps, or is coded so that it cannot begin or end there.
+    before the window, has gaps, or is coded so that it cannot begin or end there. Raises
+    ``Interrupted``.
     """
     sound = clip.sound
     if (
@@ -179,7 +207,7 @@ def sound_copy(
         frame_samples = stream.codec_context.frame_size if clip.container == "matroska" else None
         if frame_samples == 0:
             return None
-        places = _places(clip, source, stream, begin, frame_samples)
+        places = _places(clip, source, stream, begin, frame_samples, cancel)
         if places is None:
             return None
     reached = [k for k, place in enumerate(places) if place <= cut_start]
@@ -199,6 +227,7 @@ def _places(
     stream: AudioStream,
     begin: int,
     frame_samples: int | None,
+    cancel: Cancel,
 ) -> list[int] | None:
     """Where each packet begins and the last one ends, in samples after the clip's first picture.
 
@@ -208,9 +237,7 @@ def _places(
     places: list[int] = []
     at: int | None = None
     tolerance = 0 if frame_samples is None else round_half_up(_COARSE_TICK * rate)
-    for packet in source.demux(stream):
-        if not packet.size:
-            continue
+    for packet in _packets(source, stream, cancel):
         if packet.pts is None:
             return None
         place = round_half_up((packet.pts * packet.time_base - clip.start_seconds) * rate)
@@ -233,16 +260,13 @@ def _skipped(packet: Packet[AudioStream]) -> int:
 
 
 def copied_sound(
-    source: InputContainer, copy: SoundCopy
+    source: InputContainer, copy: SoundCopy, *, cancel: Cancel = None
 ) -> Iterator[tuple[Packet[AudioStream], int]]:
     """The packets, with new times in samples, each with the sample that it reaches."""
     stream = source.streams.audio[0]
     at = copy.place
     time_base = Fraction(1, copy.sample_rate)
-    index = 0
-    for packet in source.demux(stream):
-        if not packet.size:
-            continue
+    for index, packet in enumerate(_packets(source, stream, cancel)):
         if index >= copy.last:
             return
         if index >= copy.first:
@@ -254,4 +278,3 @@ def copied_sound(
             packet.time_base = time_base
             at += size
             yield packet, at
-        index += 1

@@ -87,8 +87,8 @@ def trim_clip(
             f"frames [{window[0]}, {window[1]}) are none.",
             remedy="Name a window of at least one frame.",
         )
-    if can_cut(clip, container, window, limits=limits):
-        copy = sound_copy(clip, container, window, limits=limits)
+    if can_cut(clip, container, window, limits=limits, cancel=cancel):
+        copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
         track = copy or _sound_in(clip, window, cancel)
         copy_pictures(clip, path, container, track, window=window, limits=limits, cancel=cancel)
         return
@@ -114,7 +114,7 @@ def copy_pictures(
     """
     window = window or (0, clip.frame_count)
     with open_media(clip.path, limits=limits) as source:
-        delay = reorder_delay(clip, source, window)
+        delay = reorder_delay(clip, source, window, cancel=cancel)
     if delay is None:
         before_decoding(clip)
         if isinstance(track, SoundCopy):
@@ -124,7 +124,7 @@ def copy_pictures(
     with open_media(clip.path, limits=limits) as source, part_file(path) as part:
         options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
         target = av.open(f"file:{part.absolute()}", "w", format=container, options=options)
-        sound = _sound_packets(clip, track, target, container, limits)
+        sound = _sound_packets(clip, track, target, container, limits, cancel)
         try:
             with translated_writes(path), closing(sound):
                 _copy(clip, source, target, window, delay, sound, cancel)
@@ -138,7 +138,7 @@ def own_track(
 ) -> ClipSound | SoundCopy | None:
     """The clip's own sound for ``copy_pictures``: copied where no sample moves, else coded anew."""
     window = (0, clip.frame_count)
-    copy = sound_copy(clip, container, window, limits=limits)
+    copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
     return copy or _sound_in(clip, window, cancel)
 
 
@@ -162,8 +162,7 @@ def _copy(
     out.time_base = 1 / clip.frame_rate
     out.codec_context.sample_aspect_ratio = clip.pixel_aspect
     packets, sounded = next(sound, ([], None))  # begins the sound's stream as well
-    for index, (frame, packet) in enumerate(pictures(clip, source, window)):
-        stop_if(cancel)
+    for index, (frame, packet) in enumerate(pictures(clip, source, window, cancel=cancel)):
         packet.pts = frame - window[0]
         packet.dts = index - delay
         packet.duration = 1
@@ -186,6 +185,7 @@ def _sound_packets(
     target: OutputContainer,
     container: str,
     limits: MediaLimits,
+    cancel: Cancel,
 ) -> Generator[Sounded, None, None]:
     """What is to be written of the sound; first nothing, when its stream is there."""
     if isinstance(track, SoundCopy):
@@ -193,7 +193,7 @@ def _sound_packets(
             out = target.add_stream_from_template(source.streams.audio[0], opaque=True)
             out.time_base = Fraction(1, track.sample_rate)
             yield [], Fraction(0)
-            for packet, reached in copied_sound(source, track):
+            for packet, reached in copied_sound(source, track, cancel=cancel):
                 packet.stream = out
                 yield [packet], Fraction(reached, track.sample_rate)
     elif track is not None:
