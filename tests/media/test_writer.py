@@ -19,6 +19,7 @@ from viseme.media import (
     decode_sound,
     encode_clip,
     probe_clip,
+    replace_sound,
 )
 from viseme.media.pixels import FrameBytes
 
@@ -154,6 +155,38 @@ def test_writing_can_be_stopped(tmp_path: Path) -> None:
             tmp_path / "a.mp4", np.zeros((3, 48, 64, 3), np.float32), RATE, cancel=lambda: True
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def bytes_written() -> int:
+    """By this process so far."""
+    return int(Path("/proc/self/io").read_text().split("wchar:")[1].split()[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("way", ["encoded", "copied"])
+def test_a_file_that_is_thrown_away_is_not_written_a_second_time(
+    make: Any, tmp_path: Path, way: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 144, 176, 3), np.uint8)
+    clip = probe_clip(make.clip(size=(176, 144), frames=list(noise), frame_count=60))
+    folder = tmp_path / "out"
+    begun = told = bytes_written()
+
+    def stop() -> bool:
+        nonlocal told
+        told = bytes_written()
+        return told - begun > 0.7 * clip.size_bytes
+
+    with pytest.raises(Interrupted):
+        if way == "copied":
+            replace_sound(clip, None, folder / "a.mp4", cancel=stop)
+        else:
+            settings = EncodeSettings(preset="ultrafast", crf=2)
+            encode_clip(folder / "a.mp4", noise / np.float32(255), RATE, settings=settings,
+                        cancel=stop)  # fmt: skip
+    assert told - begun > 0.7 * clip.size_bytes
+    assert bytes_written() - told < 0.3 * clip.size_bytes
+    assert list(folder.iterdir()) == []
 
 
 FULL_DISK = """

@@ -8,10 +8,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av.error
 
 from ..errors import LocalError, VisemeError
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
@@ -38,6 +42,18 @@ def remove_part(part: Path) -> None:
     # Where even this fails, the reason is already on its way up.
     with suppress(OSError):
         part.unlink(missing_ok=True)
+
+
+def discard_part(container: OutputContainer | None, part: Path) -> None:
+    """Close and remove a file that is being written and not wanted any more."""
+    # Before it is closed: FFmpeg, which then puts the index in front of all that was written and
+    # for that reads and writes the whole file again, finds none to read.
+    remove_part(part)
+    if container is not None:
+        # The reason is already on its way up; this file is thrown away.
+        with suppress(OSError, av.error.FFmpegError, ValueError):
+            container.close()
+    remove_part(part)  # Windows removes no file that is open
 
 
 def part_path(path: Path) -> Path:

@@ -30,7 +30,7 @@ from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .media_guard import BeforeDecoding, let_pass
 from .opening import open_media
-from .partfile import part_file, translated_writes
+from .partfile import discard_part, part_file, translated_writes
 from .sound_stream import SOUND_CODECS, SoundStream
 from .writer import ClipWriter
 
@@ -128,9 +128,11 @@ def copy_pictures(
         try:
             with translated_writes(path), closing(sound):
                 _copy(clip, source, target, window, delay, sound, cancel)
-        finally:
-            with translated_writes(path):
-                target.close()
+        except BaseException:
+            discard_part(target, part)
+            raise
+        with translated_writes(path):
+            target.close()
 
 
 def own_track(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import av
-import av.error
 
 from ..errors import InputError
-from .partfile import commit_part, part_path, remove_part, translated_writes
+from .partfile import commit_part, discard_part, part_path, translated_writes
 from .pixels import to_array
 from .sound_stream import SoundStream
 
@@ -101,11 +99,7 @@ class SoundWriter:
 
     def _discard(self) -> None:
         container, self._container = self._container, None
-        if container is not None:
-            # The reason is already on its way up; this file is thrown away.
-            with suppress(OSError, av.error.FFmpegError, ValueError):
-                container.close()
-        remove_part(self._part)
+        discard_part(container, self._part)
 
 
 def write_sound(

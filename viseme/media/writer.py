@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,7 @@ from ..errors import InputError
 from .beside import Beside
 from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, codec_options
 from .digest import stop_if
-from .partfile import commit_part, part_path, remove_part, translated_writes
+from .partfile import commit_part, discard_part, part_path, translated_writes
 from .picture import matrix_of, one_thread
 from .pixels import FrameBytes, to_array
 from .sound_stream import SOUND_CODECS, SoundStream
@@ -298,8 +297,4 @@ class ClipWriter:
         if beside is not None:
             beside.stop()
         container, self._container = self._container, None
-        if container is not None:
-            # The reason is already on its way up; this file is thrown away.
-            with suppress(OSError, av.error.FFmpegError, ValueError):
-                container.close()
-        remove_part(self._part)
+        discard_part(container, self._part)
