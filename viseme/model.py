@@ -93,7 +93,8 @@ class Clip:
     ``digest`` identifies the source (BLAKE3 of the bytes, with the trim window where there is
     one; of samples and rate where the source was a tensor), never an encoding of ours.
     ``container`` is one of mp4 mov matroska webm avi png jpeg webp. ``source`` is the file where
-    there is one; of a trim window it is the whole clip's.
+    there is one; of a trim window it is the whole clip's. ``is_mirrored`` says that no turn alone
+    makes the coded pictures those that are shown; ``rotation_degrees`` is 0 then.
     """
 
     path: Path
@@ -110,6 +111,7 @@ class Clip:
     is_still: bool = False
     has_alpha: bool = False
     rotation_degrees: int = 0
+    is_mirrored: bool = False
     start_seconds: Fraction = Fraction(0)
     sound: Sound | None = None
     pixel_aspect: Fraction = Fraction(1)
@@ -118,6 +120,11 @@ class Clip:
     @property
     def seconds(self) -> Fraction:
         return self.frame_count / self.frame_rate
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether pictures are shown as they are coded."""
+        return self.rotation_degrees == 0 and not self.is_mirrored
 
 
 @dataclass(frozen=True, slots=True)

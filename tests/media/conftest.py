@@ -31,6 +31,8 @@ SOUND_CODECS = {
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 7: "6.1"}
 # The display matrix's (a, b, c, d) for a clockwise turn, as phones write it.
 TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+# And for mirror images: left to right, upside down, and about either diagonal.
+MIRRORS = {"x": (-1, 0, 0, 1), "y": (1, 0, 0, -1), "\\": (0, 1, 1, 0), "/": (0, -1, -1, 0)}
 
 
 def level(index: int) -> int:
@@ -184,12 +186,21 @@ class MediaMaker:
 
     def turned(self, degrees: int, name: str = "turned.mp4", **options: object) -> Path:
         """A clip of quadrants that is to be shown turned clockwise by ``degrees``."""
+        return self._with_matrix(name, TURNS[degrees], options)
+
+    def mirrored(self, mirror: str, name: str = "mirrored.mp4", **options: object) -> Path:
+        """A clip of quadrants that is to be shown as in one of ``MIRRORS``."""
+        return self._with_matrix(name, MIRRORS[mirror], options)
+
+    def _with_matrix(
+        self, name: str, matrix: tuple[int, int, int, int], options: dict[str, object]
+    ) -> Path:
         width, height = 64, 48
         options = {"frames": [quadrants(width, height)] * 5, "frame_count": 5} | options
         path = self.clip(name, size=(width, height), **options)  # type: ignore[arg-type]
         data = bytearray(path.read_bytes())
         at = data.index(b"tkhd") + 4 + 40
-        a, b, c, d = TURNS[degrees]
+        a, b, c, d = matrix
         data[at : at + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
         path.write_bytes(data)
         return path

@@ -27,7 +27,10 @@ from viseme.media import (
     replace_sound,
     trim_clip,
 )
+from viseme.media.coding import can_copy
 from viseme.media.mixdown import mix_matrix
+
+from .conftest import MIRRORS, quadrants
 
 
 def conformed(
@@ -170,6 +173,33 @@ def test_turned_clips_become_upright(make: Any, degrees: int) -> None:
     assert after.rotation_degrees == 0
     a, b = next(iter(iterate_frames(before))), next(iter(iterate_frames(after)))
     assert np.abs(a.astype(int) - b).mean() < 6
+
+
+@pytest.mark.parametrize("containers", [("mp4", "mov"), ("mov",)], ids=str)
+@pytest.mark.parametrize("mirror", MIRRORS)
+def test_mirror_images_are_written_as_they_are_shown(
+    make: Any, mirror: str, containers: tuple[str, ...]
+) -> None:
+    path = make.mirrored(mirror)
+    before = probe_clip(path)
+    assert before.is_mirrored and before.rotation_degrees == 0
+    assert not can_copy(before, "mov")
+    result = conformed(path, containers)
+    assert result.steps[0] == "mirrored as it is to be shown"
+    after = probe_clip(result.path)
+    assert (after.is_mirrored, after.rotation_degrees) == (False, 0)
+    assert (result.width, result.height) == (after.width, after.height)
+    assert (after.width, after.height) == (before.width, before.height)
+    a, b = next(iter(iterate_frames(before))), next(iter(iterate_frames(after)))
+    assert np.abs(a.astype(int) - b).mean() < 6
+    coded = quadrants(64, 48)
+    shown = {
+        "x": coded[:, ::-1],
+        "y": coded[::-1],
+        "\\": coded.swapaxes(0, 1),
+        "/": coded.swapaxes(0, 1)[::-1, ::-1],
+    }
+    assert np.abs(shown[mirror].astype(int) - b).mean() < 10
 
 
 @pytest.mark.parametrize(("sound_delay_ms", "video_delay_ms"), [(480, 0), (0, 480)])

@@ -127,6 +127,7 @@ def clip_window(
         is_constant_rate=True,
         has_alpha=False,
         rotation_degrees=0,
+        is_mirrored=False,
         start_seconds=Fraction(0),
         sound=_sound_of_window(clip, start, stop),
     )

@@ -73,7 +73,7 @@ def can_copy(clip: Clip, container: str) -> bool:
         and not clip.is_still
         and clip.container in _COPYABLE_FROM
         and clip.codec in COPYABLE.get(container, frozenset())
-        and clip.rotation_degrees == 0
+        and clip.is_upright
         and (clip.pixel_aspect == 1 or can_tag_aspect(container))
     )
 

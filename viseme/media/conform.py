@@ -105,6 +105,8 @@ def _reasons_to_encode(clip: Clip, codecs: Collection[str], written: str) -> lis
     reasons = []
     if clip.rotation_degrees:
         reasons.append(f"turned upright by {clip.rotation_degrees} degrees")
+    if clip.is_mirrored:
+        reasons.append("mirrored as it is to be shown")
     if not clip.is_constant_rate:
         reasons.append(f"made constant at {_rate_text(clip.frame_rate)} fps")
     if clip.width % 2 or clip.height % 2:

@@ -50,6 +50,11 @@ class Orientation:
         return turns.get((self.is_transposed, self.mirror_x, self.mirror_y), 0)
 
     @property
+    def is_mirrored(self) -> bool:
+        """Whether no turn alone makes the pixels upright."""
+        return self.is_transposed ^ self.mirror_x ^ self.mirror_y
+
+    @property
     def is_upright(self) -> bool:
         return self == Orientation()
 

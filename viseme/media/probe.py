@@ -246,6 +246,7 @@ def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTr
         is_still=is_still,
         has_alpha=_has_alpha(picture) or stream.metadata.get("alpha_mode") == "1",
         rotation_degrees=orientation.degrees,
+        is_mirrored=orientation.is_mirrored,
         start_seconds=first_seconds,
         sound=_sound_of(track, track.start_seconds - first_seconds)
         if track is not None and has_sound
