@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from viseme.errors import InputError, Interrupted, MediaDamaged, MediaTooLarge
 from viseme.media import decode_frames, iterate_frames, probe_clip
+from viseme.media.floats import fill_frames
 from viseme.media.memory import check_memory
 
 
@@ -136,6 +140,36 @@ def test_a_variable_rate_clip_that_was_replaced_by_a_shorter_one_is_damaged(make
     make.clip(stamps_ms=stamps[:6])
     with pytest.raises(MediaDamaged, match="changed"):
         list(iterate_frames(clip))
+
+
+def test_a_picture_that_is_held_is_converted_once(tmp_path: Path) -> None:
+    frames = np.full((40, 48, 64, 3), np.nan, np.float32)
+    picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 200, np.uint8), "rgb24")
+
+    def shown() -> Iterator[tuple[av.VideoFrame, int, int]]:
+        yield picture, 0, 8
+        for _ in range(30_000):
+            if not np.isnan(frames[:8]).any():
+                break
+            time.sleep(0.001)
+        # Were it read anew, it would be black.
+        picture.planes[0].update(bytes(picture.planes[0].buffer_size))
+        for start in range(8, 40, 8):
+            yield picture, start, start + 8
+
+    fill_frames(tmp_path / "a.mp4", frames, shown(), accurate_colours=False, cancel=None)
+    assert np.array_equal(frames, np.full_like(frames, np.float32(200) / np.float32(255)))
+
+
+def test_frames_of_held_pictures_are_those_of_the_pictures(make: Any) -> None:
+    stamps = [0, 40, 80, 1200, 1240, 2000, 2040, 2080]
+    clip = probe_clip(make.clip(stamps_ms=stamps))
+    frames = decode_frames(clip)
+    for index in (0, 1, 2, 30, 31, 50, 51):
+        assert np.array_equal(decode_frames(clip, start=index, stop=index + 1)[0], frames[index])
+    for a, b in zip(frames, iterate_frames(clip), strict=True):
+        assert np.abs(a * 255 - b).max() <= 1.5
+    assert (frames[2:30] == frames[2]).all() and (frames[31:50] == frames[31]).all()
 
 
 def test_decoding_can_be_stopped(make: Any) -> None:

@@ -127,7 +127,8 @@ def fill_frames(
 ) -> None:
     """Convert each picture into ``frames[start:stop]``, in a few threads beside the caller's.
 
-    While they convert, the caller decodes; two pictures a thread wait at most. Raises
+    While they convert, the caller decodes; two pictures a thread wait at most. A picture that comes
+    again right after itself is copied from where it was converted to. Raises
     ``MediaDamaged`` where pictures are smaller than frames, and ``Interrupted``.
     """
     thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
@@ -142,7 +143,14 @@ def fill_frames(
         finally:
             readers.put(reader)
 
+    def repeat(converted: Future[None], place: int, start: int, stop: int) -> None:
+        converted.result()  # it was begun before this one, so that this wait ends
+        frames[start:stop] = frames[place]
+
     first: VideoFrame | None = None
+    # No picture may be converted by two threads at once: PyAV writes into its colour properties.
+    previous: VideoFrame | None = None
+    place, converted = 0, Future[None]()
     pending: deque[Future[None]] = deque()
     pool = ThreadPoolExecutor(thread_count, "viseme-frames")
     try:
@@ -154,7 +162,12 @@ def fill_frames(
                     readers.put(_reader_of(path, first, frames, accurate_colours))
             if len(pending) == 2 * thread_count:
                 pending.popleft().result()
-            pending.append(pool.submit(convert, picture, start, stop))
+            if picture is previous:
+                pending.append(pool.submit(repeat, converted, place, start, stop))
+                continue
+            previous, place = picture, start
+            converted = pool.submit(convert, picture, start, stop)
+            pending.append(converted)
         for future in pending:
             stop_if(cancel)
             future.result()
