@@ -333,6 +333,17 @@ def test_sound_is_written_to_the_bit_silence_nan_and_too_loud(tmp_path: Path) ->
 # Refused
 
 
+def test_what_was_written_is_read_within_the_limits(tmp_path: Path) -> None:
+    limits = MediaLimits(max_bytes=500)
+    writes: list[Any] = [
+        clip_of_frames(pictures(), RATE, limits=limits)[1],
+        recording_of_samples(samples(), SPEECH_RATE, limits=limits)[1],
+    ]
+    for write in writes:
+        with pytest.raises(MediaTooLarge, match="500"):
+            write(tmp_path, never)
+
+
 @pytest.mark.parametrize(
     "frames",
     [

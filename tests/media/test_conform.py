@@ -17,6 +17,7 @@ import pytest
 from viseme.errors import InputError, Interrupted, MediaTooLarge
 from viseme.media import (
     Conformed,
+    MediaLimits,
     conform_clip,
     conform_speech,
     decode_frames,
@@ -312,6 +313,20 @@ def test_an_endpoint_that_takes_nothing_that_is_written_here_is_refused(make: An
         conformed(make.clip(), containers={"gif"}, codecs={"gif"})
     with pytest.raises(InputError, match="takes gif"):
         spoken(make.sound(), containers={"gif"}, codecs={"gif"})
+
+
+@pytest.mark.parametrize("way", ["trimmed", "conformed", "replaced"])
+def test_sound_that_is_coded_beside_pictures_is_read_within_the_limits(make: Any, way: str) -> None:
+    path = make.clip("a.mkv", frame_count=50, sound=(48000, 1, 2.0))
+    clip, limits, folder = probe_clip(path), MediaLimits(max_seconds=1), make.folder / "out"
+    with pytest.raises(MediaTooLarge, match="sound"):
+        if way == "trimmed":
+            trim_clip(clip, folder / "a.mp4", 3, 50, limits=limits)
+        elif way == "conformed":
+            conform_clip(clip, folder, containers=["webm"], codecs=["vp9"], limits=limits)
+        else:
+            replace_sound(clip, probe_speech(path), folder / "a.mp4", limits=limits)
+    assert list(folder.iterdir()) == []
 
 
 def test_conforming_can_be_stopped(make: Any) -> None:

@@ -81,7 +81,7 @@ def clip_of_frames(
     steps = [f"encoded {done}"]
     if channels > 3:
         steps.append("dropped alpha")
-    return clip, FramesWriter(clip, frames, (*steps, *_padding(clip)))
+    return clip, FramesWriter(clip, frames, limits, (*steps, *_padding(clip)))
 
 
 def clip_window(
@@ -156,7 +156,7 @@ def recording_of_samples(
     digest = digest_samples(samples, sample_rate, cancel=cancel)
     recording = _wav("audio.wav", digest, sample_rate, min(channels, MOST_CHANNELS), count)
     steps = (f"wrote {count} samples from memory as WAV", *_mixing(channels))
-    return recording, RecordingWriter(recording, SamplePieces(samples), steps)
+    return recording, RecordingWriter(recording, SamplePieces(samples), limits, steps)
 
 
 def own_sound_of(
@@ -179,9 +179,9 @@ def own_sound_of(
     channels = min(sound.channels, MOST_CHANNELS)
     recording = _wav("audio.wav", digest, sound.sample_rate, channels, sound.sample_count)
     recording = replace(recording, source=clip.source)
-    pieces = WindowPieces(write.source, write.start_frame, write.stop_frame)
+    pieces = WindowPieces(write.source, write.start_frame, write.stop_frame, write.limits)
     steps = ("wrote the sound of the window as WAV", *_mixing(sound.channels))
-    return recording, RecordingWriter(recording, pieces, steps)
+    return recording, RecordingWriter(recording, pieces, write.limits, steps)
 
 
 def _wav(name: str, digest: str, sample_rate: int, channels: int, count: int) -> Recording:

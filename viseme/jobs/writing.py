@@ -88,6 +88,7 @@ def write_media(
 class FramesWriter:
     clip: Clip
     frames: Any = field(repr=False)
+    limits: media.MediaLimits
     steps: tuple[str, ...]
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
@@ -98,7 +99,7 @@ class FramesWriter:
             write_still(path, self.frames[0])
         else:
             media.encode_clip(path, self.frames, self.clip.frame_rate, cancel=cancel)
-        return _counted(path, self.clip, cancel)
+        return _counted(path, self.clip, self.limits, cancel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +116,11 @@ class WindowWriter:
         path = folder / self.clip.path
         start, stop = self.start_frame, self.stop_frame
         media.trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
-        return _counted(path, self.clip, cancel)
+        return _counted(path, self.clip, self.limits, cancel)
 
 
-def _counted(path: Path, clip: Clip, cancel: Callable[[], bool]) -> Clip:
-    written = media.probe_clip(path, cancel=cancel)
+def _counted(path: Path, clip: Clip, limits: media.MediaLimits, cancel: Callable[[], bool]) -> Clip:
+    written = media.probe_clip(path, limits=limits, cancel=cancel)
     if (written.frame_count, written.frame_rate) != (clip.frame_count, clip.frame_rate):
         raise LocalError(
             f"{clip.frame_count} frames at {clip.frame_rate} fps became {written.frame_count} at "
@@ -157,6 +158,7 @@ class WindowPieces:
     source: Clip
     start_frame: int
     stop_frame: int
+    limits: media.MediaLimits
 
     def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
         pieces = media.iterate_sound(
@@ -164,6 +166,7 @@ class WindowPieces:
             start_seconds=self.start_frame / self.source.frame_rate,
             stop_seconds=self.stop_frame / self.source.frame_rate,
             most_channels=MOST_CHANNELS,
+            limits=self.limits,
             cancel=cancel,
         )
         return (piece for piece, _ in pieces)
@@ -173,6 +176,7 @@ class WindowPieces:
 class RecordingWriter:
     recording: Recording
     pieces: _Pieces
+    limits: media.MediaLimits
     steps: tuple[str, ...]
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording:
@@ -183,4 +187,5 @@ class RecordingWriter:
             for piece in self.pieces(cancel):
                 stop_if(cancel)
                 writer.write(piece)
-        return replace(media.probe_speech(path, cancel=cancel), digest=self.recording.digest)
+        found = media.probe_speech(path, limits=self.limits, cancel=cancel)
+        return replace(found, digest=self.recording.digest)

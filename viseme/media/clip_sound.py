@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..model import Clip, Recording, Sound
+from .limits import MediaLimits
 from .pixels import to_array
 from .sound import iterate_sound
 from .sound_stream import written_channels
@@ -33,11 +34,13 @@ class ClipSound:
         self.pieces = pieces
 
     @classmethod
-    def of(cls, sound: tuple[Any, int] | Recording | None, cancel: Cancel) -> ClipSound | None:
+    def of(
+        cls, sound: tuple[Any, int] | Recording | None, limits: MediaLimits, cancel: Cancel
+    ) -> ClipSound | None:
         if sound is None:
             return None
         if isinstance(sound, Recording):
-            return cls._of_file(sound, sound.sound, None, cancel)
+            return cls._of_file(sound, sound.sound, None, limits, cancel)
         samples = to_array(sound[0])
         samples = samples[0] if samples.ndim == 3 else samples
         starts = range(0, samples.shape[1], _PIECE_SAMPLES)
@@ -45,16 +48,20 @@ class ClipSound:
         return cls(sound[1], samples.shape[0], pieces)
 
     @classmethod
-    def of_clip(cls, clip: Clip, cancel: Cancel) -> ClipSound | None:
+    def of_clip(cls, clip: Clip, limits: MediaLimits, cancel: Cancel) -> ClipSound | None:
         """The clip's own sound, from its first picture on."""
-        return None if clip.sound is None else cls._of_file(clip, clip.sound, None, cancel)
+        if clip.sound is None:
+            return None
+        return cls._of_file(clip, clip.sound, None, limits, cancel)
 
     @classmethod
-    def of_window(cls, clip: Clip, window: tuple[Fraction, Fraction], cancel: Cancel) -> ClipSound:
+    def of_window(
+        cls, clip: Clip, window: tuple[Fraction, Fraction], limits: MediaLimits, cancel: Cancel
+    ) -> ClipSound:
         """The clip's own sound between two times, in seconds from its first picture."""
         if clip.sound is None:
             raise InputError(f"{clip.path} has no sound.")
-        return cls._of_file(clip, clip.sound, window, cancel)
+        return cls._of_file(clip, clip.sound, window, limits, cancel)
 
     @classmethod
     def _of_file(
@@ -62,11 +69,17 @@ class ClipSound:
         source: Clip | Recording,
         sound: Sound,
         window: tuple[Fraction, Fraction] | None,
+        limits: MediaLimits,
         cancel: Cancel,
     ) -> ClipSound:
         start, stop = window or (None, None)
         channels = written_channels(sound.channels)
         pieces = iterate_sound(
-            source, start_seconds=start, stop_seconds=stop, most_channels=channels, cancel=cancel
+            source,
+            start_seconds=start,
+            stop_seconds=stop,
+            most_channels=channels,
+            limits=limits,
+            cancel=cancel,
         )
         return cls(sound.sample_rate, channels, (piece for piece, _ in pieces))

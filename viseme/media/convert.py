@@ -125,7 +125,7 @@ def _transcode(
     if fit is not None:
         settings = EncodeSettings(bit_rate=fit.bit_rate, sound_bit_rate=fit.sound_bit_rate or None)
         width, height = fit.width, fit.height
-    track = ClipSound.of_clip(clip, cancel)
+    track = ClipSound.of_clip(clip, limits, cancel)
     is_padded = fit is None and (width % 2 or height % 2)
     # Turned or padded pictures go through RGB; all others stay in the colours they are coded in.
     is_direct = not is_padded and not clip.has_alpha

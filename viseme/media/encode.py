@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from ..errors import InputError
 from .clip_sound import ClipSound
 from .coding import DEFAULT_SETTINGS, EncodeSettings
+from .limits import DEFAULT_LIMITS
 from .writer import ClipWriter
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
@@ -36,7 +37,7 @@ def encode_clip(
     if first is None:
         raise InputError(f"{path} got no frames.", remedy="Give at least one frame.")
     height, width = first.shape[1:3]
-    track = ClipSound.of(sound, cancel)
+    track = ClipSound.of(sound, DEFAULT_LIMITS, cancel)
     with ClipWriter(
         path,
         width=width,

@@ -58,7 +58,7 @@ def replace_sound(
     they are coded, with exact times from 0; where ``can_copy`` says no they are encoded anew.
     Raises ``InputError``, ``MediaDamaged``, ``LocalError`` and ``Interrupted``.
     """
-    track = ClipSound.of(sound, cancel)
+    track = ClipSound.of(sound, limits, cancel)
     if not can_copy(clip, container):
         _encode_with(clip, track, path, container, (0, clip.frame_count), limits, cancel)
         return
@@ -89,10 +89,10 @@ def trim_clip(
         )
     if can_cut(clip, container, window, limits=limits, cancel=cancel):
         copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
-        track = copy or _sound_in(clip, window, cancel)
+        track = copy or _sound_in(clip, window, limits, cancel)
         copy_pictures(clip, path, container, track, window=window, limits=limits, cancel=cancel)
         return
-    track = _sound_in(clip, window, cancel)
+    track = _sound_in(clip, window, limits, cancel)
     _encode_with(clip, track, path, container, window, limits, cancel, settings)
 
 
@@ -118,7 +118,7 @@ def copy_pictures(
     if delay is None:
         before_decoding(clip)
         if isinstance(track, SoundCopy):
-            track = _sound_in(clip, window, cancel)
+            track = _sound_in(clip, window, limits, cancel)
         _encode_with(clip, track, path, container, window, limits, cancel)
         return
     with open_media(clip.path, limits=limits) as source, part_file(path) as part:
@@ -141,14 +141,15 @@ def own_track(
     """The clip's own sound for ``copy_pictures``: copied where no sample moves, else coded anew."""
     window = (0, clip.frame_count)
     copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
-    return copy or _sound_in(clip, window, cancel)
+    return copy or _sound_in(clip, window, limits, cancel)
 
 
-def _sound_in(clip: Clip, window: Window, cancel: Cancel) -> ClipSound | None:
+def _sound_in(clip: Clip, window: Window, limits: MediaLimits, cancel: Cancel) -> ClipSound | None:
     if clip.sound is None or window == (0, clip.frame_count):
-        return ClipSound.of_clip(clip, cancel)
+        return ClipSound.of_clip(clip, limits, cancel)
     start, stop = window
-    return ClipSound.of_window(clip, (start / clip.frame_rate, stop / clip.frame_rate), cancel)
+    times = (start / clip.frame_rate, stop / clip.frame_rate)
+    return ClipSound.of_window(clip, times, limits, cancel)
 
 
 def _copy(
