@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,6 @@ from viseme import media
 from .core import core
 from .encoders import QUIET
 from .work import Facts, Job, run_program
-
-# How decode_frames may call its more accurate conversion.
-ACCURATE_NAMES = ("accurate", "is_accurate", "accurate_colours", "accurate_color")
-
-
-def accurate_options() -> dict[str, Any] | None:
-    """What makes ``decode_frames`` convert colours more accurately; None where it can't."""
-    known = inspect.signature(media.decode_frames).parameters
-    name = next((name for name in ACCURATE_NAMES if name in known), None)
-    return None if name is None else {name: True}
 
 
 class Decode:
@@ -59,22 +48,18 @@ class Decode:
 
 
 class Ours(Decode):
-    options: dict[str, Any] = {}  # noqa: RUF012  # never changed
+    accurate_colours = False
 
     def run(self) -> None:
         clip = media.probe_clip(self.path)
-        self.frames = torch.from_numpy(media.decode_frames(clip, **self.options))
+        frames = media.decode_frames(clip, accurate_colours=self.accurate_colours)
+        self.frames = torch.from_numpy(frames)
         if clip.sound is not None:
             self.waveform = torch.from_numpy(media.decode_sound(clip)[0])
 
 
 class Accurate(Ours):
-    def __init__(self, path: Path, *, digest: bool) -> None:
-        super().__init__(path, digest=digest)
-        options = accurate_options()
-        if options is None:
-            raise LookupError("decode_frames has no more accurate conversion")
-        self.options = options
+    accurate_colours = True
 
 
 class Core(Decode):

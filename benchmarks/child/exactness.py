@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from viseme import media
 
-from .decoders import accurate_options
 from .encoders import QUIET
 from .work import Facts, Job, run_program
 
@@ -128,12 +127,11 @@ def bars(folder: Path) -> Facts:
     path = folder / "exact-bars.mp4"
     media.encode_clip(path, given, RATE)
     clip = media.probe_clip(path)
-    found: Facts = {"bars_error": _worst_channel(given, media.decode_frames(clip))}
-    options = accurate_options()
-    if options is not None:
-        accurate = media.decode_frames(clip, **options)
-        found["bars_error_accurate"] = _worst_channel(given, accurate)
-    return found
+    accurate = media.decode_frames(clip, accurate_colours=True)
+    return {
+        "bars_error": _worst_channel(given, media.decode_frames(clip)),
+        "bars_error_accurate": _worst_channel(given, accurate),
+    }
 
 
 def _worst_channel(given: Floats, found: Floats) -> float:
