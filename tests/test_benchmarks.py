@@ -17,11 +17,13 @@ from benchmarks.inputs import Input, synthetic_input
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS
+from benchmarks.parts.fixed import clip_to_run
 from benchmarks.plan import Case
 from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
 from benchmarks.scene import draw_frames, loudness, speech
 from benchmarks.targets import Bound, Target, judge, target_lines, targets
+from viseme.samples import sample_clip_path
 
 HERE = Runtime(Path(sys.executable))
 # Where what a mutation takes back is done.
@@ -133,6 +135,15 @@ def test_a_mutation_applies_to_one_job_and_is_undone(
         read = {"method": "ours", "path": out, "mutation": mutation}
         assert child.run("decode", **read)["shape"] == [10, 96, 128, 3]
     assert sizes[0] == sizes[2]
+
+
+def test_starts_are_timed_with_the_sample_whatever_footage_is_named() -> None:
+    assert clip_to_run([])[0] == sample_clip_path()
+    assert clip_to_run([Path("/films/ride.mp4")])[0] == sample_clip_path()
+    named = Path("/films/talking_head.mp4")
+    path, whose = clip_to_run([Path("/films/ride.mp4"), named])
+    assert path == named
+    assert whose != clip_to_run([])[1]
 
 
 def test_the_drawn_head_is_the_same_each_time_and_never_still() -> None:
