@@ -18,7 +18,7 @@ from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS
 from benchmarks.parts.fixed import clip_to_run
-from benchmarks.plan import Case
+from benchmarks.plan import QUICK, Case
 from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
 from benchmarks.scene import draw_frames, loudness, speech
@@ -26,6 +26,7 @@ from benchmarks.targets import Bound, Target, judge, target_lines, targets
 from viseme.samples import sample_clip_path
 
 HERE = Runtime(Path(sys.executable))
+CASES = [case.name for case in QUICK.cases]
 # Where what a mutation takes back is done.
 MUTATED_FILES = {"no-pipeline": "beside.py", "no-parallel-decoding": "floats.py"}
 
@@ -187,6 +188,18 @@ def test_a_target_is_met_only_with_all_of_its_figures(
         "T", "quick and small", (Bound("p", "speed", least=1.5), Bound("p", "memory", most=10.0))
     )
     assert judge(target, {"p": figures})[1] == verdict
+
+
+def test_a_figure_without_a_bound_is_told_and_neither_met_nor_missed() -> None:
+    target = Target("T", "for what it is worth", (Bound("p", "speed"),))
+    assert judge(target, {"p": {"speed": 2.0}}) == ("speed 2.00", "told")
+    assert judge(target, {"p": {}})[1] == "not measured"
+    figures = {"encode": {f"{case}/ours-veryfast/times core": 3.6 for case in CASES}}
+    assert judge(target_named("E2, veryfast 20"), figures)[1] == "told"
+
+
+def target_named(name: str) -> Target:
+    return next(one for one in targets({}) if one.name == name)
 
 
 def test_quality_is_judged_beside_core_in_drawn_and_real_clips() -> None:

@@ -79,8 +79,9 @@ def _tell(section: Section, title: str, clip: Input, taken: dict[str, Taken]) ->
             ]
         )
         figures[f"{case}/{name}/seconds"] = took
-        if times_core is not None:
+        if core is not None and times_core is not None:
             figures[f"{case}/{name}/times core"] = times_core
+            figures[f"{case}/{name}/cpu times core"] = core.cpu.middle / one.cpu.middle
         if extra is not None:
             figures[f"{case}/{name}/extra"] = extra
             figures[f"{case}/{name}/tensor"] = clip.decoded_bytes
