@@ -1,9 +1,11 @@
 """Each optimisation taken back, one at a time, to see that the benchmark notices.
 
 A mutation is applied in a child process around one measured run and undone after it, so that the
-mutated way stands in the same alternation as ours: ``python -m benchmarks --mutate NAME``. To add
-one: a context manager that puts something slower in the place of something, and a line in
-``MUTATIONS`` that says in which parts it should show.
+mutated way stands in the same alternation as ours: the part ``mutations`` has all of them, and
+``python -m benchmarks --mutate NAME`` one more column for one. To add one: a context manager that
+puts something slower in the place of something, and a line in ``MUTATIONS`` that says in which
+kinds of work it should show. What it gives tells how often the work came upon it: a run that never
+did is no run without the optimisation.
 """
 
 from __future__ import annotations
@@ -14,9 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 _PR_SET_THP_DISABLE = 41
+_PR_GET_THP_DISABLE = 42
+# In which share of the rounds something is slower that is seen. One of nine may be the machine's
+# own doing; by chance alone, eight of nine are slower once in 51 times.
+SHARE_SEEN = 8 / 9
+Reached: TypeAlias = "Callable[[], int]"
 
 
 @dataclass(frozen=True)
@@ -25,31 +32,34 @@ class Mutation:
 
     says: str
     parts: tuple[str, ...]
-    applied: Callable[[], AbstractContextManager[None]]
+    applied: Callable[[], AbstractContextManager[Reached]]
 
 
 @contextmanager
-def _slice_threads() -> Iterator[None]:
+def _slice_threads() -> Iterator[Reached]:
     """x264 cuts each picture into slices for its threads, as PyAV has it by default."""
     from viseme.media.writer import ClipWriter
 
     place: Any = ClipWriter
     add_video = place._add_video
+    count = 0
 
     def sliced(writer: ClipWriter, container: Any) -> Any:
+        nonlocal count
         stream = add_video(writer, container)
         stream.codec_context.thread_type = "SLICE"
+        count += 1
         return stream
 
     place._add_video = sliced
     try:
-        yield
+        yield lambda: count
     finally:
         place._add_video = add_video
 
 
 @contextmanager
-def _no_huge_pages() -> Iterator[None]:
+def _no_huge_pages() -> Iterator[Reached]:
     """Memory in small pages for the whole process, whoever asks for it. Linux only."""
     system = ctypes.CDLL(None, use_errno=True)
 
@@ -59,21 +69,27 @@ def _no_huge_pages() -> Iterator[None]:
 
     disable(1)
     try:
-        yield
+        yield lambda: int(system.prctl(_PR_GET_THP_DISABLE, 0, 0, 0, 0))
     finally:
         disable(0)
 
 
 @contextmanager
-def _replaced(module: str, name: str, value: Any) -> Iterator[None]:
-    """Have ``value`` under a name of a module. Raises ``LookupError`` where it has none."""
+def _replaced(module: str, name: str, made: Callable[..., Any]) -> Iterator[Reached]:
+    """Have ``made`` under a name of a module. Raises ``LookupError`` where it has none."""
     place = importlib.import_module(module)
     if not hasattr(place, name):
         raise LookupError(f"{module} has no {name} that could be replaced")
-    before = getattr(place, name)
-    setattr(place, name, value)
+    before, count = getattr(place, name), 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        return made(*arguments)
+
+    setattr(place, name, counted)
     try:
-        yield
+        yield lambda: count
     finally:
         setattr(place, name, before)
 
@@ -109,12 +125,12 @@ class _PoolInPlace:
         """Nothing runs."""
 
 
-def _no_pipeline() -> AbstractContextManager[None]:
+def _no_pipeline() -> AbstractContextManager[Reached]:
     """Each picture is coded before the next one is converted."""
     return _replaced("viseme.media.writer", "Beside", _InPlace)
 
 
-def _no_parallel_decoding() -> AbstractContextManager[None]:
+def _no_parallel_decoding() -> AbstractContextManager[Reached]:
     """Each picture is converted before the next one is decoded."""
     return _replaced("viseme.media.floats", "ThreadPoolExecutor", _PoolInPlace)
 

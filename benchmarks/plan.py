@@ -35,6 +35,7 @@ class Plan:
     body_megabytes: tuple[int, ...]
     body_rounds: int
     posted_megabytes: int
+    mutation_rounds: int
     passing_rounds: int
     sound_rounds: int
     gap_rounds: int
@@ -62,6 +63,7 @@ FULL = Plan(
     body_megabytes=(10, 50, 200),
     body_rounds=7,
     posted_megabytes=50,
+    mutation_rounds=9,
     passing_rounds=3,
     sound_rounds=5,
     gap_rounds=5,
@@ -84,6 +86,7 @@ QUICK = Plan(
     body_megabytes=(2,),
     body_rounds=2,
     posted_megabytes=2,
+    mutation_rounds=2,
     passing_rounds=1,
     sound_rounds=1,
     gap_rounds=1,

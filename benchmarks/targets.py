@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .mutations import MUTATIONS, SHARE_SEEN
 from .report import seconds, table
 
 MEBIBYTE = 2**20
@@ -214,6 +215,19 @@ def targets(figures: Mapping[str, Figures]) -> list[Target]:
             "import",
             "the pack into ComfyUI: 150 ms",
             (Bound("fixed", "import", most=0.150, form=seconds),),
+        ),
+        Target(
+            "mutations",
+            "each optimisation is seen when it is taken back: slower in eight of nine rounds",
+            tuple(
+                Bound(
+                    "mutations",
+                    f"{name}/slower in",
+                    least=SHARE_SEEN,
+                    form="{:.0%} of rounds".format,
+                )
+                for name in MUTATIONS
+            ),
         ),
         Target(
             "length",

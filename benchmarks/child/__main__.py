@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import traceback
-from contextlib import nullcontext
 from typing import Any
 
 from ..mutations import MUTATIONS
@@ -33,9 +32,14 @@ def main() -> None:
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
-    mutation = job.get("mutation")
-    with MUTATIONS[mutation].applied() if mutation else nullcontext():
-        return measured(prepare(job), memory=bool(job.get("memory")))
+    mutation, memory = job.get("mutation"), bool(job.get("memory"))
+    if mutation is None:
+        return measured(prepare(job), memory=memory)
+    with MUTATIONS[mutation].applied() as reached:
+        found = measured(prepare(job), memory=memory)
+        if not reached():
+            raise LookupError(f"{job['kind']} never came upon {mutation}")
+    return found
 
 
 if __name__ == "__main__":

@@ -6,11 +6,25 @@ from collections.abc import Callable, Mapping
 
 from ..bench import Bench
 from ..report import Section
-from . import bodies, decode, encode, exact, fixed, gaps, node, passing, scaling, sounds, stops
+from . import (
+    bodies,
+    decode,
+    encode,
+    exact,
+    fixed,
+    gaps,
+    mutations,
+    node,
+    passing,
+    scaling,
+    sounds,
+    stops,
+)
 
 PARTS: Mapping[str, Callable[[Bench], Section]] = {
     "encode": encode.measure,
     "decode": decode.measure,
+    "mutations": mutations.measure,
     "passing": passing.measure,
     "bodies": bodies.measure,
     "sounds": sounds.measure,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from ..bench import Bench
 from ..child.work import Job
 from ..children import Child, ChildFailed
 from ..measuring import Spread, alternating
+from ..mutations import SHARE_SEEN
 from ..report import Section
 
 LABELS: Mapping[str, str] = {
@@ -50,6 +52,10 @@ class Taken:
     @property
     def last(self) -> dict[str, Any]:
         return self.rounds[-1]
+
+    def warm(self) -> Taken:
+        """Without the first round, which finds everything cold."""
+        return Taken(self.rounds[1:] or self.rounds, self.memory)
 
     @property
     def extra_bytes(self) -> float | None:
@@ -96,11 +102,25 @@ def alone(bench: Bench, section: Section, kind: str, name: str, job: Job) -> dic
         return None
 
 
+def times_slower(mutated: Taken, ours: Taken) -> list[float]:
+    """Of each round by itself, in which the two ran close together: what drifts hits both."""
+    pairs = zip(mutated.rounds, ours.rounds, strict=True)
+    return [one["seconds"] / other["seconds"] for one, other in pairs]
+
+
+def share_slower(times: Sequence[float]) -> float:
+    return sum(one > 1 for one in times) / len(times)
+
+
+def verdict(times: Sequence[float]) -> str:
+    rounds = f"slower in {sum(one > 1 for one in times)} of {len(times)} rounds"
+    if share_slower(times) >= SHARE_SEEN:
+        return f"seen: {median(times):.2f} times slower, {rounds}"
+    return f"**not seen**: {rounds}"
+
+
 def tell_mutations(section: Section, taken: Mapping[str, Taken]) -> None:
     """How much slower each mutated way was than ours, beside it."""
     for name, one in taken.items():
         if name.startswith(MUTATED) and "ours" in taken:
-            ours = taken["ours"].seconds
-            times = one.seconds.middle / ours.middle
-            noticed = "noticed" if one.seconds.least > ours.middle else "not beyond the noise"
-            section.say(f"{name}: {times:.2f} times the time of ours; {noticed}.")
+            section.say(f"{name}: {verdict(times_slower(one.warm(), taken['ours'].warm()))}.")
