@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from benchmarks.bench import Bench
+from benchmarks.child.exactness import CHECKS
 from benchmarks.children import ROOT, Child, ChildFailed, Runtime
 from benchmarks.inputs import Input, synthetic_input
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS, common
 from benchmarks.parts.common import Taken, times_slower
+from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
 from benchmarks.plan import QUICK, Case
 from benchmarks.plots import Series, draw
@@ -91,13 +93,50 @@ def test_every_way_that_needs_no_peer_does_its_work(
     assert child.run("pass", method="untouched", **base)["is_same"]
     assert child.run("pass", method="replace", **base)["size_bytes"] > 0
     long = {"source": clip.source, "path": str(tmp_path / "long.mp4"), "seconds": 2}
-    for method in ("encode", "decode", "untouched", "replace"):
-        streamed = child.run("stream", method=method, **long)
-        assert streamed.get("frame_count", 50) == 50
+    assert child.run("stream", method="encode", **long)["size_bytes"] > 0
+    assert probe_clip(tmp_path / "long.mp4").frame_count == 50
+    assert child.run("stream", method="decode", **long)["frame_count"] == 50
+    assert child.run("stream", method="untouched", **long)["is_same"]
+    assert child.run("stream", method="replace", **long)["size_bytes"] > 0
+    assert probe_clip(tmp_path / "replaced.mp4").frame_count == 50
     gaps = child.run("gaps", beside={"kind": "decode", "method": "ours", "path": str(clip.video)})
     assert gaps["ticks"] > 0
     assert gaps["longest_gap_seconds"] >= gaps["gap_seconds"]
     assert child.run("versions")["Python"]
+
+
+def test_sound_is_coded_and_a_turned_picture_comes_back(
+    child: Child, clip: Input, tmp_path: Path
+) -> None:
+    path = tmp_path / "coded.flac"
+    coded = child.run(
+        "sound",
+        sound=str(clip.sound),
+        sample_rate=clip.sample_rate,
+        channels=clip.channels,
+        container="flac",
+        path=str(path),
+    )
+    assert path.read_bytes().startswith(b"fLaC")
+    assert coded["size_bytes"] == path.stat().st_size
+    turned = child.run("exact", check="rotation", folder=str(tmp_path))
+    assert 0 < turned["turned_error"] <= 2
+    assert set(CHECKS) == set(CHECKS_TOLD)
+
+
+def test_what_is_told_to_stop_tells_how_long_that_took_and_nothing_where_it_had_ended(
+    child: Child, tmp_path: Path
+) -> None:
+    long = synthetic_input(Case("long", 64, 48, 300, 1), tmp_path)
+    target = str(tmp_path / "stopped.mp4")
+    job = {"source": long.source, "path": str(long.video), "target": target}
+    whole = child.run("stop", method="decode", after_seconds=None, **job)
+    assert whole["waited_seconds"] is None
+    told = child.run("stop", method="encode", after_seconds=0.0, **job)
+    assert 0 <= told["waited_seconds"] <= told["seconds"]
+    replaced = child.run("stop", method="replace", after_seconds=None, **job)
+    assert replaced["waited_seconds"] is None
+    assert probe_clip(Path(target)).frame_count == 300
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted on Linux alone")
