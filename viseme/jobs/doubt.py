@@ -15,6 +15,7 @@ from .reconcile import Verdict, decide
 from .signals import Step
 
 LOOK_UP_INTERVAL_SECONDS = 2.0
+SAME_TASK = "The same command sends the same task again, which is taken once."
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
 
@@ -56,7 +57,8 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
             return
         if decision.verdict is Verdict.ABSENT:
             if not wait and _is_taken_once(held, trace.token):
-                raise in_doubt(held, f"{held.service.vendor.label} does not show it.")
+                vendor = held.service.vendor.label
+                raise in_doubt(held, f"{vendor} does not show the task. {SAME_TASK}")
             _absent(held, trace.token)
             if held.job.state is State.INTENT:
                 return

@@ -25,7 +25,7 @@ from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments
 from ..transport import AnswerLost, NotSent
 from .budget import check_budget
-from .doubt import accepted, check_no_doubt, doubtful, in_doubt
+from .doubt import SAME_TASK, accepted, check_no_doubt, doubtful, in_doubt
 from .held import HeldJob
 from .prepare import (
     CarriedMedium,
@@ -308,8 +308,7 @@ def never_taken(held: HeldJob, refusal: VisemeError | None) -> VisemeError:
         said = "gave no answer and does not show the task."
         if refusal is not None:
             said = f"refused the last try ({refusal.message}) and does not show an earlier one."
-        same = "The same command sends the same task again, which is taken once."
-        return in_doubt(held, f"{vendor} {said} {same}")
+        return in_doubt(held, f"{vendor} {said} {SAME_TASK}")
     problem = TransportError(
         f"{vendor} did not take the job, and does not know it; nothing was bought.",
         job_id=held.job.id,
