@@ -378,6 +378,37 @@ def test_check_finds_a_job_that_the_vendor_had_hidden(
     assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
 
 
+def test_a_result_that_the_vendor_keeps_failing_to_give_is_in_doubt_and_not_bought_again(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    """fal says that the job ended and tells no error: it may be charged, and did not fail."""
+    quick.settings(listing_visibility=AT_ONCE, poll_outage_seconds=0.2)
+    words = wish("fal", "--sandbox", sandbox.control, "--json")
+    sandbox.fault("500", operation="result")
+    withheld = quick(*words)
+    assert_in_doubt(withheld, quick)
+    assert "does not give its result" in withheld.error["message"]
+    assert_in_doubt(quick(*words), quick)
+    sandbox.end_faults()
+    assert quick(*words).code == 0
+    assert quick.states() == ["FETCHED"]
+    assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
+
+
+def test_a_job_in_doubt_that_cannot_be_sent_anew_is_still_told_to_be_in_doubt(
+    quick: Command, start_sandbox: StartSandbox, wish: Wish
+) -> None:
+    box = start_sandbox("--time-scale", "0", "--no-render", home=quick.home)
+    quick.settings(listing_visibility=AT_ONCE)
+    box.fault("drop-before-accept", count=1)
+    words = wish("fal", "--sandbox", box.control, "--carry", "upload", "--json")
+    job_id = assert_in_doubt(quick(*words), quick)
+    box.fault("503", operation="upload-token")
+    again = quick("resubmit", job_id, "--json")
+    assert assert_in_doubt(again, quick) == job_id
+    assert box.charges() == []
+
+
 def poll(ask: Callable[[], Any], is_done: Callable[[Any], bool]) -> Any:
     for _ in range(50):
         answer = ask()
@@ -421,6 +452,17 @@ def test_discard_gives_a_job_in_doubt_up_and_the_same_command_buys_anew(
     assert bought.document["id"] != job_id
     assert quick.states() == ["FETCHED", "DISCARDED"]
     assert len(sandbox.charges()) == 1
+
+
+def test_two_who_discard_a_job_at_once_are_told_alike_and_nothing_is_broken(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=AT_ONCE)
+    sandbox.fault("drop-before-accept", count=1)
+    job_id = assert_in_doubt(quick(*wish("fal", "--sandbox", sandbox.control, "--json")), quick)
+    both = [quick.start("discard", job_id, "--json") for _ in range(2)]
+    assert sorted(one.ended().code for one in both) == [0, 2]
+    assert quick.states() == ["DISCARDED"]
 
 
 @pytest.mark.parametrize("verb", ["resubmit", "discard"])

@@ -393,14 +393,15 @@ OURS = {"X_Fal_Request_Id": "r1", "Retry_After": "0"}
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_models_own_failure_is_an_end_after_every_try(
+def test_a_result_that_fal_cannot_give_is_withheld_and_not_failed_after_every_try(
     played: Callable[..., Any], status: int
 ) -> None:
-    """Otherwise the job would be asked for until its time is over: COMPLETED, and no result."""
+    """Its status tells no error: it may have ended well, and be charged."""
     said = {"detail": "it broke", "error_type": "internal_error"}
     party, server = played((200, {"status": "COMPLETED"}), (status, said, OURS))
     found = party.run(Vendor.FAL, lambda service: service.report(IDS, logs=True, items=1))
-    assert found.phase is Phase.FAILED
+    assert found.phase is Phase.WITHHELD
+    assert not found.phase.is_end
     assert type(found.problem) is JobFailed
     assert (found.problem.code, found.problem.http_status) == ("internal_error", status)
     assert len(server.heads) == 4, "the result was asked for three times"

@@ -54,6 +54,7 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
     missing = poll_count = 0
     reached = time.monotonic()
     partial_since: float | None = None
+    withheld_since: float | None = None
     partial_grace = max(LEAST_PARTIAL_GRACE_SECONDS, PARTIAL_GRACE_SECONDS * held.pace)
     while True:
         try:
@@ -74,6 +75,14 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
             missing = missing + 1 if report.phase is Phase.MISSING else 0
             if missing > MISSING_REPORTS:
                 raise in_doubt(held, f"{held.service.vendor.label} no longer knows the job.")
+            withheld_since = (
+                None if report.phase is not Phase.WITHHELD else withheld_since or reached
+            )
+            if (
+                withheld_since is not None
+                and reached - withheld_since > held.place.settings.poll_outage_seconds
+            ):
+                raise in_doubt(held, _withheld(held, report))
             partial_since = partial_since or (time.monotonic() if report.is_partial else None)
             if partial_since is not None and time.monotonic() - partial_since > partial_grace:
                 report = replace(report, phase=Phase.SUCCEEDED)
@@ -108,6 +117,12 @@ async def _listen(held: HeldJob, changes: Changes, seconds: float) -> None:
         if report is None or report.phase.is_end:
             return
         _show(held, report)
+
+
+def _withheld(held: HeldJob, report: Report) -> str:
+    said = "" if report.problem is None else f" ({report.problem.message})"
+    vendor = held.service.vendor.label
+    return f"{vendor} says that it has ended, tells no error, and does not give its result{said}."
 
 
 def may_pass(problem: VisemeError) -> bool:

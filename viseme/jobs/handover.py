@@ -16,6 +16,7 @@ from ..errors import (
     LocalError,
     RateLimited,
     TransportError,
+    VendorError,
     VisemeError,
 )
 from ..ledger import AT_VENDOR, Outcome, State, utc_milliseconds
@@ -75,6 +76,8 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
         except VisemeError as problem:
             cause = await asyncio.to_thread(true_cause, problem, planned.order)
             _give_up(held, State.FAILED, cause)
+            if isinstance(cause, VendorError):
+                check_no_doubt(held, cause.message)
             if cause is problem:
                 raise
             raise cause from problem

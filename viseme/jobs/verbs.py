@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 
-from ..errors import InputError, OutcomeUnknown, VisemeError
+from ..errors import InputError, OutcomeUnknown, TransitionError, VisemeError
 from ..ledger import AT_VENDOR, JobRecord, State, utc_milliseconds
 from ..services.base import CancelAnswer
 from ..transport import Transport
@@ -223,15 +223,18 @@ def discard(job_id: str, place: Workplace) -> JobRecord:
             value=job.id,
             remedy="Stop that process first.",
         )
-    if job.state is State.SENT:
-        job = place.ledger.move(job.id, State.UNKNOWN, detail="given up by the user")
-    if job.state is not State.UNKNOWN:
-        raise InputError(
-            f"Job {job.id} is {job.state.value}; only a job in doubt can be discarded.",
-            field="job",
-            value=job.id,
-            limit=State.UNKNOWN.value,
-            job_id=job.id,
-            remedy=f"See it with `{job_command('show', job.id, place.home)}`.",
-        )
-    return place.ledger.move(job.id, State.DISCARDED, detail="by the user")
+    try:
+        if job.state is State.SENT:
+            job = place.ledger.move(job.id, State.UNKNOWN, detail="given up by the user")
+        if job.state is State.UNKNOWN:
+            return place.ledger.move(job.id, State.DISCARDED, detail="by the user")
+    except TransitionError:  # another command was faster
+        job = place.ledger.get(job_id)
+    raise InputError(
+        f"Job {job.id} is {job.state.value}; only a job in doubt can be discarded.",
+        field="job",
+        value=job.id,
+        limit=State.UNKNOWN.value,
+        job_id=job.id,
+        remedy=f"See it with `{job_command('show', job.id, place.home)}`.",
+    )

@@ -41,6 +41,7 @@ class Phase(Enum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     MISSING = "missing"  # the vendor knows no such job
+    WITHHELD = "withheld"  # it has ended, as far as is told well; its result cannot be had
 
     @property
     def is_end(self) -> bool:

@@ -164,6 +164,9 @@ class FalService(Service):
                 return Report(Phase.SUCCEEDED, log_lines=lines, answer=answer.json_object())
             if answer.status == 404:
                 return Report(Phase.MISSING, log_lines=lines, problem=error_of(answer))
+            if answer.status >= 500 and is_models_own(answer):
+                problem = failure_of(status, answer)
+                return Report(Phase.WITHHELD, log_lines=lines, problem=problem)
             if not is_models_own(answer):
                 raise error_of(answer)  # the job ended well; only its result cannot be had now
         return Report(Phase.FAILED, log_lines=lines, problem=failure_of(status, answer))
@@ -244,8 +247,8 @@ def is_models_own(answer: Answer) -> bool:
     """Whether a result that is no success is what the model itself said of the job.
 
     A 5xx with ``x-fal-request-id`` comes from fal and not from its ingress (docs.fal.ai, request
-    errors; fal-client): where it stays through every try it is how the job ended, and such an end
-    is not billed (docs.fal.ai, FAQ).
+    errors; fal-client). It may be how the job ended, which is not billed (docs.fal.ai, FAQ), or
+    trouble with the result of one that ended well: only a status with an error tells.
     """
     if answer.status >= 500:
         return "x-fal-request-id" in answer.headers
