@@ -7,7 +7,7 @@
 #
 #   make prove   real crashes at 10,000 points of each vendor's protocol, 40,000 claims by eight
 #                processes, 10,000 damaged files of each kind; takes hours
-#   make prove PARTS=crashes     about 45 minutes of two cores that have nothing else to do
+#   make prove PARTS=crashes     about half an hour of two cores
 #   make prove PARTS=claims,mutants
 #   make prove SEED=7 POINTS=500 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
