@@ -35,7 +35,7 @@ class EncodeSettings:
 
     The defaults are the fastest that look like x264's medium and 23 on drawn and on filmed clips
     alike: veryfast and 20 do where little moves, and fall short where a camera does
-    (docs/benchmarks.md has both).
+    (``make bench`` with footage shows both).
     """
 
     preset: str = "faster"
