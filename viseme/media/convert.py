@@ -11,7 +11,7 @@ from ..model import Clip
 from .clip_sound import ClipSound
 from .coding import EncodeSettings
 from .conform import SUFFIXES, Conformed, Needs, too_large
-from .encode import write_interleaved
+from .encode import write_interleaved, writer_like
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import MediaLimits
@@ -19,7 +19,6 @@ from .media_guard import BeforeDecoding
 from .picture import PictureReader
 from .remux import copy_pictures, own_track
 from .sniff import MEDIA_TYPES
-from .writer import ClipWriter
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -121,25 +120,17 @@ def _transcode(
 ) -> tuple[int, int]:
     """Returns the size as coded."""
     settings = EncodeSettings()
-    width, height = clip.width, clip.height
+    size = (clip.width, clip.height)
     if fit is not None:
         settings = EncodeSettings(bit_rate=fit.bit_rate, sound_bit_rate=fit.sound_bit_rate or None)
-        width, height = fit.width, fit.height
+        size = (fit.width, fit.height)
     track = ClipSound.of_clip(clip, limits, cancel)
-    is_padded = fit is None and (width % 2 or height % 2)
+    is_padded = fit is None and any(side % 2 for side in size)
     # Turned or padded pictures go through RGB; all others stay in the colours they are coded in.
     is_direct = not is_padded and not clip.has_alpha
     reader = PictureReader()
-    with ClipWriter(
-        path,
-        width=width,
-        height=height,
-        frame_rate=clip.frame_rate,
-        container=container,
-        pixel_aspect=clip.pixel_aspect,
-        sound=None if track is None else (track.sample_rate, track.channels),
-        settings=settings,
-        cancel=cancel,
+    with writer_like(
+        clip, path, container, track, size=size, settings=settings, cancel=cancel
     ) as writer:
 
         def write(picture: VideoFrame) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import InputError
+from ..model import Clip
 from .clip_sound import ClipSound
 from .coding import DEFAULT_SETTINGS, EncodeSettings
 from .limits import DEFAULT_LIMITS
@@ -51,6 +52,34 @@ def encode_clip(
         write_interleaved(
             writer, chain([first], one_by_one), track, frame_rate, writer.write_frames
         )
+
+
+def writer_like(
+    clip: Clip,
+    path: Path,
+    container: str,
+    track: ClipSound | None,
+    *,
+    size: tuple[int, int] | None = None,
+    settings: EncodeSettings = DEFAULT_SETTINGS,
+    cancel: Cancel = None,
+) -> ClipWriter:
+    """A writer for pictures of ``clip`` with the sound of ``track``.
+
+    ``size`` is (width, height) where it is not that of the clip.
+    """
+    width, height = size or (clip.width, clip.height)
+    return ClipWriter(
+        path,
+        width=width,
+        height=height,
+        frame_rate=clip.frame_rate,
+        container=container,
+        pixel_aspect=clip.pixel_aspect,
+        sound=None if track is None else (track.sample_rate, track.channels),
+        settings=settings,
+        cancel=cancel,
+    )
 
 
 def write_interleaved(

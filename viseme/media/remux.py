@@ -25,14 +25,13 @@ from .copying import (
     video_of,
 )
 from .digest import stop_if
-from .encode import write_interleaved
+from .encode import write_interleaved, writer_like
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .media_guard import BeforeDecoding, let_pass
 from .opening import open_media
 from .partfile import discard_part, part_file, translated_writes
 from .sound_stream import SOUND_CODECS, SoundStream
-from .writer import ClipWriter
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -220,16 +219,6 @@ def _encode_with(
     cancel: Cancel,
     settings: EncodeSettings = DEFAULT_SETTINGS,
 ) -> None:
-    with ClipWriter(
-        path,
-        width=clip.width,
-        height=clip.height,
-        frame_rate=clip.frame_rate,
-        container=container,
-        pixel_aspect=clip.pixel_aspect,
-        sound=None if track is None else (track.sample_rate, track.channels),
-        settings=settings,
-        cancel=cancel,
-    ) as writer:
+    with writer_like(clip, path, container, track, settings=settings, cancel=cancel) as writer:
         frames = iterate_frames(clip, start=window[0], stop=window[1], limits=limits, cancel=cancel)
         write_interleaved(writer, frames, track, clip.frame_rate, writer.write_frame)
