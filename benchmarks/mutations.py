@@ -94,6 +94,30 @@ def _replaced(module: str, name: str, made: Callable[..., Any]) -> Iterator[Reac
         setattr(place, name, before)
 
 
+@contextmanager
+def _other_value(module: str, name: str, value: Any, reader: str) -> Iterator[Reached]:
+    """Have another value under a name of a module. ``reader`` is the Class.method that reads it."""
+    place = importlib.import_module(module)
+    if not hasattr(place, name):
+        raise LookupError(f"{module} has no {name} that could have another value")
+    owner_name, method = reader.split(".")
+    owner = getattr(place, owner_name)
+    before, read, count = getattr(place, name), getattr(owner, method), 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        return read(*arguments)
+
+    setattr(place, name, value)
+    setattr(owner, method, counted)
+    try:
+        yield lambda: count
+    finally:
+        setattr(place, name, before)
+        setattr(owner, method, read)
+
+
 class _InPlace:
     """In the place of a thread beside: what is put is done at once."""
 
@@ -135,6 +159,21 @@ def _no_parallel_decoding() -> AbstractContextManager[Reached]:
     return _replaced("viseme.media.floats", "ThreadPoolExecutor", _PoolInPlace)
 
 
+def _whole_pictures_to_bytes() -> AbstractContextManager[Reached]:
+    """Each step from floats to bytes goes over all of a picture before the next one begins."""
+    return _other_value("viseme.media.pixels", "_SCRATCH_BYTES", 1 << 40, "FrameBytes.__init__")
+
+
+def _default_scaler() -> AbstractContextManager[Reached]:
+    """Chroma as swscale makes it when it is asked for nothing."""
+    return _other_value("viseme.media.writer", "_MEAN_CHROMA", None, "ClipWriter._write_bytes")
+
+
+def _whole_pictures_to_floats() -> AbstractContextManager[Reached]:
+    """Each channel of all of a picture is written before the next one."""
+    return _other_value("viseme.media.floats", "_ROWS", 1 << 20, "FloatReader._read_planes")
+
+
 MUTATIONS: Mapping[str, Mutation] = {
     "slice-threads": Mutation(
         "x264 with slice threads instead of frame threads", ("encode",), _slice_threads
@@ -147,5 +186,20 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "no-parallel-decoding": Mutation(
         "pictures converted in the thread that decodes them", ("decode",), _no_parallel_decoding
+    ),
+    "whole-pictures-to-bytes": Mutation(
+        "floats made into bytes by whole pictures, not by pieces that stay in the cache",
+        ("encode",),
+        _whole_pictures_to_bytes,
+    ),
+    "default-scaler": Mutation(
+        "swscale's own way to chroma instead of the mean of four pixels",
+        ("encode",),
+        _default_scaler,
+    ),
+    "whole-pictures-to-floats": Mutation(
+        "channels written by whole pictures, not by rows that stay in the cache",
+        ("decode",),
+        _whole_pictures_to_floats,
     ),
 }
