@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..viseme.endpoints import Endpoint, endpoint, read_arguments
+from ..viseme.endpoints import Endpoint, Wording, endpoint, read_arguments
 from ..viseme.errors import InputError, VisemeError
 from ..viseme.jobs.wish import check_carry
 from ..viseme.model import Carry
 from . import _host
 from ._common import LIVE
-from ._errors import LipSyncError, node_error
-from ._inputs import Option, check_values, given_by
+from ._errors import node_error
+from ._inputs import Option, check_values, given_by, remedy_of
 from ._sockets import check_text
 
 
@@ -40,7 +40,7 @@ async def check_before_run(
         if text is not None:
             check_text(text)
         arguments = given_by(options, values if given is None else given)
-        _check_arguments(target, arguments, values, text)
+        _check_arguments(target, arguments, values, text, options)
         check_carry(target, Carry(values.get("carry") or Carry.AUTO))
         if values.get("run_on") == LIVE:
             # This runs on the host's own loop, and a system's keyring may ask its user first.
@@ -59,7 +59,11 @@ def _check_key(target: Endpoint) -> None:
 
 
 def _check_arguments(
-    target: Endpoint, arguments: dict[str, Any], values: Mapping[str, Any], text: str | None
+    target: Endpoint,
+    arguments: dict[str, Any],
+    values: Mapping[str, Any],
+    text: str | None,
+    options: tuple[Option, ...],
 ) -> None:
     """The endpoint's own rules, for its options and for what the common inputs mean to it."""
     names = {target.video_field: "video_url"}
@@ -69,13 +73,11 @@ def _check_arguments(
     if text is not None and target.text_field is not None:
         names[target.text_field] = "speech.text"
         fields[target.text_field] = text
-    try:
-        read_arguments(target.id, target.arguments_model, {**arguments, **fields})
-    except InputError as problem:
-        shown = str(problem)
-        for field, name in names.items():
-            shown = shown.replace(f"{field}[0]", name).replace(field, name)
-        raise LipSyncError(shown) from problem
+    wording = Wording(
+        names | {".".join(option.path): option.widget_id for option in options},
+        {".".join(option.path): remedy_of(option) for option in options},
+    )
+    read_arguments(target.id, target.arguments_model, {**arguments, **fields}, wording)
 
 
 def _check_media(values: Mapping[str, Any], is_text: bool) -> None:

@@ -220,6 +220,15 @@ def _check_value(entry: Any, name: str, value: object) -> None:
             raise refused(name, value, f"{entry.min} to {entry.max}")
 
 
+def remedy_of(option: Option) -> str:
+    """What to do about a value that the endpoint refuses: a widget cannot be left away."""
+    if option.left_out == "":
+        return "Correct it or empty it."
+    if option.left_out is not None:
+        return f"Correct it or set it to {option.left_out}, which leaves it out."
+    return "Correct it."
+
+
 def refused(name: str, value: object, limit: str) -> InputError:
     """The error for a widget's value that is none of those it can have."""
     return InputError(

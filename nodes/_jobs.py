@@ -42,8 +42,17 @@ class SharedJob:
         self.cancel = HostToken()
         self.waiting: set[Execution] = set()
         self.was_left = False
-        # How long a node waits is its own affair; the job has as long as settings say.
-        self.task = asyncio.ensure_future(run(Watch(self.cancel, self._report)))
+        # Until a node waits longer, the job has as long as settings say.
+        self._watch = Watch(self.cancel, self._report)
+        self._began = time.monotonic()
+        self.task = asyncio.ensure_future(run(self._watch))
+
+    def allow(self, seconds: float) -> None:
+        """Let the job go on for so long from now at least, whatever settings say."""
+        until_seconds = time.monotonic() - self._began + seconds
+        known = self._watch.time_limit_seconds or self.place.settings.deadline_seconds
+        if until_seconds > known:
+            self._watch.time_limit_seconds = until_seconds
 
     def _report(self, progress: Progress) -> None:
         for execution in tuple(self.waiting):
@@ -90,7 +99,10 @@ async def attend(
         shared = _jobs[mark] = SharedJob(mark, place, run)
         shared.task.add_done_callback(partial(_ended, shared))
     shared.waiting.add(execution)
-    until = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+    until = None
+    if time_limit_seconds is not None:
+        until = time.monotonic() + time_limit_seconds
+        shared.allow(time_limit_seconds)
     try:
         while not shared.task.done():
             if execution.cancel.is_cancelled:

@@ -150,6 +150,23 @@ def test_a_time_limit_is_that_of_the_run_which_has_it(
     assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
 
 
+def test_a_time_limit_of_the_node_waits_longer_than_settings_do(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    slow_box.fault("slow-queue", seconds=3, count=1)
+    sync = graph.lip_sync()
+    graph.save(sync[0])
+    with comfy.settings({"deadline_seconds": 0.3}):
+        entry = comfy.execute(graph)
+        assert entry.failed_node == sync.id
+        assert "raise deadline_seconds in " in entry.error
+        assert "the same graph comes back to it" in entry.error
+        sync.inputs["time_limit_seconds"] = FOREVER_SECONDS
+        comfy.run(graph)
+    assert slow_box.calls("cancel") == []
+    assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
+
+
 def test_a_lip_sync_that_fails_leaves_the_worker_alive_and_says_why(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:

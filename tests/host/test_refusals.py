@@ -8,6 +8,7 @@ import pytest
 
 from tests.host.client import LIP_SYNCS, Refused, SampleGraph
 from tests.host.hosting import Host, ModalSandbox
+from viseme.endpoints import ENDPOINTS
 
 SIGN_IN = ("Unauthorized: Please login first", "Payment Required: Please add credits")
 
@@ -19,6 +20,8 @@ def why_refused(comfy: Host, graph: SampleGraph) -> str:
     assert not any(text in texts for text in SIGN_IN)
     spoken = "".join(texts.split("`")[::2])  # between backticks stands a whole command line
     assert "--" not in spoken, "an option of the command line is no input of a node"
+    assert not any(endpoint_id in spoken for endpoint_id in ENDPOINTS), "nodes have other names"
+    assert "leave it out" not in spoken, "a widget has always some value"
     return texts
 
 
@@ -96,6 +99,16 @@ def test_urls_stand_for_media(
         ),
         ("VisemePipioLipSync", {"vae_chunk_size": 64}, ("vae_chunk_size", "64", "57", "65")),
         ("VisemePipioLipSync", {"num_frames": -3}, ("num_frames", "-3")),
+        (
+            "VisemePipioLipSync",
+            {"start_deadline_seconds": 1},
+            ("start_deadline_seconds", "over 1", "set it to 0"),
+        ),
+        (
+            "VisemeSyncLipSync2Pro",
+            {"result_lifetime_seconds": 10, "webhook": "nowhere"},
+            ("result_lifetime_seconds is 10", "from 60", "set it to 0", "webhook is nowhere"),
+        ),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
@@ -108,13 +121,27 @@ def test_a_value_that_cannot_be(
         assert word in texts, texts
 
 
-@pytest.mark.parametrize("class_type", LIP_SYNCS)
-def test_a_url_that_is_not_https(comfy: Host, graph: SampleGraph, class_type: str) -> None:
-    sync = graph.lip_sync(class_type, video_url="http://example.com/face.mp4")
+@pytest.mark.parametrize("vendor", ["fal", "AI/ML API", "Runware"])
+def test_a_text_with_words_of_the_vendor_in_it_is_shown_as_it_was_typed(
+    comfy: Host, graph: SampleGraph, vendor: str
+) -> None:
+    address = "http://video.example.com/audio.mp4"
+    given = {"vendor": vendor, "vendor.webhook" if vendor == "fal" else "vendor.x": "text, audio"}
+    sync = graph.lip_sync("VisemePixverseLipSync", video_url=address, **given)
     del sync.inputs["media"]
     graph.save(sync[0])
     texts = why_refused(comfy, graph)
-    for word in ("video_url", "http://example.com/face.mp4", "https"):
+    assert f"video_url is {address}; " in texts
+    assert ("webhook is text, audio; " in texts) == (vendor == "fal")
+
+
+@pytest.mark.parametrize("class_type", LIP_SYNCS)
+def test_a_url_that_is_not_https(comfy: Host, graph: SampleGraph, class_type: str) -> None:
+    sync = graph.lip_sync(class_type, video_url="http://video.example.com/audio.mp4")
+    del sync.inputs["media"]
+    graph.save(sync[0])
+    texts = why_refused(comfy, graph)
+    for word in ("video_url is http://video.example.com/audio.mp4;", "https"):
         assert word in texts, texts
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import InputError
-from ._arguments import read_arguments
+from ._arguments import Wording, read_arguments
 from ._pixverse import NAMES as PIXVERSE_VOICES
 from .aimlapi_pixverse import AimlapiPixverse
 from .base import Arguments, Assumption, Edited, Endpoint, MediaRules, Order
@@ -25,6 +25,7 @@ __all__ = [
     "Endpoint",
     "MediaRules",
     "Order",
+    "Wording",
     "endpoint",
     "endpoints_of_model",
     "read_arguments",

@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -132,8 +133,25 @@ CallbackUrl = Annotated[str, AfterValidator(_check_callback), _URI]
 # ---------------------------------------------------------------------------------- reading
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How whoever gives the arguments knows them, by the endpoint's own name of each.
+
+    ``remedies`` says how one is left out, where no rule of its own says what to do.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    remedies: Mapping[str, str] = field(default_factory=dict)
+
+
+_OWN_WORDS = Wording()
+
+
 def read_arguments(
-    endpoint_id: str, model: type[ArgumentsT], given: Mapping[str, Any]
+    endpoint_id: str,
+    model: type[ArgumentsT],
+    given: Mapping[str, Any],
+    wording: Wording = _OWN_WORDS,
 ) -> ArgumentsT:
     """``given`` as a checked model; ``a.b`` may stand for ``b`` nested in ``a``.
 
@@ -144,7 +162,7 @@ def read_arguments(
     try:
         return model.model_validate(_nested(given))
     except ValidationError as error:
-        raise _translated(endpoint_id, model, error) from error
+        raise _translated(endpoint_id, model, error, wording) from error
 
 
 def arguments_of(order: Order, model: type[ArgumentsT]) -> ArgumentsT:
@@ -170,29 +188,33 @@ def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _translated(endpoint_id: str, model: type[Arguments], error: ValidationError) -> InputError:
+def _translated(
+    endpoint_id: str, model: type[Arguments], error: ValidationError, wording: Wording
+) -> InputError:
     schema = model.model_json_schema()
     found: dict[str, InputError] = {}
     for detail in error.errors(include_url=False):
         path = _path(schema, detail["loc"])
-        field = _dotted(path)
-        if field in found:
+        own_name = _dotted(path)
+        if own_name in found:
             continue
         if detail["type"] == "extra_forbidden":
-            found[field] = unknown_name(endpoint_id, field, _names(schema))
+            found[own_name] = unknown_name(endpoint_id, own_name, _names(schema))
             continue
+        # Of a list its one medium is what is given.
+        name = wording.names.get(own_name.removesuffix("[0]"), own_name)
         cause = detail.get("ctx", {}).get("error")
         value = shown(detail["input"])
         limit = cause.limit if isinstance(cause, Refusal) else _limit(_part(schema, path), schema)
         remedy = cause.remedy if isinstance(cause, Refusal) else None
         if detail["type"] == "string_too_long":
             value, remedy = f"{len(detail['input'])} characters", "Shorten it or split the clip."
-        found[field] = InputError(
-            f"{field} is {value}; {endpoint_id} takes {limit}.",
-            field=field,
+        found[own_name] = InputError(
+            f"{name} is {value}; {endpoint_id} takes {limit}.",
+            field=name,
             value=value,
             limit=limit,
-            remedy=remedy or _left_out(_part(schema, path)),
+            remedy=remedy or wording.remedies.get(own_name) or _left_out(_part(schema, path)),
         )
     errors = list(found.values())
     first = errors[0]

@@ -88,15 +88,7 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
                 report = replace(report, phase=Phase.SUCCEEDED)
             if await apply_report(held, report):
                 return
-        if held.elapsed_seconds > _time_limit(held):
-            raise goes_on(
-                held,
-                VendorError(
-                    f"The job has not ended after {_time_limit(held):.0f} s.",
-                    field="time_limit_seconds",
-                    limit=f"{_time_limit(held):.0f} s",
-                ),
-            )
+        _check_time(held)
         poll_count += 1
         interval = max(held.service.least_poll_seconds, polls.after(poll_count))
         wait = max(LEAST_POLL_SECONDS, interval * held.pace)
@@ -135,9 +127,21 @@ def may_pass(problem: VisemeError) -> bool:
     return passing or status >= 500 or 300 <= status < 400
 
 
-def _time_limit(held: HeldJob) -> float:
-    limit = held.watch.time_limit_seconds
-    return held.place.settings.deadline_seconds if limit is None else limit
+def _check_time(held: HeldJob) -> None:
+    """Raise VendorError where the job has taken longer than the user, or the settings, allow."""
+    limit_seconds, place = held.watch.time_limit_seconds, held.place
+    remedy = None
+    if limit_seconds is None:
+        limit_seconds = place.settings.deadline_seconds
+        remedy = f"To wait longer, raise deadline_seconds in {place.home.settings}."
+    if held.elapsed_seconds > limit_seconds:
+        problem = VendorError(
+            f"The job has not ended after {limit_seconds:.0f} s.",
+            field="deadline_seconds" if remedy else "time_limit_seconds",
+            limit=f"{limit_seconds:.0f} s",
+            remedy=remedy,
+        )
+        raise goes_on(held, problem)
 
 
 async def apply_report(held: HeldJob, report: Report) -> bool:

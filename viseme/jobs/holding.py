@@ -83,7 +83,7 @@ def _check_account(job: JobRecord, place: Workplace, destination: Destination) -
 
 
 async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
-    until = time.monotonic() + (watch.time_limit_seconds or 0)
+    began = time.monotonic()
     while True:
         lease = take_lease(place.ledger, job_id, place.settings.lease_seconds)
         if lease is not None:
@@ -92,9 +92,10 @@ async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:
         if job.state in DEAD:
             return None
         watch.cancel.check(job_id)
-        if watch.time_limit_seconds is not None and time.monotonic() > until:
+        limit_seconds = watch.time_limit_seconds
+        if limit_seconds is not None and time.monotonic() - began > limit_seconds:
             raise VendorError(
-                f"The job has not ended after {watch.time_limit_seconds:.0f} s; {_holder(job)}.",
+                f"The job has not ended after {limit_seconds:.0f} s; {_holder(job)}.",
                 field="time_limit_seconds",
                 job_id=job_id,
                 remedy=f"See how it stands with `{job_command('show', job_id, place.home)}`.",

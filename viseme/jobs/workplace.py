@@ -34,9 +34,12 @@ class Workplace:
     ledger: Ledger
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watch:
-    """How a job is stopped and watched, and how long it may take."""
+    """How a job is stopped and watched, and how long it may take.
+
+    ``time_limit_seconds`` may grow while the job goes on; None leaves it to the settings.
+    """
 
     cancel: CancelToken = field(default_factory=CancelToken)
     report: Report = silent
