@@ -17,6 +17,7 @@ from comfy_api.latest import io
 from ..viseme.endpoints import endpoint
 from ..viseme.errors import InputError
 from ..viseme.jobs.destination import LIVE, Destination, chosen_sandbox, live
+from ..viseme.jobs.orders import odd_size_of
 from ..viseme.jobs.quotes import price_text
 from ..viseme.jobs.run import Finished, job_mark, run
 from ..viseme.jobs.signals import Progress, Step
@@ -126,7 +127,7 @@ async def _buy(request: LipSync, wanted: frozenset[str], execution: Execution) -
     finally:
         if not scratch.is_in_use:
             await asyncio.to_thread(scratch.remove)
-    return await bring(finished, wanted, place, execution, _native_size(planned))
+    return await bring(finished, wanted, place, execution)
 
 
 async def _run(
@@ -189,26 +190,18 @@ def _check_cut(request: LipSync, speech: Recording) -> None:
         )
 
 
-def _native_size(planned: Planned) -> tuple[int, int] | None:
-    """The odd size that was padded to an even one for the vendor; None where none was."""
-    clip = planned.order.footage
-    if not isinstance(clip, Clip) or not (clip.width % 2 or clip.height % 2):
-        return None
-    return clip.width, clip.height
-
-
 async def bring(
     finished: Finished,
     wanted: frozenset[str],
     place: Workplace,
     execution: Execution,
-    native_size: tuple[int, int] | None = None,
 ) -> Bought:
     """A job's results as outputs, with what of ``frames`` and ``audio`` is wanted decoded.
 
-    ``native_size`` (width, height) crops frames that were padded to even sides.
+    Frames of a clip whose odd sides were padded to even ones are cropped to them again.
     """
     execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
+    native_size = odd_size_of(finished.job)
     results = [
         await asyncio.to_thread(_result, path, wanted, place, execution, native_size)
         for path in finished.files
@@ -253,7 +246,7 @@ def _result(
         path,
         float(clip.frame_rate),
         frames,
-        audio_output(clip, cancel) if "audio" in wanted else None,
+        audio_output(clip, cancel, guard.limits) if "audio" in wanted else None,
     )
 
 

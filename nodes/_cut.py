@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..viseme.edits import output_frame_count, to_json
-from ..viseme.errors import InputError
+from ..viseme.errors import InputError, LocalError
 from ..viseme.jobs.cut import (
     Pictures,
     cut_pictures,
@@ -29,12 +30,14 @@ from ..viseme.jobs.unwritten import recording_of_samples
 from ..viseme.jobs.workplace import media_guard
 from ..viseme.jobs.writing import WindowWriter
 from ..viseme.ledger import digest_of
-from ..viseme.media import EncodeSettings, MediaGuard, decode_sound
+from ..viseme.media import EncodeSettings, MediaGuard, MediaLimits, decode_sound
+from ..viseme.media.partfile import translated_writes
 from ..viseme.media.pixels import to_array
 from ..viseme.model import Clip
 from . import _host
 from ._edits_text import plan_of
-from ._media import ClipInput, Scratch, SoundInput, clip_input, sound_input
+from ._host import log
+from ._media import Cancel, ClipInput, Scratch, SoundInput, clip_input, sound_input
 from ._runner import Execution
 from ._types import EditsValue
 
@@ -72,9 +75,13 @@ async def cut(
     audio: Any,
     text: str,
     source_fps: float,
-    wanted: frozenset[str],
+    consumed: frozenset[str] | None,
     execution: Execution,
 ) -> Cut:
+    """``consumed`` names the outputs that somebody takes in; None makes all that can be made.
+
+    Raises InputError, MediaError, LocalError, Interrupted.
+    """
     execution.report(Progress(Step.PROBE, "reading the media"))
     place = await asyncio.to_thread(_host.workplace)
     scratch = Scratch(place.home)
@@ -84,7 +91,7 @@ async def cut(
         heard = None
         if audio is not None:
             heard = await asyncio.to_thread(sound_input, audio, cancel, guard.limits)
-        made = await asyncio.to_thread(_cut_source, source, heard, text, wanted, guard, execution)
+        made = await asyncio.to_thread(_cut_source, source, heard, text, consumed, guard, execution)
     finally:
         await asyncio.to_thread(scratch.remove)
     execution.say_last(made.line)
@@ -95,7 +102,7 @@ def _cut_source(
     source: ClipInput,
     heard: SoundInput | None,
     text: str,
-    wanted: frozenset[str],
+    consumed: frozenset[str] | None,
     guard: MediaGuard,
     execution: Execution,
 ) -> Cut:
@@ -111,9 +118,10 @@ def _cut_source(
     plan = plan_of(text, clip.frame_rate)
     frame_count = output_frame_count(plan, clip.frame_count)
     is_shown = frame_count * clip.width * clip.height <= _MOST_SHOWN_PIXELS
+    wanted = frozenset({"audio", "preview"}) if consumed is None else consumed
     has_preview = is_shown or "preview" in wanted
-    sound = _sound(source, heard, has_preview or "audio" in wanted, execution)
-    if sound is None and "audio" in wanted:
+    sound = _sound(source, heard, has_preview or "audio" in wanted, guard.limits, cancel)
+    if sound is None and consumed is not None and "audio" in consumed:
         raise InputError(
             "media has no sound to cut, and audio is not connected.",
             field="audio",
@@ -123,7 +131,7 @@ def _cut_source(
         )
     digest = seconds = None
     if sound is not None:
-        recording, _ = recording_of_samples(*sound, cancel=cancel)
+        recording, _ = recording_of_samples(*sound, limits=guard.limits, cancel=cancel)
         digest, seconds = recording.digest, recording.seconds
     elif clip.sound is not None:
         seconds = clip.sound.seconds
@@ -131,7 +139,14 @@ def _cut_source(
     if has_preview and source.frames is None:
         guard.frames(_file_of(source), cancel=cancel)
     cut = None if sound is None else (_cut_sound(sound[0], sound[1], value), sound[1])
-    preview = _preview(source, value, cut, execution) if has_preview else None
+    preview = None
+    if has_preview:
+        try:
+            preview = _preview(source, value, cut, execution)
+        except LocalError as problem:
+            if consumed is not None and "preview" in consumed:
+                raise
+            log.warning("The cut cannot be shown in its node: %s", problem)
     return Cut(
         value,
         frame_count,
@@ -142,7 +157,11 @@ def _cut_source(
 
 
 def _sound(
-    source: ClipInput, heard: SoundInput | None, is_needed: bool, execution: Execution
+    source: ClipInput,
+    heard: SoundInput | None,
+    is_needed: bool,
+    limits: MediaLimits,
+    cancel: Cancel,
 ) -> tuple[NDArray[np.float32], int] | None:
     """The uncut sound, float32 [1, C, S], and its rate; None where there is none.
 
@@ -153,7 +172,7 @@ def _sound(
         given = (heard.waveform, heard.sample_rate)
     elif source.sound is not None:
         given = source.sound
-        recording_of_samples(*given, cancel=execution.cancel)  # refuses what is no sound
+        recording_of_samples(*given, limits=limits, cancel=cancel)  # refuses what is no sound
     if given is not None:
         samples = to_array(given[0]).astype(np.float32, copy=False)
         return (samples if samples.ndim == 3 else samples[np.newaxis]), given[1]
@@ -161,10 +180,10 @@ def _sound(
     if clip.sound is None or not is_needed:
         return None
     if not isinstance(write, WindowWriter):
-        return decode_sound(clip, cancel=execution.cancel)
+        return decode_sound(clip, limits=limits, cancel=cancel)
     start, stop = (frame / clip.frame_rate for frame in (write.start_frame, write.stop_frame))
     return decode_sound(
-        write.source, start_seconds=start, stop_seconds=stop, cancel=execution.cancel
+        write.source, start_seconds=start, stop_seconds=stop, limits=limits, cancel=cancel
     )
 
 
@@ -242,7 +261,9 @@ def _preview(
             cancel=execution.cancel,
             on_frame=on_frame,
         )
-        part.replace(target)
+        with translated_writes(target):
+            part.replace(target)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what keeps it from being written keeps it from being removed
+            part.unlink()
     return target

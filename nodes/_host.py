@@ -102,17 +102,21 @@ def _values(node: dict[str, Any]) -> list[Any]:
     return list(inputs.values()) if isinstance(inputs, dict) else []
 
 
-def wanted(hidden: Any, names: tuple[str, ...] = ("frames", "audio")) -> frozenset[str]:
-    """Which of these outputs somebody consumes; all of them where that is not known.
+def consumed(hidden: Any) -> frozenset[str] | None:
+    """Which of its decoded outputs somebody consumes; None where that is not known.
 
     A node that was made while a graph was executed is not in the prompt that was marked.
     """
     prompt = hidden.prompt if isinstance(hidden.prompt, dict) else {}
     node = prompt.get(str(hidden.unique_id))
     noted = node.get("inputs", {}).get(DECODED_KEY) if isinstance(node, dict) else None
-    if not isinstance(noted, str):
-        return frozenset(names)
-    return frozenset(noted.split(",")) & frozenset(names)
+    return frozenset(noted.split(",")) - {""} if isinstance(noted, str) else None
+
+
+def wanted(hidden: Any) -> frozenset[str]:
+    """Which of ``frames`` and ``audio`` are to be decoded: both where nothing is known."""
+    known = consumed(hidden)
+    return frozenset({"frames", "audio"}) if known is None else known
 
 
 def asked(hidden: Any, name: str) -> object:

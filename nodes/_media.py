@@ -5,8 +5,10 @@ Everything here blocks: call it in a thread.
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +36,7 @@ Cancel = Callable[[], bool]
 _NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120))
 _NTSC_TOLERANCE = Fraction(1, 200)
 SILENT_RATE = 44100
+_reading = threading.Lock()
 
 
 class Scratch:
@@ -79,18 +82,6 @@ class ClipInput:
 
 
 @dataclass(frozen=True)
-class HeldVideo:
-    """A VIDEO whose file is in memory: the whole file, and its window in seconds (0: to the end).
-
-    Several nodes share such a VIDEO and the one position at which it is read.
-    """
-
-    data: bytes
-    start_seconds: float
-    duration_seconds: float
-
-
-@dataclass(frozen=True)
 class SoundInput:
     """What the socket ``audio`` gave: the recording, how its file is made, and the samples."""
 
@@ -103,18 +94,14 @@ class SoundInput:
 def hold(media: object) -> object:
     """What a socket gave, so that it can be read in a thread beside the host's own nodes.
 
-    Call it in ``execute`` before anything is awaited: the host runs one node at a time until then.
+    A VIDEO whose file is in memory has one position at which all nodes read it; it is copied. Call
+    it in ``execute`` before anything is awaited: the host runs one node at a time until then.
     """
-    if not isinstance(media, Input.Video) or isinstance(media, InputImpl.VideoFromComponents):
-        return media
-    source = media.get_stream_source()
-    if not isinstance(source, BytesIO):
-        return media
-    if _has_edits(media):
-        edited = BytesIO()
-        media.save_to(edited)
-        return HeldVideo(edited.getvalue(), 0.0, 0.0)
-    return HeldVideo(source.getvalue(), *media.get_active_trim_window())
+    if isinstance(media, InputImpl.VideoFromFile) and isinstance(
+        media.get_stream_source(), BytesIO
+    ):
+        return copy.deepcopy(media)
+    return media
 
 
 def _has_edits(video: Any) -> bool:
@@ -134,8 +121,6 @@ def clip_input(
         rate = frame_rate_of(source_fps)
         clip, write = clip_of_frames(media, rate, limits=guard.limits, cancel=cancel)
         return ClipInput(clip, write, frames=media)
-    if isinstance(media, HeldVideo):
-        return _held_input(media, scratch, guard, cancel)
     if not isinstance(media, Input.Video):
         raise InputError(
             f"media is {_kind(media)}, neither a VIDEO nor an IMAGE.",
@@ -159,20 +144,20 @@ def _components_input(video: Any, limits: MediaLimits, cancel: Cancel) -> ClipIn
 
 
 def _file_input(video: Any, scratch: Scratch, guard: MediaGuard, cancel: Cancel) -> ClipInput:
-    if _has_edits(video):
-        path = scratch.folder / "edited.mp4"
-        video.save_to(str(path))  # with the window cut out
-        return ClipInput(guard.clip(path, cancel=cancel))
-    clip = guard.clip(Path(video.get_stream_source()), cancel=cancel)
-    start_seconds, duration_seconds = video.get_active_trim_window()
+    # A VIDEO of another pack's making may be written now, and may not bear two that read it.
+    with _reading:
+        if _has_edits(video):
+            path = scratch.folder / "edited.mp4"
+            video.save_to(str(path))  # with the window cut out
+            return ClipInput(guard.clip(path, cancel=cancel))
+        source = video.get_stream_source()
+        start_seconds, duration_seconds = video.get_active_trim_window()
+    if isinstance(source, BytesIO):
+        path = scratch.folder / "video"
+        path.write_bytes(source.getbuffer())
+        source = path
+    clip = guard.clip(Path(source), cancel=cancel)
     return _window(clip, start_seconds, duration_seconds, guard, cancel)
-
-
-def _held_input(video: HeldVideo, scratch: Scratch, guard: MediaGuard, cancel: Cancel) -> ClipInput:
-    path = scratch.folder / "video"
-    path.write_bytes(video.data)
-    clip = guard.clip(path, cancel=cancel)
-    return _window(clip, video.start_seconds, video.duration_seconds, guard, cancel)
 
 
 def _window(
@@ -265,10 +250,12 @@ def frames_output(
     return torch.from_numpy(frames)
 
 
-def audio_output(clip: Clip, cancel: Cancel) -> dict[str, Any]:
+def audio_output(
+    clip: Clip, cancel: Cancel, limits: MediaLimits = DEFAULT_LIMITS
+) -> dict[str, Any]:
     """AUDIO, as long as the picture: that of the clip, or silence where it has none."""
     if clip.sound is None:
         count = round(clip.seconds * SILENT_RATE)
         return {"waveform": torch.zeros(1, 1, count), "sample_rate": SILENT_RATE}
-    waveform, sample_rate = decode_sound(clip, cancel=cancel)
+    waveform, sample_rate = decode_sound(clip, limits=limits, cancel=cancel)
     return {"waveform": torch.from_numpy(waveform), "sample_rate": sample_rate}

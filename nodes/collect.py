@@ -55,11 +55,9 @@ class CollectLipSyncJob(io.ComfyNode):
 
     @classmethod
     async def validate_inputs(cls, **values: Any) -> bool:
-        from ._collected import check_known
-
         try:
             if values.get("job_id", "") is not None:  # a linked id is not known yet
-                await asyncio.to_thread(check_known, str(values.get("job_id", "")))
+                await asyncio.to_thread(_check_known, str(values.get("job_id", "")))
         except VisemeError as problem:
             raise node_error(problem) from problem
         return True
@@ -71,3 +69,10 @@ class CollectLipSyncJob(io.ComfyNode):
         work = partial(collected, job_id, _host.wanted(cls.hidden))
         bought = await on_runner(work, cls.hidden.unique_id)
         return bought.list_output()
+
+
+def _check_known(job_id: str) -> None:
+    """In a thread, since what is imported here would hold up the server the first time."""
+    from ._collected import check_known
+
+    check_known(job_id)

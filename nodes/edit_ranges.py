@@ -17,8 +17,7 @@ from ._sockets import check_connected
 from ._types import Edits
 
 _NODE_ID = "VisemeEditRanges"
-_OUTPUTS = {"audio": 1, "preview": 2}
-_host.decode_when_consumed(_NODE_ID, _OUTPUTS)
+_host.decode_when_consumed(_NODE_ID, {"audio": 1, "preview": 2})
 
 _INPUTS = [
     io.MultiType.Input(
@@ -119,8 +118,8 @@ class EditRanges(io.ComfyNode):
         from ._cut import cut
         from ._media import hold, video_output
 
-        wanted = _host.wanted(cls.hidden, tuple(_OUTPUTS))
-        work = partial(cut, hold(media), audio, edits, source_fps, wanted)
+        consumed = _host.consumed(cls.hidden)
+        work = partial(cut, hold(media), audio, edits, source_fps, consumed)
         made = await on_runner(work, cls.hidden.unique_id)
         video = shown = None
         if made.preview is not None:

@@ -9,8 +9,10 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -346,3 +348,18 @@ class Client:
             lambda: any(part in text for text in self.texts(node, since)),
             f"a line with {part!r}",
         )
+
+
+@contextmanager
+def in_the_way(folder: Path) -> Iterator[None]:
+    """A file in place of a folder, which comes back as it was."""
+    aside = folder.with_name(f"{folder.name}-aside")
+    if folder.exists():
+        folder.rename(aside)
+    folder.touch()
+    try:
+        yield
+    finally:
+        folder.unlink()
+        if aside.exists():
+            aside.rename(folder)

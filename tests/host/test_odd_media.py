@@ -114,6 +114,12 @@ def test_an_odd_size_comes_back_as_it_was(comfy: Host, box: ModalSandbox, odd: O
     entry = comfy.run(odd)
     [facts] = entry.facts(frames)
     assert facts["shape"][1:] == [513, 511, 3]
+    # Also where nothing but the job's id is left.
+    later = Graph()
+    collected = later.add("VisemeCollectLipSyncJob", job_id=entry.receipt(odd.receipt)["id"])
+    frames = later.record(collected[1])
+    [facts] = comfy.run(later).facts(frames)
+    assert facts["shape"][1:] == [513, 511, 3]
 
 
 def test_alpha_is_left_out_and_that_is_said(comfy: Host, box: ModalSandbox, odd: OddGraph) -> None:

@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import Command, TinyMedia
-from tests.host.client import FOREVER_SECONDS, Graph, Node, Refused, SampleGraph, until
+from tests.host.client import (
+    FOREVER_SECONDS,
+    Graph,
+    Node,
+    Refused,
+    SampleGraph,
+    in_the_way,
+    until,
+)
 from tests.host.hosting import Host, ModalSandbox
 from viseme.edits import parse
 from viseme.jobs.cut import cut_samples
@@ -201,6 +209,31 @@ def test_a_clip_without_sound_is_cut_and_only_its_sound_is_an_error(
     assert entry.failed_node == edits.id
     assert "no sound to cut" in entry.error
     assert "Connect the speech to audio" in entry.error
+
+
+def test_a_silent_cut_whose_takers_are_not_known_is_made(comfy: Host, graph: SampleGraph) -> None:
+    """In an expanded graph nobody can say which outputs are taken; that is no fault of the clip."""
+    made = graph.add(
+        "HelperExpand",
+        class_type="VisemeEditRanges",
+        media=graph.clip[0],
+        widgets=json.dumps({"edits": EDITS_TEXT}),
+    )
+    count = graph.record(made[FRAME_COUNT])
+    assert comfy.run(graph).facts(count)[0]["value"] == FRAMES_AFTER
+
+
+def test_a_cut_is_made_where_no_player_can_be_shown(comfy: Host, graph: SampleGraph) -> None:
+    edits = edit(graph, graph.clip[0])
+    count = graph.record(edits[FRAME_COUNT])
+    said = len(comfy.log())
+    with in_the_way(comfy.base / "temp" / "viseme"):
+        entry = comfy.run(graph)
+        assert edits.id not in entry.outputs
+        assert "cannot be shown in its node" in comfy.log()[said:]
+        graph.record(edits[PREVIEW])  # what is asked for is an error where it cannot be made
+        assert comfy.execute(graph).failed_node == edits.id
+    assert entry.facts(count)[0]["value"] == FRAMES_AFTER
 
 
 def test_a_long_cut_has_no_player_unless_its_preview_is_taken(

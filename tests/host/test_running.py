@@ -6,15 +6,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.host.client import LIP_SYNCS, Node, SampleGraph
+from tests.host.client import LIP_SYNCS, Node, SampleGraph, in_the_way
 from tests.host.hosting import Host, ModalSandbox
 from viseme.media import probe_clip
 
@@ -229,18 +227,3 @@ def test_a_result_is_bought_and_saved_where_no_preview_can_be_shown(
     sync.inputs["video-preview"] = ""  # has it executed again
     assert comfy.saved(comfy.run(graph).file(sync)).is_file()
     assert len(canned_box.charges()) == 1
-
-
-@contextmanager
-def in_the_way(folder: Path) -> Iterator[None]:
-    """A file in place of a folder, which comes back as it was."""
-    aside = folder.with_name(f"{folder.name}-aside")
-    if folder.exists():
-        folder.rename(aside)
-    folder.touch()
-    try:
-        yield
-    finally:
-        folder.unlink()
-        if aside.exists():
-            aside.rename(folder)

@@ -31,10 +31,11 @@ def order_json(planned: Planned) -> dict[str, Any]:
 def _medium_json(medium: Footage | Speech | None, is_unwritten: bool) -> dict[str, Any] | None:
     if medium is None:
         return None
-    if is_unwritten and isinstance(medium, (Clip, Recording)):
-        return {"unwritten": medium.path.name, "digest": medium.digest}
     if isinstance(medium, (Clip, Recording)):
-        return {"path": str(medium.path.absolute()), "digest": medium.digest}
+        size = {"size": [medium.width, medium.height]} if isinstance(medium, Clip) else {}
+        if is_unwritten:
+            return {"unwritten": medium.path.name, "digest": medium.digest, **size}
+        return {"path": str(medium.path.absolute()), "digest": medium.digest, **size}
     if isinstance(medium, RemoteMedia):
         return {"reference": medium.reference}
     return {"text": medium.text, "voice": medium.voice}
@@ -70,6 +71,16 @@ def planned_from_order(
         int(order.get("take", 1)),
     )
     return make_plan(wish, place.settings)
+
+
+def odd_size_of(job: JobRecord) -> tuple[int, int] | None:
+    """Width and height of the clip that was ordered, where they were padded to even ones."""
+    video = job.order.get("video")
+    size = video.get("size") if isinstance(video, Mapping) else None
+    if size is None or not any(side % 2 for side in size):
+        return None
+    width, height = size
+    return int(width), int(height)
 
 
 def has_unwritten_media(job: JobRecord) -> bool:

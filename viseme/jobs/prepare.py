@@ -301,5 +301,5 @@ def as_sent(
         return timing, ()
     return timing, (
         f"The clip was sent at {sent.width}x{sent.height}, not {clip.width}x{clip.height} "
-        f"({'; '.join(file.steps)}); the result keeps the size that was sent.",
+        f"({'; '.join(file.steps)}); the result's file keeps the size that was sent.",
     )

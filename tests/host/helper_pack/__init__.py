@@ -323,6 +323,12 @@ class ShortenedVideo(InputImpl.VideoFromFile):
         return True
 
     def save_to(self, path: Any, *given: Any, **more: Any) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass  # a thread of its own
+        else:
+            raise ValueError("a video is written where other nodes wait to be run")
         parts = self.get_components()
         parts.images = parts.images[: self._frame_count]
         InputImpl.VideoFromComponents(parts).save_to(path, *given, **more)
@@ -361,7 +367,7 @@ class HelperExpand(io.ComfyNode):
             inputs=[
                 io.String.Input("class_type"),
                 io.AnyType.Input("media"),
-                io.Audio.Input("audio"),
+                io.Audio.Input("audio", optional=True),
                 io.String.Input("widgets", default="{}", optional=True),
                 io.Int.Input("count", default=1, min=1, max=8, optional=True),
             ],
@@ -377,11 +383,19 @@ class HelperExpand(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, class_type: str, media: Any, audio: Any, widgets: str = "{}", count: int = 1
+        cls,
+        class_type: str,
+        media: Any,
+        audio: Any = None,
+        widgets: str = "{}",
+        count: int = 1,
     ) -> Any:
         graph = GraphBuilder()
+        given = json.loads(widgets)
+        if audio is not None:
+            given["audio"] = audio
         for _ in range(count):
-            node = graph.node(class_type, media=media, audio=audio, **json.loads(widgets))
+            node = graph.node(class_type, media=media, **given)
             media = node.out(0)
         return io.NodeOutput(*(node.out(number) for number in range(5)), expand=graph.finalize())
 
