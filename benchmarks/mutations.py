@@ -28,7 +28,7 @@ Reached: TypeAlias = "Callable[[], int]"
 
 @dataclass(frozen=True)
 class Mutation:
-    """``parts`` are those of the report that should notice; ``says`` is what was taken back."""
+    """``parts`` are the kinds of work that should notice; ``says`` is what was taken back."""
 
     says: str
     parts: tuple[str, ...]
@@ -169,6 +169,27 @@ def _default_scaler() -> AbstractContextManager[Reached]:
     return _other_value("viseme.media.writer", "_MEAN_CHROMA", None, "ClipWriter._write_bytes")
 
 
+@contextmanager
+def _colours_at_once() -> Iterator[Reached]:
+    """Of four numbers that are a pixel with alpha three are taken together."""
+    from viseme.media.pixels import FrameBytes
+
+    place: Any = FrameBytes
+    convert = place._convert
+    count = 0
+
+    def at_once(frame_bytes: FrameBytes, rows: Any, scratch: Any, top: int) -> None:
+        nonlocal count
+        count += rows.shape[2] > 3
+        convert(frame_bytes, rows[..., :3], scratch, top)
+
+    place._convert = at_once
+    try:
+        yield lambda: count
+    finally:
+        place._convert = convert
+
+
 def _whole_pictures_to_floats() -> AbstractContextManager[Reached]:
     """Each channel of all of a picture is written before the next one."""
     return _other_value("viseme.media.floats", "_ROWS", 1 << 20, "FloatReader._read_planes")
@@ -196,6 +217,11 @@ MUTATIONS: Mapping[str, Mutation] = {
         "swscale's own way to chroma instead of the mean of four pixels",
         ("encode",),
         _default_scaler,
+    ),
+    "colours-at-once": Mutation(
+        "the colours of pixels with alpha taken together, not one by one",
+        ("encode-alpha",),
+        _colours_at_once,
     ),
     "whole-pictures-to-floats": Mutation(
         "channels written by whole pictures, not by rows that stay in the cache",

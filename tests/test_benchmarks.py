@@ -163,14 +163,25 @@ def test_a_job_that_fails_says_why_and_ends_nothing(child: Child, clip: Input) -
     assert child.run("versions")["numpy"]
 
 
-@pytest.mark.parametrize("name", [name for name in MUTATIONS if "encode" in MUTATIONS[name].parts])
+ENCODINGS = {"encode": "ours", "encode-alpha": "ours-alpha"}
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        (name, ENCODINGS[part])
+        for name, one in MUTATIONS.items()
+        for part in one.parts
+        if part in ENCODINGS
+    ],
+)
 def test_an_optimisation_of_encoding_is_taken_back_for_one_job(
-    child: Child, tmp_path: Path, name: str
+    child: Child, tmp_path: Path, name: str, method: str
 ) -> None:
     clip = synthetic_input(Case("sliced", 320, 240, 5, 1), tmp_path)  # x264 slices no lower ones
     path, written = tmp_path / "out.mp4", []
     for mutation in (None, name, None):
-        job = {"method": "ours", "source": clip.source, "path": str(path), "mutation": mutation}
+        job = {"method": method, "source": clip.source, "path": str(path), "mutation": mutation}
         child.run("encode", **job)
         assert probe_clip(path).frame_count == 5
         written.append(path.read_bytes())

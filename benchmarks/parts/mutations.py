@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import Any
 
 from ..bench import Bench
 from ..child.work import Job
@@ -35,19 +34,19 @@ def measure(bench: Bench) -> Section:
     if why:
         section.lacks(f"any of it, since {why}.")
         return section
-    coded = str(bench.folder / "mutations.mp4")
-    ways: dict[str, dict[str, Any]] = {
-        "encode": {"method": "ours", "source": clip.source, "path": coded},
-        "decode": {"method": "ours", "path": str(clip.video)},
-    }
-    rows = [row for kind, ours in ways.items() for row in _measure(bench, section, kind, ours)]
-    section.table(_HEAD, rows)
+    fed = {"source": clip.source, "path": str(bench.folder / "mutations.mp4")}
+    ways: list[tuple[str, str, Job]] = [
+        ("encode", "encode", {"method": "ours", **fed}),
+        ("encode-alpha", "encode", {"method": "ours-alpha", **fed}),
+        ("decode", "decode", {"method": "ours", "path": str(clip.video)}),
+    ]
+    section.table(_HEAD, [row for way in ways for row in _measure(bench, section, *way)])
     return section
 
 
-def _measure(bench: Bench, section: Section, kind: str, ours: Job) -> list[list[str]]:
-    bench.say(f"taking optimisations back: {kind}")
-    names = [name for name, one in MUTATIONS.items() if kind in one.parts]
+def _measure(bench: Bench, section: Section, part: str, kind: str, ours: Job) -> list[list[str]]:
+    bench.say(f"taking optimisations back: {part}")
+    names = [name for name, one in MUTATIONS.items() if part in one.parts]
     jobs: dict[str, Job] = {"ours": ours}
     jobs |= {name: {**ours, "mutation": name} for name in names}
     rounds = side_by_side(bench, section, kind, jobs, 1 + bench.plan.mutation_rounds)
@@ -59,6 +58,6 @@ def _measure(bench: Bench, section: Section, kind: str, ours: Job) -> list[list[
         times = times_slower(taken[name], taken["ours"])
         told = f"{median(times):.2f} [{min(times):.2f} - {max(times):.2f}]"
         pair = [spread(taken[which].seconds) for which in (name, "ours")]
-        rows.append([f"{kind}: {MUTATIONS[name].says}", *pair, told, verdict(times)])
+        rows.append([f"{part}: {MUTATIONS[name].says}", *pair, told, verdict(times)])
         section.figures[f"{name}/slower in"] = share_slower(times)
     return rows
