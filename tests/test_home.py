@@ -173,3 +173,28 @@ def test_a_remedy_is_a_command_line_that_runs(tmp_path: Path) -> None:
         without_home, shell=True, capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert done.stdout == f"viseme {viseme.__version__}\n"
+
+
+@pytest.mark.parametrize("short", ["doctor", "sandbox --port N", "login fal"])
+def test_a_command_in_short_becomes_one_that_names_the_home(tmp_path: Path, short: str) -> None:
+    home = Home(tmp_path / "a home")
+    whole = home.command(*short.split())
+    assert home.completed(f"Run `viseme {short}` to see.") == f"Run `{whole}` to see."
+    assert home.completed(f"Run `{whole}` to see.") == f"Run `{whole}` to see."
+
+
+def test_a_command_of_another_home_keeps_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    program = home.command("x").partition(" x ")[0]
+    text = "Give `viseme sandbox --home FOLDER --port N`."
+    assert home.completed(text) == f"Give `{program} sandbox --home FOLDER --port N`."
+
+
+def test_settings_alone_become_the_file_and_a_path_stays(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    said = home.completed("Set it in settings.json (settings.json: sandbox_url).")
+    assert said == f"Set it in {home.settings} ({home.settings}: sandbox_url)."
+    assert home.completed(said) == said
+    assert home.completed("C:\\h\\settings.json is not JSON.") == (
+        "C:\\h\\settings.json is not JSON."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -17,6 +18,8 @@ from .errors import InputError, LocalError
 ENVIRONMENT_VARIABLE = "VISEME_HOME"
 # folder_paths.get_system_user_directory("viseme") of ComfyUI, relative to its base folder.
 _IN_COMFYUI = Path("user", "__viseme")
+_COMMAND = re.compile(r"`viseme ([^`]+)`")
+_SETTINGS_ALONE = re.compile(r"(?<![\w./\\-])settings\.json\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,21 @@ class Home:
         ``home.command("login", "fal")`` is ``viseme login fal --home /H`` where the command is
         installed beside this Python, else it names this Python and this package.
         """
-        words = [*_program(), *arguments, "--home", str(self.root)]
-        return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+        return _command_line([*_program(), *arguments, "--home", str(self.root)])
+
+    def completed(self, text: str) -> str:
+        """The text with what it says in short made whole for this home and this machine.
+
+        A command in backticks, `` `viseme doctor` ``, becomes the line that ``command`` gives; one
+        that names a home only gets the program's path. ``settings.json`` becomes that file's path.
+        """
+        text = _COMMAND.sub(lambda found: f"`{self._whole(found[1])}`", text)
+        return _SETTINGS_ALONE.sub(lambda _: str(self.settings), text)
+
+    def _whole(self, arguments: str) -> str:
+        if "--home" not in arguments:
+            return self.command(*arguments.split())
+        return f"{_command_line(_program())} {arguments}"
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the folder's protection, each with what to do; usually nothing."""
@@ -168,6 +184,10 @@ def find_home(
 
     folder = platformdirs.user_data_path("viseme", appauthor=False)
     return Home(folder, "this user's data folder")
+
+
+def _command_line(words: Sequence[str]) -> str:
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _program() -> list[str]:

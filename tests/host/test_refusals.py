@@ -224,6 +224,40 @@ def test_a_cap_stops_a_purchase_before_anything_is_sent(
     assert canned_box.calls() == []
 
 
+def test_a_setting_is_named_with_its_file(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """AI/ML API publishes no price, and an unknown one is over any cap."""
+    sync = graph.lip_sync("VisemePixverseLipSync", max_price_usd=5, vendor="AI/ML API")
+    graph.save(sync[0])
+    error = comfy.execute(graph).error
+    assert f"Set allow_unknown_price in {comfy.home}/settings.json" in error
+    assert canned_box.calls() == []
+
+
+@pytest.mark.parametrize(("socket", "url"), [("media", "video_url"), ("audio", "audio_url")])
+@pytest.mark.parametrize("vendor", ["fal", "Runware"])
+def test_an_address_that_turns_out_empty_is_asked_for_in_the_words_of_the_node(
+    comfy: Host,
+    canned_box: ModalSandbox,
+    graph: SampleGraph,
+    vendor: str,
+    socket: str,
+    url: str,
+) -> None:
+    """What is linked is not known before the run."""
+    empty = graph.add("PrimitiveString", value="")
+    sync = graph.lip_sync("VisemePixverseLipSync", vendor=vendor, **{url: empty[0]})
+    del sync.inputs[socket]
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert f"Connect {socket}, or give {url}" in entry.error
+    for foreign in ("FILE", "--", "inputs.", "argument"):
+        assert foreign not in entry.error
+    assert canned_box.calls() == []
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
