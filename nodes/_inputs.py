@@ -213,11 +213,12 @@ def _check_choice(entry: Any, values: Mapping[str, Any]) -> None:
 
 def _check_value(entry: Any, name: str, value: object) -> None:
     if isinstance(entry, io.Combo.Input) and value not in entry.options:
-        raise refused(name, value, f"one of {', '.join(map(str, entry.options))}")
+        raise no_choice(name, value, entry.options)
     if isinstance(entry, (io.Int.Input, io.Float.Input)):
         number = value if isinstance(value, (int, float)) else None
         if number is None or not entry.min <= number <= entry.max:
-            raise refused(name, value, f"{entry.min} to {entry.max}")
+            limit = f"{entry.min} to {entry.max}"
+            raise _refused(name, value, limit, "Set a number in that range.")
 
 
 def remedy_of(option: Option) -> str:
@@ -229,14 +230,19 @@ def remedy_of(option: Option) -> str:
     return "Correct it."
 
 
-def refused(name: str, value: object, limit: str) -> InputError:
-    """The error for a widget's value that is none of those it can have."""
+def no_choice(name: str, value: object, choices: Collection[Any]) -> InputError:
+    """The error for a widget's value that is none of its choices."""
+    limit = f"one of {', '.join(map(str, choices))}"
+    return _refused(name, value, limit, "Choose one of them in the node.")
+
+
+def _refused(name: str, value: object, limit: str, remedy: str) -> InputError:
     return InputError(
         f"{name} is {value!r}; it can be {limit}.",
         field=name,
         value=value,
         limit=limit,
-        remedy="Correct it.",
+        remedy=remedy,
     )
 
 
@@ -252,4 +258,4 @@ def chosen_option(name: str, given: Any, asked: object, choice: Any) -> dict[str
         return dict(given)
     if asked is None:
         return {name: options[0]}
-    raise refused(name, asked, f"one of {', '.join(options)}")
+    raise no_choice(name, asked, options)

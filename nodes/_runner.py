@@ -214,7 +214,7 @@ async def on_runner(work: Callable[[Execution], Awaitable[T]], node_id: str | No
     try:
         return future.result()
     except Interrupted as problem:
-        raise LipSyncError("The job was stopped by an interrupt of another run.") from problem
+        raise node_error(_stopped_by_another(problem)) from problem
     except VisemeError as problem:
         log.info("%s", problem)
         log.debug("It comes from here.", exc_info=problem)
@@ -222,7 +222,22 @@ async def on_runner(work: Callable[[Execution], Awaitable[T]], node_id: str | No
         raise node_error(problem) from None
     except concurrent.futures.CancelledError as problem:
         # Never the host's own: that one is for a coroutine which the host itself has cancelled.
-        raise LipSyncError("The work for this node was cancelled before it had ended.") from problem
+        raise LipSyncError(
+            in_node_words(
+                "The work for this node was cancelled before it had ended. Run the graph again: a "
+                "job that was sent is come back to, and not paid for twice. `viseme jobs` lists it."
+            )
+        ) from problem
+
+
+def _stopped_by_another(problem: Interrupted) -> Interrupted:
+    """What the interrupt of another run means to this one, which asked for the same."""
+    return Interrupted(
+        f"An interrupt of another run has stopped this too. {problem.message}",
+        remedy=problem.remedy
+        or "Run the graph again: it is bought anew, unless the vendor has made it all the same.",
+        job_id=problem.job_id,
+    )
 
 
 def _log_unseen(future: concurrent.futures.Future[Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.host.client import FOREVER_SECONDS, LIP_SYNCS, REPEATS, SampleGraph, until
+from tests.host.client import FOREVER_SECONDS, LIP_SYNCS, REPEATS, Graph, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 
 
@@ -151,3 +151,20 @@ def test_a_prompt_that_waits_behind_an_interrupted_one_is_run(
     comfy.interrupted(first)
     assert comfy.wait(second).is_success
     assert len(slow_box.charges()) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("interrupted", ("An interrupt of another run", "(job JOB-OF-BOTH)")),
+        ("cancelled", ("cancelled before it had ended", "jobs --home {home}`")),
+    ],
+)
+def test_what_was_stopped_by_others_says_what_the_next_run_does(
+    comfy: Host, how: str, words: tuple[str, ...]
+) -> None:
+    graph = Graph()
+    graph.add("HelperStopped", how=how)
+    error = comfy.execute(graph).error
+    for word in ("Run the graph again: ", *words):
+        assert word.format(home=comfy.home) in error

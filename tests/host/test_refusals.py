@@ -71,8 +71,12 @@ def test_urls_stand_for_media(
             {"vendor": "Runware", "vendor.outputQuality": 5},
             ("outputQuality", "5", "20"),
         ),
-        ("VisemeSyncLipSync2Pro", {"sync_mode": "stretch"}, ("sync_mode", "stretch", "cut_off")),
-        ("VisemeSyncLipSync2Pro", {"take": 0}, ("take", "0", "1")),
+        (
+            "VisemeSyncLipSync2Pro",
+            {"sync_mode": "stretch"},
+            ("sync_mode", "stretch", "cut_off", "Choose one of them"),
+        ),
+        ("VisemeSyncLipSync2Pro", {"take": 0}, ("take", "0", "1", "Set a number in that range")),
         ("VisemeSyncLipSync2Pro", {"run_on": "moon"}, ("run_on", "moon", "sandbox")),
         ("VisemeSyncLipSync2Pro", {"source_fps": 0.5}, ("source_fps", "0.5", "1.0")),
         ("VisemeSyncLipSync2Pro", {"carry": "pigeon"}, ("carry", "pigeon", "upload")),
@@ -167,6 +171,7 @@ def test_an_option_that_is_none_is_refused_before_anything_is_sent(
     assert entry.failed_node == sync.id
     for word in words:
         assert word in entry.error
+    assert "Choose one of them in the node." in entry.error
     assert canned_box.calls() == []
 
 

@@ -269,7 +269,10 @@ def test_a_job_that_another_command_works_on_can_be_cancelled_from_beside_it(
     gone = beside.ended()
     assert gone.code == 0, gone
     assert quick.states()[0] == "CANCELLED"
-    assert running.ended().code != 0
+    ended = running.ended()
+    assert ended.error["message"] == "The job was cancelled at the vendor."
+    assert ended.error["job_id"] == quick.job_id()
+    assert "it will be bought anew" in ended.error["remedy"]
     assert sandbox.charges() == []
 
 

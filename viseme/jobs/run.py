@@ -50,6 +50,8 @@ from .workplace import (
     account_at,
 )
 
+BOUGHT_ANEW = "Run the same command again; it will be bought anew."
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -100,7 +102,9 @@ async def run(
         if ended.state is not State.CANCELLED:
             return finished(ended, place, reused=not bought_here)
         if not was_cancelling:
-            raise JobFailed("The job was cancelled at the vendor.", job_id=ended.id)
+            raise JobFailed(
+                "The job was cancelled at the vendor.", remedy=BOUGHT_ANEW, job_id=ended.id
+            )
         # An earlier run's cancelling has ended only now: this run buys its own.
 
 
@@ -268,7 +272,7 @@ def ended_error(job: JobRecord) -> VisemeError:
         field=error.get("field"),
         value=error.get("value"),
         limit=error.get("limit"),
-        remedy=error.get("remedy") or "Run the same command again; it will be bought anew.",
+        remedy=error.get("remedy") or BOUGHT_ANEW,
         code=error.get("code"),
         http_status=error.get("http_status"),
         job_id=job.id,

@@ -400,6 +400,37 @@ class HelperExpand(io.ComfyNode):
         return io.NodeOutput(*(node.out(number) for number in range(5)), expand=graph.finalize())
 
 
+class HelperStopped(io.ComfyNode):
+    """Waits on the tested pack's thread for work that is stopped there, though nobody stops this.
+
+    ``how``: ``interrupted`` as by an interrupt of another run, else its task is cancelled.
+    """
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="HelperStopped",
+            category=CATEGORY,
+            inputs=[io.String.Input("how")],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    async def execute(cls, how: str) -> Any:
+        [runner] = [
+            module for name, module in sys.modules.items() if name.endswith("nodes._runner")
+        ]
+
+        async def work(execution: Any) -> None:
+            if how != "interrupted":
+                raise asyncio.CancelledError
+            raise runner.Interrupted("Stopped by the user.", job_id="JOB-OF-BOTH")
+
+        await runner.on_runner(work, cls.hidden.unique_id)
+        return io.NodeOutput()
+
+
 class HelperExtension(ComfyExtension):
     async def get_node_list(self) -> list[Any]:
         return [
@@ -414,6 +445,7 @@ class HelperExtension(ComfyExtension):
             HelperVideoFile,
             HelperShortened,
             HelperExpand,
+            HelperStopped,
         ]
 
 
