@@ -62,8 +62,8 @@ def media_inputs(media_tooltip: str) -> list[Any]:
         io.Audio.Input(
             "audio",
             optional=True,
-            tooltip="The speech, mono or stereo. It is sent as it is; nothing is sent that is not "
-            "needed.",
+            tooltip="The speech, mono or stereo; more channels are mixed down. It is sent as a "
+            "sound file.",
         ),
     ]
 

@@ -170,6 +170,29 @@ def test_the_words_of_every_node_are_translated() -> None:
                 assert tooltip != entry["tooltip"], f"{language}: {node_id}.{name}"
 
 
+def test_a_translated_name_of_an_input_is_followed_by_its_id() -> None:
+    """By which errors, tooltips and help pages call it; English shows the id itself."""
+    english = _json(LOCALES / "en" / "nodeDefs.json")
+    for language in LANGUAGES - {"en"}:
+        there = _json(LOCALES / language / "nodeDefs.json")
+        for node_id, node in english.items():
+            for key, entry in node.get("inputs", {}).items():
+                input_id, name = entry["name"], there[node_id]["inputs"][key]["name"]
+                behind = f"（{input_id}）" if language in {"zh", "ja"} else f" ({input_id})"
+                is_translated = name.endswith(behind) and name != behind
+                assert name == input_id or is_translated, (language, name)
+
+
+def test_an_input_has_one_name_in_a_language() -> None:
+    english = _json(LOCALES / "en" / "nodeDefs.json")
+    for language in LANGUAGES:
+        names: dict[str, str] = {}
+        for node_id, node in _json(LOCALES / language / "nodeDefs.json").items():
+            for key, entry in node.get("inputs", {}).items():
+                input_id = english[node_id]["inputs"][key]["name"]
+                assert names.setdefault(input_id, entry["name"]) == entry["name"], language
+
+
 def test_no_name_or_description_has_signs_that_the_page_would_interpret() -> None:
     for language in LANGUAGES:
         for node in _json(LOCALES / language / "nodeDefs.json").values():

@@ -3,7 +3,8 @@
 ``python tools/make_locales.py http://127.0.0.1:8188 [NEW.json]``, where it runs with this pack.
 English is what the schemas say. Every other language is carried over text by text: what was
 translated stays, also where it moved; NEW.json has translations to add, as
-``{"fr": {"English text": "texte"}}``. Says what has no translation yet, and then writes nothing.
+``{"fr": {"English text": "texte"}}``. An input's name is followed by the id by which errors and
+tooltips call it, where the two differ. Says what has no translation yet, and then writes nothing.
 With ``--check`` in the place of NEW.json it only says which files are not as they would be written.
 """
 
@@ -19,6 +20,7 @@ import httpx
 
 LOCALES = Path(__file__).resolve().parent.parent / "locales"
 LANGUAGES = ("zh", "ja", "ko", "fr", "es", "pt-BR")
+WIDE = {"zh", "ja"}  # whose brackets are as wide as their letters
 FILES = ("nodeDefs.json", "commands.json", "main.json")
 PREFIX = "Viseme"
 # web/viseme.js has it in English. The list of shortcuts looks it up by the command, the menu by
@@ -81,8 +83,28 @@ def known(language: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for name in FILES:
         here, there = (dict(texts(_read(LOCALES / code / name))) for code in ("en", language))
-        pairs |= {text: there[path] for path, text in here.items() if path in there}
+        for path, text in here.items():
+            if path in there:
+                is_name = is_input_name(path)
+                pairs[text] = without_id(there[path], text, language) if is_name else there[path]
     return pairs
+
+
+def is_input_name(path: tuple[str, ...]) -> bool:
+    return path[-1] == "name" and path[1:2] == ("inputs",)
+
+
+def with_id(name: str, input_id: str, language: str) -> str:
+    """An input's name in a language, with its id where that is another word."""
+    return name if name == input_id else name + _behind(input_id, language)
+
+
+def without_id(name: str, input_id: str, language: str) -> str:
+    return name.removesuffix(_behind(input_id, language))
+
+
+def _behind(input_id: str, language: str) -> str:
+    return f"（{input_id}）" if language in WIDE else f" ({input_id})"
 
 
 def _read(file: Path) -> Any:
@@ -93,10 +115,15 @@ def _text(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def translated(document: Any, pairs: Mapping[str, str]) -> Any:
+def translated(
+    document: Any, pairs: Mapping[str, str], language: str, path: tuple[str, ...] = ()
+) -> Any:
     if isinstance(document, str):
-        return pairs[document]
-    return {key: translated(inner, pairs) for key, inner in document.items()}
+        text = pairs[document]
+        return with_id(text, document, language) if is_input_name(path) else text
+    return {
+        key: translated(inner, pairs, language, (*path, key)) for key, inner in document.items()
+    }
 
 
 def _made(object_info: Mapping[str, Any], added: Mapping[str, Any]) -> dict[Path, str]:
@@ -112,7 +139,7 @@ def _made(object_info: Mapping[str, Any], added: Mapping[str, Any]) -> dict[Path
     for name, document in documents.items():
         made[LOCALES / "en" / name] = _text(document)
         for code in LANGUAGES:
-            made[LOCALES / code / name] = _text(translated(document, by_language[code]))
+            made[LOCALES / code / name] = _text(translated(document, by_language[code], code))
     return made
 
 
