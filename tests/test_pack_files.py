@@ -235,8 +235,10 @@ def test_the_registry_is_told_who_and_for_which_comfyui() -> None:
     assert _value(comfy, "DisplayName") == "Viseme"
     assert _value(comfy, "requires-comfyui") == ">=0.25"
     assert "comfyui" not in str(_value(_section("project"), "name")).lower()
-    for name in ("Icon", "Banner"):
-        assert (_value(comfy, name) or "https://").startswith("https://")
+    # The registry shows these three by public addresses: none, or each of them.
+    urls = _section("project.urls")
+    public = [_value(urls, "Repository"), *(_value(comfy, name) for name in ("Icon", "Banner"))]
+    assert not any(public) or all(str(address).startswith("https://") for address in public)
 
 
 def test_icon_and_banner_have_the_registrys_shapes() -> None:
