@@ -66,7 +66,7 @@ def _heading(clip: Clip, speech: Speech) -> str:
 def _essence(found: Sequence[VendorQuote]) -> str:
     """One short line: from where to where the prices go; a node has little room."""
     known = [
-        (entry.quote.least_usd, entry.quote.most_usd, entry.endpoint.id)
+        (entry.quote.least_usd, entry.quote.most_usd, _seller(entry))
         for entry in found
         if entry.quote.least_usd is not None and entry.quote.most_usd is not None
     ]
@@ -77,3 +77,8 @@ def _essence(found: Sequence[VendorQuote]) -> str:
     text = f"{usd_text(least)} ({cheapest}) to {usd_text(most)} ({dearest})"
     unknown = len(found) - len(known)
     return f"{text}, {unknown} unknown" if unknown else text
+
+
+def _seller(entry: VendorQuote) -> str:
+    """An endpoint as the page knows it, where ids of endpoints are not to be seen."""
+    return f"{entry.endpoint.model} at {entry.endpoint.vendor.label}"

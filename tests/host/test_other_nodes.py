@@ -368,8 +368,13 @@ def test_prices_of_every_endpoint_come_without_a_key_or_a_call(
     table, document = graph.record(prices[0]), graph.record(prices[1])
     entry = comfy.run(graph)
     text = entry.facts(table)[0]["value"]
-    for endpoint in ("fal-pixverse", "fal-sync", "fal-pipio", "aimlapi-pixverse"):
-        assert endpoint in text
+    assert "fal-" not in text  # ids are for programs; the page has models and vendors
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for seller in (
+        *("PixVerse LipSync fal", "PixVerse LipSync AI/ML API", "PixVerse LipSync Runware"),
+        *("Sync Lipsync 2 Pro fal", "pipio LipSync fal"),
+    ):
+        assert len([line for line in lines if line.startswith(f"{seller} ")]) == 1
     assert entry.outputs[prices.id]["text"] == [text]
     quotes = {
         quote["endpoint"]: quote
@@ -379,7 +384,8 @@ def test_prices_of_every_endpoint_come_without_a_key_or_a_call(
     assert quotes["fal-pipio"]["timing"]["frame_count_most"] == 125
     assert quotes["aimlapi-pixverse"]["least_usd"] is None
     assert quotes["aimlapi-pixverse"]["unknown_reason"]
-    assert "$0.066848 (runware-pixverse) to $0.45 (fal-pipio), 1 unknown" in comfy.texts(prices)
+    said = "$0.066848 (PixVerse LipSync at Runware) to $0.45 (pipio LipSync at fal), 1 unknown"
+    assert said in comfy.texts(prices)
     assert canned_box.calls() == []
 
 
@@ -391,11 +397,13 @@ def test_prices_run_alone_and_for_text(comfy: Host, graph: SampleGraph) -> None:
         **{"speech.text": "Hello there.", "speech.voice": "Emily"},
     )
     [text] = comfy.run(graph).outputs[prices.id]["text"]
-    lines = {line.split()[0]: line for line in text.splitlines() if line}
-    assert "$0.24 to" in lines["fal-pixverse"]
-    for refused in ("fal-sync", "fal-pipio"):
-        assert "speech.text was given" in lines[refused]
-        assert "no voice of its own" in lines[refused]
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    [asked] = [line for line in lines if line.startswith("PixVerse LipSync fal ")]
+    assert "$0.24 to" in asked
+    for seller in ("Sync Lipsync 2 Pro fal ", "pipio LipSync fal "):
+        [refused] = [line for line in lines if line.startswith(seller)]
+        assert "speech.text was given" in refused
+        assert "no voice of its own" in refused
     assert "12 characters of text" in text
     assert "--" not in text  # the words of the command line are not those of a graph
 

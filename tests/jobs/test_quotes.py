@@ -91,7 +91,10 @@ def test_settings_of_assumed_values_count() -> None:
 
 def test_the_table_has_a_line_for_each_endpoint_with_columns_that_stand_in_line() -> None:
     lines = quotes_table(quotes_everywhere(CLIP, TEXT, {})).splitlines()
-    assert [line.split()[0] for line in lines] == ["ENDPOINT", *ENDPOINTS]
+    sellers = [("MODEL", "VENDOR")]
+    sellers += [(endpoint.model, endpoint.vendor.label) for endpoint in ENDPOINTS.values()]
+    for line, (model, vendor) in zip(lines, sellers, strict=True):
+        assert " ".join(line.split()).startswith(f"{model} {vendor} ")
     starts = [lines[0].index(name) for name in ("VENDOR", "RESULT", "PRICE", "BECAUSE")]
     for line in lines[1:]:
         assert all(line[start - 1] == " " and line[start] != " " for start in starts), line

@@ -88,11 +88,11 @@ def result_text(timing: Timing | None) -> str:
 
 
 def quotes_table(found: Sequence[VendorQuote]) -> str:
-    """The quotes as aligned plain text: endpoint, vendor, result, price, and why."""
-    rows = [("ENDPOINT", "VENDOR", "RESULT", "PRICE (USD)", "BECAUSE")]
+    """The quotes as aligned plain text: model, vendor, result, price, and why."""
+    rows = [("MODEL", "VENDOR", "RESULT", "PRICE (USD)", "BECAUSE")]
     rows += [
         (
-            entry.endpoint.id,
+            entry.endpoint.model,
             entry.endpoint.vendor.label,
             result_text(entry.timing),
             price_text(entry.quote),
