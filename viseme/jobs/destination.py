@@ -251,7 +251,7 @@ async def _find_or_start(home: Home) -> str:
     raise LocalError(
         "The sandbox did not start.",
         field="--sandbox",
-        remedy=f"Read {log}, or start it yourself with `viseme sandbox --home {home.root}`.",
+        remedy=f"Read {log}, or start it yourself with `{home.command('sandbox')}`.",
     )
 
 
