@@ -41,7 +41,9 @@ def test_sound_is_exact_in_length_and_place(
     assert np.array_equal(np.concatenate(pieces, axis=1), waveform[0])
 
 
-@pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"])
+@pytest.mark.parametrize(
+    "codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_s64le", "pcm_f32le"]
+)
 def test_every_depth_has_the_same_loudness(make: Any, codec: str) -> None:
     waveform, _ = decode_sound(make.sound("a.wav", codec=codec))
     assert abs(float(waveform.max()) - 0.9) < 0.01

@@ -136,7 +136,7 @@ def codec_name(stream: AudioStream) -> str:
 def to_float(frame: AudioFrame) -> NDArray[np.float32]:
     """float32 [C, S] in -1..1 from any of FFmpeg's sample formats."""
     kind = frame.format.name
-    raw: NDArray[Any] = frame.to_ndarray()
+    raw: NDArray[Any] = _whole_64(frame) if kind.startswith("s64") else frame.to_ndarray()
     if not frame.format.is_planar:
         raw = raw.reshape(-1, len(frame.layout.channels)).T
     base = kind.removesuffix("p")
@@ -146,3 +146,9 @@ def to_float(frame: AudioFrame) -> NDArray[np.float32]:
         raw = raw.astype(np.float32) / np.float32(_FULL_SCALE[base])
     floats: NDArray[np.float32] = raw.astype(np.float32, copy=False)
     return floats
+
+
+def _whole_64(frame: AudioFrame) -> NDArray[Any]:
+    """As ``to_ndarray`` gives other formats: PyAV has no array for this one."""
+    in_each = frame.samples * (1 if frame.format.is_planar else len(frame.layout.channels))
+    return np.stack([np.frombuffer(memoryview(plane), np.int64, in_each) for plane in frame.planes])
