@@ -54,7 +54,20 @@ def workplace() -> Workplace:
         ledger = _ledgers.get(folder.ledger)
         if ledger is None:
             ledger = _ledgers[folder.ledger] = Ledger.open(folder.ledger)
+            _tell_left(ledger)
     return Workplace(folder, settings, ledger)
+
+
+def _tell_left(ledger: Ledger) -> None:
+    """Say in the log, once, what an earlier ComfyUI or command has left unfinished."""
+    from ._left import left_in
+
+    for job in left_in(ledger):
+        log.warning(
+            "Job %s (%s, %s) is not finished. Run its graph again, or give its id to Collect Lip "
+            "Sync Job; nothing is paid for twice.",
+            *(job.id, job.endpoint, job.state.value),
+        )
 
 
 def notify(severity: str, summary: str, detail: str) -> None:

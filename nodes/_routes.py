@@ -1,4 +1,4 @@
-"""The HTTP routes that the page calls: which keys are set, and setting them.
+"""The HTTP routes that the page calls: which keys are set, setting them, and which jobs are left.
 
 They are write-only: no answer, log or error holds a key. A key belongs to the server, also with
 ``--multi-user``: whoever may open this ComfyUI buys with it, and may replace it.
@@ -7,6 +7,9 @@ They are write-only: no answer, log or error holds a key. A key belongs to the s
 ``environment NAME``, ``keyring``, ``credentials.json`` or null. ``POST /viseme/keys`` takes
 ``{"vendor": V, "key": TEXT}``, or null for a key to clear it, and answers the same. A refusal is
 ``{"error": {kind, field, limit, remedy, text}}``.
+
+``GET /viseme/jobs/left`` answers ``{"jobs": [{id, vendor, label, endpoint, state}]}``, newest
+first: those that are not finished and that no program works on.
 """
 
 from __future__ import annotations
@@ -24,9 +27,11 @@ from ..viseme.errors import CredentialError, InputError, VisemeError
 from ..viseme.model import Vendor
 from ..viseme.secret import Secret
 from ._host import home
+from ._left import jobs_left
 from ._same_origin import OWN_HEADER, why_not_ours
 
 _PATH = "/viseme/keys"
+_LEFT_PATH = "/viseme/jobs/left"
 _MOST_BODY_BYTES = 4096
 _MOST_BODY_SECONDS = 5.0
 # Two changes at once would each write the file as it was before the other.
@@ -47,6 +52,7 @@ def add_routes() -> None:
         return
     routes.get(_PATH)(_tell)
     routes.post(_PATH)(_change)
+    routes.get(_LEFT_PATH)(_tell_left)
 
 
 async def _tell(request: web.Request) -> web.Response:
@@ -57,6 +63,27 @@ async def _tell(request: web.Request) -> web.Response:
         return _refusal(refused.status, refused.error)
     except VisemeError as error:
         return _refusal(500, error)
+
+
+async def _tell_left(request: web.Request) -> web.Response:
+    try:
+        _check_sender(request, changes=False)
+        jobs = await asyncio.to_thread(jobs_left)
+    except _Refused as refused:
+        return _refusal(refused.status, refused.error)
+    except VisemeError as error:
+        return _refusal(500, error)
+    told = [
+        {
+            "id": job.id,
+            "vendor": job.vendor.value,
+            "label": job.vendor.label,
+            "endpoint": job.endpoint,
+            "state": job.state.value,
+        }
+        for job in jobs
+    ]
+    return _answer(200, {"jobs": told})
 
 
 async def _change(request: web.Request) -> web.Response:

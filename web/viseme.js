@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js";
 
 import { showErrors, showNotices, showRefusals } from "./errors.js";
 import { openKeys } from "./keys.js";
+import { tellLeft } from "./left.js";
 import { keepPreviewOutOfPrompts } from "./preview.js";
 
 // Errors of a missing key name this place: the menu's Extensions > Viseme: keys.
@@ -19,6 +20,7 @@ app.registerExtension({
     showErrors();
     showRefusals();
     showNotices();
+    void tellLeft();
   },
 
   nodeCreated(/** @type {any} */ node) {

@@ -29,6 +29,10 @@ const ENGLISH = {
   noAnswer:
     "ComfyUI answered {status} to {route}. Look into its log; where Viseme is new or was updated, " +
     "restart ComfyUI.",
+  left: "Unfinished lip-syncs: {count}",
+  leftRemedy:
+    "Run their graphs again, or give an id to Collect Lip Sync Job. Nothing is paid for twice. " +
+    "{jobs}",
 };
 
 /** @type {Record<string, Record<Word, string>>} */
@@ -56,6 +60,8 @@ const LANGUAGES = {
     empty: "{label} 的密钥为空。请先将其粘贴到输入框中。",
     noAnswer:
       "ComfyUI 对 {route} 的应答为 {status}。请查看其日志；如果刚安装或更新了 Viseme，请重启 ComfyUI。",
+    left: "未完成的口型同步：{count} 个",
+    leftRemedy: "请重新运行其工作流，或把编号交给 Collect Lip Sync Job 节点。不会重复付费。{jobs}",
   },
   ja: {
     title: "Viseme：キー",
@@ -81,6 +87,10 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI は {route} に {status} を返しました。ログを確認してください。Viseme を導入または更新した" +
       "直後なら、ComfyUI を再起動してください。",
+    left: "完了していないリップシンク：{count} 件",
+    leftRemedy:
+      "そのグラフをもう一度実行するか、ID を Collect Lip Sync Job に渡してください。二重に支払うことは" +
+      "ありません。{jobs}",
   },
   ko: {
     title: "Viseme: 키",
@@ -106,6 +116,9 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI가 {route}에 {status}(으)로 응답했습니다. 로그를 확인하세요. Viseme를 새로 설치했거나 " +
       "업데이트했다면 ComfyUI를 다시 시작하세요.",
+    left: "끝나지 않은 립싱크: {count}개",
+    leftRemedy:
+      "해당 그래프를 다시 실행하거나 ID를 Collect Lip Sync Job에 넣으세요. 두 번 결제되지 않습니다. {jobs}",
   },
   fr: {
     title: "Viseme : clés",
@@ -131,6 +144,10 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI a répondu {status} à {route}. Consultez son journal ; si Viseme est nouveau ou " +
       "vient d'être mis à jour, redémarrez ComfyUI.",
+    left: "Synchronisations inachevées : {count}",
+    leftRemedy:
+      "Relancez leurs graphes, ou donnez un identifiant à Collect Lip Sync Job. Rien n'est payé deux " +
+      "fois. {jobs}",
   },
   es: {
     title: "Viseme: claves",
@@ -156,6 +173,10 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI respondió {status} a {route}. Mira su registro; si Viseme es nuevo o se acaba de " +
       "actualizar, reinicia ComfyUI.",
+    left: "Sincronizaciones sin terminar: {count}",
+    leftRemedy:
+      "Vuelve a ejecutar sus grafos o da un identificador a Collect Lip Sync Job. Nada se paga dos " +
+      "veces. {jobs}",
   },
   pt: {
     title: "Viseme: chaves",
@@ -181,6 +202,10 @@ const LANGUAGES = {
     noAnswer:
       "O ComfyUI respondeu {status} a {route}. Veja seu registro; se o Viseme é novo ou acabou de " +
       "ser atualizado, reinicie o ComfyUI.",
+    left: "Sincronizações inacabadas: {count}",
+    leftRemedy:
+      "Execute seus grafos de novo ou dê um identificador ao Collect Lip Sync Job. Nada é pago duas " +
+      "vezes. {jobs}",
   },
 };
 

@@ -13,10 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx
+
+from viseme.samples import sample_clip_path, sample_speech_path
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+    from tests.host.hosting import ModalSandbox
 
 PROGRESS_TEXT = 3  # the binary event that carries a line of text for a node
 JSON = dict[str, Any]
@@ -363,3 +369,21 @@ def in_the_way(folder: Path) -> Iterator[None]:
         folder.unlink()
         if aside.exists():
             aside.rename(folder)
+
+
+def left_job(command: Command, box: ModalSandbox, take: int) -> str:
+    """The id of a job that a killed process has left at the vendor."""
+    media = ("--video", sample_clip_path(), "--audio", sample_speech_path())
+    options = ("--sandbox", box.control, "--take", take)
+    running = command.start("run", "fal-sync", *media, *options)
+    box.await_charge()
+    until(lambda: command.states()[0] in ("ACCEPTED", "RUNNING"), "the vendor's yes")
+    running.kill()
+    return command.job_id()
+
+
+def jobs_left(client: Client) -> list[str]:
+    """The ids of the unfinished jobs that the page is told of."""
+    answer = client.http.get("/viseme/jobs/left")
+    assert answer.status_code == 200, answer.text
+    return [job["id"] for job in answer.json()["jobs"]]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.host.client import FOREVER_SECONDS, SampleGraph, until
+from tests.host.client import FOREVER_SECONDS, SampleGraph, jobs_left, until
 from tests.host.hosting import Host, ModalSandbox
 
 StartComfy = Callable[..., Host]
@@ -21,6 +21,7 @@ def test_three_queues_a_kill_and_a_restart_under_another_cache_are_one_charge_ea
 ) -> None:
     host = start_comfy("--disable-api-nodes")
     assert host.home is not None
+    assert jobs_left(host) == []
     assert not host.home.exists(), "loading the pack has touched the disk"
     graph = SampleGraph(take)
     sync = graph.lip_sync()
@@ -39,11 +40,14 @@ def test_three_queues_a_kill_and_a_restart_under_another_cache_are_one_charge_ea
     until(lambda: len(slow_box.charges()) == 2, "the second submission")
     host.kill()
     host.restart("--disable-api-nodes", "--cache-lru", "10")
+    [left] = jobs_left(host)
     for _ in range(2):
         again = host.run(graph).receipt(receipt)
         assert again["id"] == bought["id"]
         assert again["reused"]
+    assert f"Job {left} (fal-sync, " in host.log()
     host.run(cut_off)
+    assert jobs_left(host) == []
     assert len(slow_box.charges()) == 2
     slow_box.fault("slow-queue", seconds=FOREVER_SECONDS)
     interrupt_one(host, SampleGraph(take + 10**7))

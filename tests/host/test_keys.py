@@ -221,9 +221,10 @@ def test_no_other_page_may(host: Host, headers: dict[str, str]) -> None:
     assert origins(host.http.get(PATH))["fal"] is None
 
 
-def test_other_pages_are_not_even_told_what_is_set(host: Host) -> None:
+@pytest.mark.parametrize("path", [PATH, "/viseme/jobs/left"])
+def test_other_pages_are_not_even_told_what_is_set_or_left(host: Host, path: str) -> None:
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.com"}):
-        error(host.http.get(PATH, headers=headers), 403)
+        error(host.http.get(path, headers=headers), 403)
 
 
 def test_a_preflight_from_elsewhere_does_not_allow_our_header(host: Host) -> None:

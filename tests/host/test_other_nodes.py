@@ -21,6 +21,8 @@ from tests.host.client import (
     Refused,
     SampleGraph,
     in_the_way,
+    jobs_left,
+    left_job,
     until,
 )
 from tests.host.hosting import Host, ModalSandbox
@@ -443,17 +445,6 @@ def buy(comfy: Host, graph: SampleGraph) -> dict[str, Any]:
     return comfy.run(graph).receipt(receipt)
 
 
-def left_job(command: Command, box: ModalSandbox, take: int) -> str:
-    """The id of a job that a killed process has left at the vendor."""
-    media = ("--video", sample_clip_path(), "--audio", sample_speech_path())
-    options = ("--sandbox", box.control, "--take", take)
-    running = command.start("run", "fal-sync", *media, *options)
-    box.await_charge()
-    until(lambda: command.states()[0] in ("ACCEPTED", "RUNNING"), "the vendor's yes")
-    running.kill()
-    return command.job_id()
-
-
 def test_an_id_brings_back_all_outputs_and_costs_nothing(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:
@@ -496,6 +487,7 @@ def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
 ) -> None:
     slow_box.fault("slow-queue", seconds=12, count=1)
     job_id = left_job(command, slow_box, take)
+    assert job_id in jobs_left(comfy)
     graph = Graph()
     collect = graph.add("VisemeCollectLipSyncJob", job_id=job_id)
     video = graph.record(collect[0])
@@ -507,6 +499,7 @@ def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
     assert command.states()[0] in ("ACCEPTED", "RUNNING")
     entry = comfy.run(graph)
     assert Path(entry.facts(video)[0]["source"]).is_file()
+    assert job_id not in jobs_left(comfy)
     assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
 
 

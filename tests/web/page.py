@@ -73,7 +73,11 @@ class Page:
         self.tab.set_default_timeout(ANSWER_SECONDS * 1000)
         self.tab.on("console", self._listen)
         self.tab.on("pageerror", self._caught)
-        self.tab.goto(host.url)
+        self.open_anew()
+
+    def open_anew(self) -> None:
+        """As for the first time, in the same tab."""
+        self.tab.goto(self.host.url)
         self.tab.wait_for_function(_READY, timeout=READY_SECONDS * 1000)
         # The page opens a workflow of its own; until then it would take the place of any other.
         self.wait("() => app.extensionManager.workflow.activeWorkflow && app.graph.nodes.length")

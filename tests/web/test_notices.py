@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.host.client import SampleGraph
+from tests.conftest import ROOT, Command
+from tests.host.client import FOREVER_SECONDS, SampleGraph, left_job
 from tests.host.hosting import ModalSandbox
 from tests.web.page import Page
 
@@ -95,3 +95,20 @@ def test_errors_of_others_get_no_toast_of_ours(page: Page) -> None:
     )
     visible_toast(page, "An error of ours.")
     assert page.tab.get_by_text("An error of others.").count() == 0
+
+
+def test_a_job_that_an_earlier_program_left_is_told_when_the_page_opens(
+    page: Page, box: ModalSandbox
+) -> None:
+    assert page.host.home is not None
+    command = Command(page.host.home)
+    box.fault("slow-queue", seconds=FOREVER_SECONDS)
+    job_id = left_job(command, box, 3001 if page.mode == "classic" else 3002)
+    try:
+        page.open_anew()
+        visible_toast(page, job_id)
+        page.open_anew()
+        assert page.toast(job_id).count() == 0, "it was told already"
+    finally:
+        command("cancel", job_id)
+        command.close()
