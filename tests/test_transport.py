@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import os
 import socket
@@ -11,6 +12,8 @@ import ssl
 import subprocess
 import sys
 import time
+import tracemalloc
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -180,6 +183,65 @@ def test_an_answer_of_just_the_longest_length_is_read(wire_server: Serve) -> Non
     assert post(server.url, max_answer_bytes=1000).body == b"x" * 1000
     with pytest.raises(AnswerLost):
         post(server.url, max_answer_bytes=999)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_small_answer_that_stands_for_a_huge_one_takes_no_memory(
+    wire_server: Serve, layers: int
+) -> None:
+    packed = bytes(512 * 2**20)
+    for _ in range(layers):
+        packed = gzip.compress(packed)
+    encoding = ", ".join(["gzip"] * layers)
+    server = wire_server(
+        lambda wire: wire.read_request() and wire.answer(200, packed, Content_Encoding=encoding)
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(AnswerLost) as caught:
+            post(server.url, max_answer_bytes=2**20)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.remedy
+    assert peak_bytes < 8 * 2**20
+    assert "accept-encoding: identity" in server.heads[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("Deflate", zlib.compress)],
+)
+def test_an_answer_that_is_packed_unasked_is_read_to_the_last_byte_or_lost(
+    wire_server: Serve, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    whole = json.dumps({"request_id": "7" * 5000}).encode()
+    packed = pack(whole)
+    sent = [packed, packed, packed[:-9], whole, b""]
+    server = wire_server(
+        lambda wire: (
+            wire.read_request()
+            and wire.answer(200, sent[wire.number - 1], Content_Encoding=encoding)
+        )
+    )
+    assert post(server.url, max_answer_bytes=len(whole)).body == whole
+    with pytest.raises(AnswerLost, match="longer than"):
+        post(server.url, max_answer_bytes=len(whole) - 1)
+    for _ in ("without its end", "not packed at all"):
+        with pytest.raises(AnswerLost, match="was lost"):
+            post(server.url)
+    assert post(server.url).body == b""
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "nonsense"])
+def test_an_answer_packed_in_a_way_that_is_not_known_is_lost(
+    wire_server: Serve, encoding: str
+) -> None:
+    server = wire_server(
+        lambda wire: wire.read_request() and wire.answer(200, b"{}", Content_Encoding=encoding)
+    )
+    with pytest.raises(AnswerLost, match="packed as"):
+        post(server.url)
 
 
 def test_an_early_refusal_is_read_though_the_body_is_still_being_sent(

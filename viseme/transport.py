@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .addresses import Addresses, is_on_this_machine
-from .answer import Answer
+from .answer import Answer, Unpacking
 from .bodies import Body
 from .errors import FetchRefused, LocalError, TransportError
 
@@ -105,7 +105,7 @@ class Transport:
         client = self._fresh_client if on_new_connection else self._client
         if client is None:
             raise RuntimeError("a Transport is used inside `async with`")
-        sent_headers = httpx.Headers(dict(headers or {}))
+        sent_headers = httpx.Headers({"Accept-Encoding": "identity", **(headers or {})})
         if authorization is not None:
             sent_headers["Authorization"] = authorization()
         content: AsyncIterator[bytes] | None = None
@@ -239,16 +239,21 @@ async def _async_chunks(
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:
-    received = bytearray()
-    async for chunk in response.aiter_bytes():
-        received += chunk
-        if len(received) > max_bytes:
-            raise AnswerLost(
-                f"The answer of {response.request.url.host} is longer than {max_bytes} bytes.",
-                limit=f"{max_bytes} bytes",
-                remedy="Ask the vendor; no documented answer is that long.",
-            )
-    return bytes(received)
+    where = response.request.url.host
+    try:
+        body = Unpacking(response.headers.get("content-encoding", ""), max_bytes)
+        async for chunk in response.aiter_raw():
+            if not body.add(chunk):
+                raise AnswerLost(
+                    f"The answer of {where} is longer than {max_bytes} bytes.",
+                    limit=f"{max_bytes} bytes",
+                    remedy="Ask the vendor; no documented answer is that long.",
+                )
+        return body.whole()
+    except ValueError as problem:
+        raise AnswerLost(
+            f"The answer of {where} was lost: {problem}.", remedy="Run the same command again."
+        ) from problem
 
 
 def _reason(problem: Exception) -> str:
