@@ -22,8 +22,10 @@ class VisemeExtension(ComfyExtension):
     """What ComfyUI asks for the nodes."""
 
     async def on_load(self) -> None:
-        # Its lines at INFO hold the addresses of results, which anyone who knows them can read.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        # Their lines hold the addresses of results, which anyone who knows them can read: httpx's
+        # at INFO, and httpcore's at DEBUG the signed one that a redirect leads to.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         _host.log.addFilter(RedactingFilter())
         PromptServer.instance.add_on_prompt_handler(_host.mark_consumed)
         _routes.add_routes()

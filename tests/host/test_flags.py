@@ -65,6 +65,20 @@ def interrupt_one(host: Host, graph: SampleGraph) -> None:
     assert host.is_alive()
 
 
+def test_the_most_talkative_log_has_no_address_that_a_redirect_has_signed(
+    start_comfy: StartComfy, canned_box: ModalSandbox, take: int
+) -> None:
+    host = start_comfy("--disable-api-nodes", "--verbose", "DEBUG")
+    canned_box.fault("redirect", operation="download", count=1)
+    graph = SampleGraph(take)
+    graph.save(graph.lip_sync()[0])
+    host.run(graph)
+    canned_box.await_strike()
+    said = host.log()
+    assert "Using selector" in said, "asyncio says so at DEBUG"
+    assert "X-Signature" not in said
+
+
 def test_a_fresh_install_needs_nothing_set_and_keeps_all_in_a_folder_that_is_not_served(
     start_comfy: StartComfy, take: int
 ) -> None:
