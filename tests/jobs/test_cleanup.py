@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from viseme.home import Home
+
 # What the fixtures give; their classes are in tests/conftest.py.
 Box = Any
 Command = Any
@@ -130,13 +132,13 @@ def test_results_of_a_sandbox_go_before_those_that_cost_money(
 
 
 def test_a_result_that_went_is_said_to_be_gone_and_fetched_again_unpaid(
-    quick: Command, studio: Box, buy: Buy
+    quick: Command, studio: Box, buy: Buy, home: Path
 ) -> None:
     file, job_id = buy(2), quick.job_id()
     assert quick("clean", "--results-gb", 0).code == 0
     (item,) = quick("show", job_id, "--json").document["items"]
     assert item["file"] is None
-    assert f"viseme resume {job_id}" in item["problem"]
+    assert f"`{Home(home).command('resume', job_id)}`" in item["problem"]
     with quick.ledger() as ledger:
         notes = [event for event in ledger.events(job_id) if event.kind == "cleanup"]
     assert len(notes) == 1

@@ -10,6 +10,7 @@ import pytest
 
 from viseme.endpoints import ENDPOINTS
 from viseme.errors import BudgetExceeded, InputError, VendorError
+from viseme.home import Home
 from viseme.jobs.budget import Caps, check_budget
 from viseme.jobs.prepare import Medium, body_limit_bytes, choose_carry
 from viseme.jobs.receipt import (
@@ -312,7 +313,7 @@ def test_a_receipt_is_made_from_the_ledger_alone_and_keeps_signatures_out(tmp_pa
     with Ledger.open(tmp_path / "ledger.sqlite3") as ledger:
         job, _ = ledger.claim(new)
         ledger.set_items(job.id, [NewItem(1, url="https://h.example/r.mp4?token=SIGNED")])
-        made = receipt(ledger.get(job.id), ledger.items(job.id), tmp_path)
+        made = receipt(ledger.get(job.id), ledger.items(job.id), Home(tmp_path))
     assert made["id"] == job.id
     assert made["state"] == State.PLANNED.value
     assert made["quote"]["most_usd"] == "0.25"

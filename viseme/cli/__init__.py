@@ -24,12 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in given
     home_given: Path | None = None
+    is_parsed = False
     try:
         with _without_collections():
             from .parser import build_parser
             from .verbs import verb_named
         options = build_parser().parse_args(given)
-        home_given = getattr(options, "home", None)
+        home_given, is_parsed = getattr(options, "home", None), True
         with _without_collections():
             verb = verb_named(options.verb)
             if arguments is None:  # the program's own start, and not a call from another program
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _signals(cancel):
             return verb(options, cancel)
     except VisemeError as problem:
+        if is_parsed:  # else it is not known which home was meant
+            _complete(problem, home_given)
         _show(problem, as_json)
         return problem.exit_code
     except KeyboardInterrupt:
@@ -65,6 +68,14 @@ def _without_collections() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _complete(problem: VisemeError, home_given: Path | None) -> None:
+    """What an error says in short, as a ledger that knows of no home does, becomes a whole line."""
+    with contextlib.suppress(OSError, VisemeError):  # the working folder may be gone
+        home = find_home(home_given)
+        problem.message = home.completed(problem.message)
+        problem.remedy = problem.remedy and home.completed(problem.remedy)
 
 
 def _show(problem: VisemeError, as_json: bool) -> None:

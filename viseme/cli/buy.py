@@ -72,7 +72,8 @@ def demo_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     print_finished(finished, files, options.json)
     if not options.json:
         say(f"This was the sandbox: nothing was spent. Live it would cost {_price(planned)}.")
-        say("The same for real: `viseme login fal`, then `viseme run` without --sandbox.")
+        login = place.home.command("login", endpoint.vendor.value)
+        say(f"The same for real: `{login}`, then `viseme run` without --sandbox.")
     return 0
 
 

@@ -37,10 +37,11 @@ def login_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     else:
         key = sys.stdin.readline()
     if not key.strip():
+        pipe = home.command("login", vendor.value)
         raise InputError(
             "No key was given.",
             field="key",
-            remedy=f"Type it when asked, or: viseme login {vendor.value} < file-with-the-key",
+            remedy=f"Type it when asked, or give `{pipe} < file-with-the-key`.",
         )
     where = credentials.store(vendor, Secret(key.strip()), home)
     if options.json:
@@ -146,7 +147,7 @@ def _key_status(vendor: Vendor, home: Home) -> str:
     try:
         status = credentials.status(vendor, home)
     except VisemeError as problem:
-        return str(problem)
+        return home.completed(str(problem))
     return f"set, from {status.origin}" if status.is_set else "not set"
 
 
@@ -154,7 +155,7 @@ def _settings(home: Home) -> dict[str, Any]:
     try:
         settings = Settings.load(home.settings)
     except VisemeError as problem:
-        return {"problem": str(problem)}
+        return {"problem": home.completed(str(problem))}
     return {
         name: {"value": origin.value, "origin": origin.origin}
         for name, origin in settings.origins().items()
@@ -174,7 +175,7 @@ def _assumed(home: Home) -> dict[str, Any]:
             for assumption in endpoint.assumptions
         }
     except VisemeError as problem:
-        return {"problem": str(problem)}
+        return {"problem": home.completed(str(problem))}
 
 
 def _ledger(home: Home) -> dict[str, Any]:
@@ -188,6 +189,6 @@ def _ledger(home: Home) -> dict[str, Any]:
         finally:
             ledger.close()
     except VisemeError as problem:
-        return {"path": str(home.ledger), "state": str(problem)}
+        return {"path": str(home.ledger), "state": home.completed(str(problem))}
     state = "; ".join(problems) if problems else "sound"
     return {"path": str(home.ledger), "state": state, "jobs": count}

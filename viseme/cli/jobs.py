@@ -62,7 +62,7 @@ def show_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
 
 
 def _show(job: JobRecord, place: Workplace, as_json: bool) -> None:
-    document = receipt(job, place.ledger.items(job.id), place.home.results)
+    document = receipt(job, place.ledger.items(job.id), place.home)
     if as_json:
         print_json(document)
         return

@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from ..errors import VisemeError
+from ..home import Home
 from ..ledger import ItemRecord, ItemState, JobRecord
 from ..model import Clip, Quote, Timing
 from ..money import usd_json
 from ..secret import redact
+from .commands import job_command
 
 
 def receipt(
-    job: JobRecord, items: Sequence[ItemRecord], results_folder: Path, *, reused: bool = False
+    job: JobRecord, items: Sequence[ItemRecord], home: Home, *, reused: bool = False
 ) -> dict[str, Any]:
     """The receipt of a job as it stands. ``reused`` says that this run found it already bought."""
     return {
@@ -36,11 +37,19 @@ def receipt(
         "arguments": _without_signatures(job.arguments),
         "warnings": list(job.warnings),
         "vendor_output": job.vendor_output,
-        "items": [_item_json(item, results_folder) for item in items],
-        "error": job.error,
+        "items": [_item_json(item, home) for item in items],
+        "error": _with_whole_commands(job.error, home),
         "created": time_text(job.created_at),
         "finished": time_text(job.finished_at),
     }
+
+
+def _with_whole_commands(error: Mapping[str, Any] | None, home: Home) -> dict[str, Any] | None:
+    """A kept error with a remedy that works where it is read: its home may have moved."""
+    if error is None:
+        return None
+    remedy = error.get("remedy")
+    return {**error, "remedy": home.completed(remedy) if isinstance(remedy, str) else remedy}
 
 
 def _without_signatures(value: Any) -> Any:
@@ -158,12 +167,13 @@ def time_text(milliseconds: int | None) -> str | None:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _item_json(item: ItemRecord, results_folder: Path) -> dict[str, Any]:
+def _item_json(item: ItemRecord, home: Home) -> dict[str, Any]:
     is_fetched = item.state is ItemState.FETCHED and item.path is not None
-    file = results_folder / str(item.path) if is_fetched else None
+    file = home.results / str(item.path) if is_fetched else None
     problem = item.problem
     if file is not None and not file.is_file():
-        file, problem = None, f"its file is gone; fetch it again: viseme resume {item.job_id}"
+        again = job_command("resume", item.job_id, home)
+        file, problem = None, f"its file is gone; fetch it again with `{again}`"
     return {
         "number": item.number,
         "state": item.state.value,

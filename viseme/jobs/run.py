@@ -326,4 +326,4 @@ def finished(job: JobRecord, place: Workplace, *, reused: bool) -> Finished:
             value=job.id,
             job_id=job.id,
         )
-    return Finished(job, receipt(job, items, place.home.results, reused=reused), files, reused)
+    return Finished(job, receipt(job, items, place.home, reused=reused), files, reused)

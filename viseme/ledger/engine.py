@@ -137,7 +137,7 @@ def _explain(error: Exception, path: Path, busy_timeout_seconds: float) -> Ledge
         f"The ledger {path} cannot be used: {text}.",
         field="ledger",
         value=path,
-        remedy=f"Run `viseme doctor --home {path.parent}`, which checks the file.",
+        remedy="Run `viseme doctor`, which checks the file.",
     )
 
 
