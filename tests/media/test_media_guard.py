@@ -237,6 +237,66 @@ def test_more_memory_than_is_allowed_is_refused_with_the_setting_that_allows_it(
         MediaGuard(limits=MediaLimits(max_check_bytes=56 * 2**20)).clip(path, frames=True)
 
 
+# What a shell's `ulimit` does. Root, who may raise any limit again, gives that right up first: the
+# program that is started next, which reads the file, has it no more.
+READ_UNDER_A_LIMIT = """
+import ctypes, os, resource, sys
+from pathlib import Path
+CAP_SYS_RESOURCE, PR_CAPBSET_DROP = 24, 24
+if os.geteuid() == 0 and ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0):
+    sys.exit("the right cannot be given up")
+limit = int(sys.argv[2])
+resource.setrlimit(getattr(resource, sys.argv[1]), (limit, limit))
+from viseme.errors import MediaError
+from viseme.media import MediaGuard
+try:
+    print(MediaGuard().clip(Path(sys.argv[3]), frames=True).frame_count)
+except MediaError as problem:
+    print(problem.kind, problem)
+"""
+
+
+def read_under_a_limit(path: Path, name: str, limit: int) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", READ_UNDER_A_LIMIT, name, str(limit), str(path)],
+        cwd=ROOT,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gives up a right that only Linux has")
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("RLIMIT_CPU", 20),
+        ("RLIMIT_AS", 1200 * 2**20),
+        ("RLIMIT_FSIZE", 0),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_NOFILE", 64),
+    ],
+)
+def test_a_good_file_is_read_under_a_lower_limit_of_the_systems(
+    make: MediaMaker, name: str, limit: int
+) -> None:
+    assert read_under_a_limit(make.clip(frame_count=7), name, limit) == "7"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process' memory")
+def test_a_file_too_large_for_a_limit_of_the_systems_is_told_of_that_limit(
+    make: MediaMaker,
+) -> None:
+    path = make.clip(size=(7680, 4320), frame_count=4)
+    said = read_under_a_limit(path, "RLIMIT_AS", 600 * 2**20)
+    assert said.startswith("media_too_large")
+    assert "ulimit -v" in said
+    assert "max_check_bytes" not in said
+
+
 def kept(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json"))
 

@@ -15,6 +15,7 @@ import select
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,9 @@ def _answer(request: Mapping[str, Any]) -> None:
     try:
         heart = Heart(Path(request["path"]))
         heart.allow(reading_seconds(request["size_bytes"]))
-        bound_memory(request["limits"]["max_check_bytes"])
+        memory_bytes = bound_memory(request["limits"]["max_check_bytes"])
         write_no_file()
-        say("= " + json.dumps(_verdict(request, heart)))
+        say("= " + json.dumps(_verdict(request, heart, memory_bytes)))
         code = 0
     finally:
         os._exit(code)  # what a broken file left behind is not taken apart
@@ -123,21 +124,24 @@ def bound_computing(seconds: float) -> None:
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     until = int(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+    _bound(resource.RLIMIT_CPU, until, can_be_raised=True)
 
 
-def bound_memory(more_bytes: int) -> None:
-    """From now on take at most so much more memory, where the system can see to that."""
+def bound_memory(more_bytes: int) -> int:
+    """From now on take at most so much more memory, where the system can see to that.
+
+    How much it may be: less than asked for where this program was started under a lower limit.
+    """
     if sys.platform == "win32":
-        return
+        return more_bytes
     import resource
 
     try:
         taken_pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     except OSError:
-        return  # only Linux tells, and only there does the limit hold everywhere
-    most_bytes = taken_pages * resource.getpagesize() + more_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+        return more_bytes  # only Linux tells, and only there does the limit hold everywhere
+    taken_bytes = taken_pages * resource.getpagesize()
+    return _bound(resource.RLIMIT_AS, taken_bytes + more_bytes) - taken_bytes
 
 
 def write_no_file() -> None:
@@ -146,17 +150,31 @@ def write_no_file() -> None:
         return
     import resource
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _bound(resource.RLIMIT_FSIZE, 0)
+    _bound(resource.RLIMIT_CORE, 0)
 
 
-def _verdict(request: Mapping[str, Any], heart: Heart) -> dict[str, Any]:
+def _bound(kind: int, most: int, *, can_be_raised: bool = False) -> int:
+    """Set one of the system's limits, within that under which this program was started."""
+    import resource
+
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    # A limit that cannot be set is no fault of the file's; the parent's clock goes on all the same.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(kind, (most, hard if can_be_raised else most))
+    return most
+
+
+def _verdict(request: Mapping[str, Any], heart: Heart, memory_bytes: int) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         return {"medium": _read(path, request, MediaLimits(**request["limits"]), heart)}
     except VisemeError as problem:
         if problem.code == OUT_OF_MEMORY:
-            problem = _needs_more(path, request["limits"]["max_check_bytes"])
+            is_ours = memory_bytes == request["limits"]["max_check_bytes"]
+            problem = _needs_more(path, memory_bytes, is_ours=is_ours)
         return {"problem": problem_json(problem)}
     except Exception as problem:  # noqa: BLE001  # whatever a broken file does, it is broken
         kind = type(problem).__name__
@@ -191,11 +209,14 @@ def decode_all(clip: Clip, limits: MediaLimits, cancel: Heart | None = None) -> 
                 reader.read_bytes(picture)
 
 
-def _needs_more(path: Path, limit_bytes: int) -> MediaTooLarge:
+def _needs_more(path: Path, limit_bytes: int, *, is_ours: bool) -> MediaTooLarge:
+    limit = "media_limits.max_check_bytes in settings.json"
+    if not is_ours:
+        limit = "the limit on memory under which this program was started (`ulimit -v`)"
     return MediaTooLarge(
         f"{path} needs more than {limit_bytes >> 20} MiB of memory to be read.",
         limit=limit_bytes,
-        remedy="Scale it down, or raise media_limits.max_check_bytes in settings.json.",
+        remedy=f"Scale it down, or raise {limit}.",
     )
 
 
