@@ -236,6 +236,37 @@ def test_what_a_killed_purchase_left_goes_and_what_a_living_one_has_stays(
     alive.ended()
 
 
+def test_half_a_result_of_a_killed_download_goes_and_counts_until_then(
+    quick: Command, sandbox: Box, wire_server: Any, clip: Path, speech: Path, home: Path
+) -> None:
+    def half(wire: Any) -> None:
+        wire.read_request()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(500_000))
+        wire.stall()
+
+    elsewhere = wire_server(half)
+    quick.live(sandbox, base_urls={**sandbox.base_urls, "fal.results": elsewhere.url})
+    assert quick("run", "fal-sync", "--video", clip, "--audio", speech).code == 4
+    assert quick.states() == ["SUCCEEDED"], "what the sandbox names is no host of results here"
+    with quick.ledger() as ledger:
+        ledger.update_item(quick.job_id(), 1, url=f"{elsewhere.url}/result.mp4")
+    downloading = quick.start("resume", quick.job_id())
+    results = home / "results"
+    while not any(entry.is_file() and entry.stat().st_size for entry in results.iterdir()):
+        assert downloading.runs
+        time.sleep(0.01)
+    (part,) = (entry for entry in results.iterdir() if entry.is_file())
+    assert part.name != f"incoming-{quick.job_id()}-1", "it is not whole"
+    done = quick("clean", "--json").document
+    assert done["removed_leftovers"] == 0
+    assert 0 < done["kept_bytes"] <= 500_000
+    downloading.kill()
+    done = quick("clean", "--json").document
+    assert done["removed_leftovers"] == 1
+    assert done["kept_bytes"] == 0
+    assert list(results.iterdir()) == []
+
+
 def _jobs(command: Command) -> list[Any]:
     with command.ledger() as ledger:
         return list(ledger.list())

@@ -7,6 +7,7 @@ is fetched again from the vendor, while the vendor has it, by whoever asks for i
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,12 +25,13 @@ from .workplace import Workplace, owner_is_gone
 SPARED_SECONDS = 24 * 3600.0
 EVERY_SECONDS = 3600.0
 _VERDICT_SECONDS = 30 * 24 * 3600.0
-_INCOMING = "incoming-"
+# Results on their way: while they are written down (``PartFile``), and until they have been read.
+_INCOMING = re.compile(r"\.?incoming-(?P<job_id>.+)-\d+(\.part)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What a clean-up did. ``kept_bytes`` is the size of all results that are left."""
+    """What a clean-up did. ``kept_bytes`` is the size of all results left, and on their way."""
 
     removed_results: int
     removed_bytes: int
@@ -67,7 +69,7 @@ def clean_up(place: Workplace, *, max_results_bytes: int | None = None) -> Clean
         _remove(leftover)
     limit = place.settings.max_results_bytes if max_results_bytes is None else max_results_bytes
     results = list(_results(place.home))
-    total = sum(result.size_bytes for result in results)
+    total = sum(result.size_bytes for result in results) + _incoming_bytes(place.home)
     removed = removed_bytes = 0
     if total > limit:
         for result in _dispensable(place, results):
@@ -132,14 +134,29 @@ def _leftovers(place: Workplace) -> Iterator[Path]:
     for entry in home.work.iterdir():
         if _is_left(place, entry.name, entry):
             yield entry
-    for entry in home.results.glob(f"{_INCOMING}*"):
-        job_id = entry.name.removeprefix(_INCOMING).rpartition("-")[0]
+    for entry, job_id in _incoming(home):
         if _is_left(place, job_id, entry):
             yield entry
     for entry in home.verdicts.glob("*") if home.verdicts.is_dir() else ():
         with suppress(OSError):
             if time.time() - entry.stat().st_mtime > _VERDICT_SECONDS:
                 yield entry
+
+
+def _incoming(home: Home) -> Iterator[tuple[Path, str]]:
+    """The files of results on their way, each with the id of its job."""
+    for entry in home.results.iterdir():
+        named = _INCOMING.fullmatch(entry.name)
+        if named is not None:
+            yield entry, named["job_id"]
+
+
+def _incoming_bytes(home: Home) -> int:
+    size_bytes = 0
+    for entry, _ in _incoming(home):
+        with suppress(OSError):  # it is whole by now, and has its name
+            size_bytes += entry.stat().st_size
+    return size_bytes
 
 
 def _is_left(place: Workplace, job_id: str, entry: Path) -> bool:
