@@ -15,7 +15,7 @@ import pytest
 
 from viseme.errors import LedgerError
 from viseme.ledger import Ledger, NewJob, State
-from viseme.ledger.engine import file_system_of
+from viseme.ledger.file_systems import file_system_of, is_windows_share
 
 Make = Callable[..., NewJob]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -252,7 +252,41 @@ def kept_journal_mode(path: Path) -> str:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
-@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
+NETWORKS = [
+    *("nfs4", "cifs", "9p", "virtiofs", "vboxsf", "beegfs", "gpfs"),
+    *("fuse", "fuse.sshfs", "fuse.mfs", "fuse.juicefs", "fuse.gcsfuse", "fuse.vmhgfs-fuse"),
+    "fuse.of-next-year",
+]
+LOCAL = ["ext4", "btrfs", "overlay", "tmpfs", "fuseblk", "fuse.ntfs-3g", "fuse.mergerfs"]
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_on_a_disk_of_this_machine_the_ledger_is_as_quick_as_it_can_be(
+    path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    with Ledger.open(path, mount_lines=mounted(path.parent, kind)):
+        assert kept_journal_mode(path) == "wal"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("path_text", "is_share"),
+    [
+        ("C:\\Users\\a\\ledger.sqlite3", False),
+        ("\\\\server\\share\\ledger.sqlite3", True),
+        ("//server/share/ledger.sqlite3", True),
+        ("\\\\wsl.localhost\\Ubuntu\\home\\a", True),
+        ("\\\\?\\C:\\Users\\a", False),
+        ("\\\\?\\UNC\\server\\share\\a", True),
+    ],
+)
+def test_a_path_of_windows_that_names_another_machine_is_told(
+    path_text: str, is_share: bool
+) -> None:
+    assert is_windows_share(path_text) is is_share
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_on_a_network_the_ledger_warns_and_keeps_a_journal_that_shares_no_memory(
     path: Path, new_job: Make, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:

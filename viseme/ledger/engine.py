@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LedgerError
+from .file_systems import network_kind
 from .schema import SCHEMA_VERSION, metadata, schema_version
 
 _log = logging.getLogger(__name__)
@@ -27,11 +28,6 @@ BUSY_TIMEOUT_SECONDS = 30.0
 NETWORK_JOURNAL_MODE = "DELETE"
 _READ_ONLY = "viseme_read_only"
 _SMALLEST_DATABASE_BYTES = 512
-# Write-ahead logging shares memory between processes, which these cannot.
-_NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "lustre", "davfs"}
-    | {"fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.glusterfs", "fuse.ceph-fuse"}
-)
 
 
 class Database:
@@ -60,8 +56,7 @@ class Database:
         """
         with translating(path, busy_timeout_seconds):
             _create_private_file(path)
-            mode = journal_mode(path, _mount_lines() if mount_lines is None else mount_lines)
-            engine = _make_engine(path, mode, busy_timeout_seconds)
+            engine = _make_engine(path, network_kind(path, mount_lines), busy_timeout_seconds)
         database = cls(path, engine, busy_timeout_seconds)
         try:
             with database.write() as connection:
@@ -185,14 +180,20 @@ def _create_private_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _make_engine(path: Path, mode: str, busy_timeout_seconds: float) -> Engine:
+def _make_engine(path: Path, network: str | None, busy_timeout_seconds: float) -> Engine:
     engine = create_engine(
         f"sqlite+pysqlite:///{path}",
         connect_args={"timeout": busy_timeout_seconds},
         hide_parameters=True,  # an error must not show what was ordered
     )
-    if mode == NETWORK_JOURNAL_MODE:
-        _log.warning("%s lies on a network file system; give --home a local folder.", path)
+    mode = "WAL" if network is None else NETWORK_JOURNAL_MODE
+    if network is not None:
+        _log.warning(
+            "%s lies on a network file system, or on what may be one (%s); give --home a local "
+            "folder.",
+            path,
+            network,
+        )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -255,34 +256,3 @@ def _prepare_schema(connection: Connection, path: Path, now: int) -> None:
             limit=SCHEMA_VERSION,
             remedy="Install the newest Viseme (`pip install -U viseme`, or update the node pack).",
         )
-
-
-def _mount_lines() -> Sequence[str]:
-    """What Linux has mounted; elsewhere there is no cheap way to know."""
-    try:
-        return Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ()
-
-
-def journal_mode(path: Path, mount_lines: Sequence[str]) -> str:
-    """SQLite's journal mode for a file that lies there."""
-    is_on_network = file_system_of(path.resolve(), mount_lines) in _NETWORK_FILE_SYSTEMS
-    return NETWORK_JOURNAL_MODE if is_on_network else "WAL"
-
-
-def file_system_of(path: Path, mount_lines: Sequence[str]) -> str:
-    """The type of the file system that holds ``path``, from the lines of ``mountinfo``. Pure."""
-    best, kind = "", ""
-    for line in mount_lines:
-        before, found, after = line.partition(" - ")
-        fields = before.split()
-        if not found or len(fields) < 5:
-            continue
-        mount_point = fields[4].replace("\\040", " ")
-        inside = path.as_posix() == mount_point or path.as_posix().startswith(
-            mount_point.rstrip("/") + "/"
-        )
-        if inside and len(mount_point) >= len(best):
-            best, kind = mount_point, after.split()[0]
-    return kind
