@@ -67,7 +67,7 @@ async def holding(
                 renewal.cancel()
                 await asyncio.wait({renewal})
     finally:
-        _release(lease, place)
+        release(lease, place)
 
 
 def _check_account(job: JobRecord, place: Workplace, destination: Destination) -> None:
@@ -132,7 +132,8 @@ async def _renew(lease: Lease, place: Workplace) -> None:
             # A full disk or a busy file now need not be one at the next renewal.
 
 
-def _release(lease: Lease, place: Workplace) -> None:
+def release(lease: Lease, place: Workplace) -> None:
+    """Give a job free; where the ledger cannot be written, that comes by itself."""
     try:
         place.ledger.release_lease(lease)
     except LedgerError:

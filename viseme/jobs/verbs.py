@@ -6,8 +6,8 @@ import asyncio
 import time
 import uuid
 
-from ..errors import InputError, OutcomeUnknown, TransitionError, VisemeError
-from ..ledger import AT_VENDOR, JobRecord, State, utc_milliseconds
+from ..errors import InputError, OutcomeUnknown, VisemeError
+from ..ledger import AT_VENDOR, JobRecord, Lease, State, utc_milliseconds
 from ..services.base import CancelAnswer
 from ..transport import Transport
 from .commands import choices, job_command
@@ -15,6 +15,7 @@ from .destination import Destination, of_job
 from .doubt import doubtful, in_doubt, settle
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
+from .holding import release, take_lease
 from .orders import has_unwritten_media
 from .run import Finished, drive, ended_error, finished, lost_items
 from .signals import Progress, Step
@@ -213,23 +214,28 @@ async def resubmit(
 def discard(job_id: str, place: Workplace) -> JobRecord:
     """Give up a job in doubt: it is not looked for any more, and the same command buys anew.
 
-    Raises InputError for any other job, and while a live process still works on it.
+    It is done under a lease, so that whoever was thought to have ended writes nothing to it any
+    more. Raises InputError for any other job, and while another process works on it.
     """
     job = place.ledger.get(job_id)
-    if _is_worked_on(job):
-        raise InputError(
-            f"Another process works on job {job.id}.",
-            field="job",
-            value=job.id,
-            remedy="Stop that process first.",
-        )
-    try:
-        if job.state is State.SENT:
-            job = place.ledger.move(job.id, State.UNKNOWN, detail="given up by the user")
-        if job.state is State.UNKNOWN:
-            return place.ledger.move(job.id, State.DISCARDED, detail="by the user")
-    except TransitionError:  # another command was faster
-        job = place.ledger.get(job_id)
+    if job.state in (State.SENT, State.UNKNOWN):
+        seconds = place.settings.lease_seconds
+        lease = take_lease(place.ledger, job.id, seconds)
+        if lease is None:
+            raise InputError(
+                f"Another process works on job {job.id}.",
+                field="job",
+                value=job.id,
+                remedy="Stop that process first. Of one on another machine or in another "
+                f"container, its end is known {seconds:.0f} s later.",
+            )
+        try:
+            discarded = _discard(place, lease)
+        finally:
+            release(lease, place)
+        if discarded is not None:
+            return discarded
+        job = place.ledger.get(job_id)  # another command was faster
     raise InputError(
         f"Job {job.id} is {job.state.value}; only a job in doubt can be discarded.",
         field="job",
@@ -238,3 +244,14 @@ def discard(job_id: str, place: Workplace) -> JobRecord:
         job_id=job.id,
         remedy=f"See it with `{job_command('show', job.id, place.home)}`.",
     )
+
+
+def _discard(place: Workplace, lease: Lease) -> JobRecord | None:
+    """The job, given up under this lease; None where it is not in doubt any more."""
+    job = place.ledger.get(lease.job_id)
+    if job.state is State.SENT:
+        detail = "given up by the user"
+        job = place.ledger.move(job.id, State.UNKNOWN, detail=detail, fence=lease.fence)
+    if job.state is State.UNKNOWN:
+        return place.ledger.move(job.id, State.DISCARDED, detail="by the user", fence=lease.fence)
+    return None

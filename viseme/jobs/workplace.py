@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 
 from ..account import account_id
 from ..addresses import origin_of
@@ -93,14 +95,31 @@ def _most_bytes(cap_bytes: int, longest_seconds: Fraction | None) -> int:
 
 
 def lease_owner() -> str:
-    """Who works on a job: this machine and process."""
-    return f"{socket.gethostname()}/{os.getpid()}"
+    """Who works on a job: where process ids mean what they mean here, and this process' own."""
+    return f"{_where_ids_hold()}/{os.getpid()}"
 
 
 def owner_is_gone(owner: str) -> bool:
-    """Whether a lease's owner provably runs no more: a process of this machine that has ended."""
-    host, _, process_id = owner.rpartition("/")
-    return host == socket.gethostname() and process_id.isdigit() and not is_alive(int(process_id))
+    """Whether a lease's owner provably runs no more: a process that has ended, of where ids hold.
+
+    Not of one that was written by an earlier Viseme on a system where ids hold only in part of a
+    machine: its text does not say in which.
+    """
+    where, _, process_id = owner.rpartition("/")
+    return where == _where_ids_hold() and process_id.isdigit() and not is_alive(int(process_id))
+
+
+def _where_ids_hold() -> str:
+    """The machine; on Linux with this start of it and the namespace of process ids besides.
+
+    A container may have its host's name and see none of its processes.
+    """
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+        namespace = Path("/proc/self/ns/pid").readlink().name  # pid:[4026531836]
+        parts += [boot.strip().replace("-", "")[:16], namespace.strip("pid:[]")]
+    return "/".join(parts)
 
 
 def media_limits(place: Workplace) -> MediaLimits:
