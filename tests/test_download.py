@@ -330,6 +330,51 @@ def test_a_name_that_nobody_knows_is_not_sent(target: Path) -> None:
     assert attempts == []
 
 
+PROXIES = ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.parametrize("host", ["nowhere.test", "public.test"])
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_behind_a_proxy_a_host_that_is_barred_comes_with_the_setting_that_lets_it_through(
+    wire_server: Serve,
+    target: Path,
+    no_proxy: None,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    name: str,
+) -> None:
+    """A name that only the proxy can resolve, and an address that only the proxy can reach."""
+    proxy = wire_server(lambda wire: wire.read_request() and wire.answer(502))
+    monkeypatch.setenv(name, proxy.url)
+    problem, _ = in_fence(fetch(f"https://{host}/v.mp4", target, FetchRules(retries=QUICK)), NAMES)
+    assert isinstance(problem, NotSent)
+    assert f"{host} is none of the vendor's own hosts" in str(problem.remedy)
+    assert "trusted_result_hosts in settings.json" in str(problem.remedy)
+    assert proxy.connection_count == 0
+    with pytest.raises(NotSent) as caught:  # as it is once the host is named there
+        get(f"https://{host}/v.mp4", target, FetchRules(vendor_hosts=(host,), retries=QUICK))
+    assert "trusted_result_hosts" not in str(caught.value)
+    assert {head.split("\r\n")[0] for head in proxy.heads} == {f"CONNECT {host}:443 HTTP/1.1"}
+
+
+@pytest.mark.parametrize("variables", [{}, {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "*"}])
+def test_without_a_proxy_no_setting_is_named(
+    target: Path, no_proxy: None, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    problem, _ = in_fence(fetch("https://nowhere.test/v", target, FetchRules(retries=QUICK)))
+    assert isinstance(problem, NotSent)
+    assert problem.remedy == "Check the network."
+
+
 # Trusted origins are exact
 
 

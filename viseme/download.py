@@ -10,8 +10,8 @@ import asyncio
 import binascii
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
@@ -20,9 +20,9 @@ import pybase64
 from blake3 import blake3
 
 from .errors import FetchRefused, LocalError
-from .guard import checked_address, shown, unreadable
+from .guard import checked_address, host_to_check, shown, unreadable
 from .retry import RetryPolicy, next_wait
-from .transport import AnswerLost, Incoming, NotSent, open_url
+from .transport import AnswerLost, Incoming, NotSent, has_system_proxy, open_url
 
 MAX_REDIRECTS = 3
 RETRIES = RetryPolicy()
@@ -105,23 +105,42 @@ async def _fetch_once(
     on_bytes: Callable[[int, int | None], None] | None,
 ) -> FetchedFile:
     for _ in range(MAX_REDIRECTS + 1):
-        address = await checked_address(
-            url, rules.trusted_origins, rules.vendor_hosts, attempt=attempt
-        )
-        async with open_url(
-            url, address=address, timeout_seconds=rules.stall_timeout_seconds
-        ) as incoming:
-            if 300 <= incoming.status < 400 and "location" in incoming.headers:
-                url = _redirected(url, incoming.headers["location"])
-                continue
-            _check_status(incoming, url)
-            return await _write(incoming, url, target, rules, on_bytes)
+        with _proxy_told(url, rules):
+            address = await checked_address(
+                url, rules.trusted_origins, rules.vendor_hosts, attempt=attempt
+            )
+            async with open_url(
+                url, address=address, timeout_seconds=rules.stall_timeout_seconds
+            ) as incoming:
+                if 300 <= incoming.status < 400 and "location" in incoming.headers:
+                    url = _redirected(url, incoming.headers["location"])
+                    continue
+                _check_status(incoming, url)
+                return await _write(incoming, url, target, rules, on_bytes)
     raise FetchRefused(
         f"The result's address redirects more than {MAX_REDIRECTS} times.",
         value=shown(url),
         limit=f"{MAX_REDIRECTS} redirects",
         remedy="Ask the vendor for the file.",
     )
+
+
+@contextmanager
+def _proxy_told(url: str, rules: FetchRules) -> Iterator[None]:
+    """Say of a host that cannot be reached directly how it is reached through the system's proxy.
+
+    That resolves names itself, so what is behind it cannot be checked, and is not asked by default.
+    """
+    try:
+        yield
+    except NotSent as problem:
+        host = host_to_check(url, rules.trusted_origins, rules.vendor_hosts)
+        if host is not None and has_system_proxy():
+            problem.remedy = (
+                f"{host} is none of the vendor's own hosts, so this machine's proxy was not used. "
+                "If you trust it, name it in trusted_result_hosts in settings.json."
+            )
+        raise
 
 
 def _redirected(url: str, location: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 
@@ -182,6 +183,13 @@ async def _send(
             remedy="Run the same command again.",
         ) from problem
     return Answer(response.status_code, _lowered(response.headers), received)
+
+
+def has_system_proxy() -> bool:
+    """Whether the environment or the system names a proxy for https, as httpx reads them."""
+    found = getproxies()
+    exempt = [host.strip() for host in found.get("no", "").split(",")]
+    return "*" not in exempt and any(found.get(scheme) for scheme in ("https", "all"))
 
 
 def _lowered(headers: httpx.Headers) -> dict[str, str]:
