@@ -56,18 +56,30 @@ def test_a_refusal_after_a_lost_answer_does_not_end_what_was_bought(
     assert len(box.charges()) == 1
 
 
-def test_a_refused_resubmission_leaves_the_first_one_in_doubt(
-    quick: Any, box: Any, wish: Wish
+@pytest.mark.parametrize("carry", ["inline", "upload"])
+@pytest.mark.parametrize("fault", ["no-credit", "429", "drop-before-accept"])
+def test_what_was_bought_first_is_found_after_a_resubmission_that_bought_nothing(
+    quick: Any, box: Any, wish: Wish, fault: str, carry: str
 ) -> None:
+    """What is uploaded anew has another address: the first is looked for by its own."""
     quick.settings(listing_visibility=NO_WAIT)
+    words = wish("fal", box, "--carry", carry)
     box.fault("drop-after-accept", count=1)
     box.fault("lookup-hidden")
-    assert quick(*wish("fal", box)).code == 5
-    box.fault("no-credit", operation="submit", count=1)
-    assert quick("resubmit", quick.job_id(), "--sandbox", box.control, "--json").code == 5
+    assert quick(*words).code == 5
+    job_id = quick.job_id()
+    seconds = {"seconds": 0} if fault == "429" else {}
+    box.fault(fault, operation="submit", count=3 if fault == "429" else 1, **seconds)
+    assert quick("resubmit", job_id, "--sandbox", box.control, "--json").code == 5
     assert quick.states() == ["UNKNOWN"]
-    assert quick(*wish("fal", box)).code == 5
-    assert len(box.charges()) == 1
+    assert quick(*words).code == 5
+    box.end_faults()
+    time.sleep(1.5)  # until the job has ended there and is listed
+    found = quick(*words)
+    assert found.code == 0, found
+    (charge,) = box.charges()
+    assert found.document["id"] == job_id
+    assert found.document["vendor_ids"]["request_id"] == charge["vendor_id"]
 
 
 def test_a_job_that_the_vendor_has_forgotten_is_not_bought_again_by_itself(

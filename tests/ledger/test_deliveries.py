@@ -82,6 +82,19 @@ def test_every_attempt_is_kept(ledger: Ledger, job_id: str) -> None:
     ]
 
 
+def test_an_attempt_keeps_what_it_is_found_by_when_the_job_is_sent_anew(
+    ledger: Ledger, job_id: str
+) -> None:
+    sent = [({"video": "h1"}, {"mode": "loop"}), ({"video": "h2"}, {"mode": "cut"})]
+    for hashes, arguments in sent:
+        ledger.update(job_id, media_hashes=hashes, sent_arguments=arguments)
+        ledger.move(job_id, State.INTENT)
+        number = ledger.begin_submission(job_id).number
+        ledger.end_submission(job_id, number, Outcome.UNKNOWN, to=State.UNKNOWN)
+    kept = [(one.media_hashes, one.sent_arguments) for one in ledger.submissions(job_id)]
+    assert kept == sent
+
+
 def test_a_submission_that_never_began_cannot_end(ledger: Ledger, job_id: str) -> None:
     with pytest.raises(InputError, match="submission 1"):
         ledger.end_submission(job_id, 1, Outcome.ACCEPTED)

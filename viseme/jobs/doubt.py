@@ -11,7 +11,7 @@ from ..ledger import Outcome, State, SubmissionRecord
 from ..services.base import Acceptance, Trace
 from .commands import choices
 from .held import HeldJob
-from .reconcile import Verdict, decide
+from .reconcile import Decision, Verdict, decide
 from .signals import Step
 
 LOOK_UP_INTERVAL_SECONDS = 2.0
@@ -35,38 +35,51 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     """A job in doubt: look it up until it is found, provably absent, or nobody can tell.
 
     Ends in ACCEPTED, in INTENT (it provably never arrived), or raises OutcomeUnknown with the job
-    UNKNOWN. Without ``wait`` a verdict of "not yet known" also ends in OutcomeUnknown.
+    UNKNOWN. Without ``wait`` a verdict of "not yet known" also ends in OutcomeUnknown. Of a job
+    that was submitted anew every submission in doubt is looked up, each by what was sent with it.
     """
-    trace = _trace_of(held)
-    if trace is None:
-        raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
     live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
     visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
     while True:
+        traces = _traces_of(held)
+        if not traces:
+            raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
         held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
-        try:
-            finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
-        except Interrupted:
-            raise in_doubt(held, "The look-up was stopped.") from None
-        except VendorError:
-            finding = None
-        sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
-        decision = decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility)
-        if decision.verdict is Verdict.FOUND and decision.acceptance is not None:
-            accepted(held, decision.acceptance, trace.token)
-            return
-        if decision.verdict is Verdict.ABSENT:
+        told: list[tuple[Trace, Decision]] = []
+        for trace in traces:
+            decision = await _look_up(held, trace, visibility)
+            if decision.acceptance is not None:
+                accepted(held, decision.acceptance, trace.token)
+                return
+            told.append((trace, decision))
+        for trace, decision in told:
+            if decision.verdict is not Verdict.ABSENT:
+                continue
             if not wait and _is_taken_once(held, trace.token):
                 vendor = held.service.vendor.label
                 raise in_doubt(held, f"{vendor} does not show the task. {SAME_TASK}")
             _absent(held, trace.token)
             if held.job.state is State.INTENT:
                 return
-            trace = _trace_of(held) or trace  # of an earlier task, which is still in doubt
+        still_open = [decision for _, decision in told if decision.verdict is not Verdict.ABSENT]
+        if not still_open:
             continue
-        if decision.verdict is Verdict.UNKNOWN or not wait:
-            raise in_doubt(held, f"{held.service.vendor.label}: {decision.reason}.")
+        may_show = any(decision.verdict is Verdict.NOT_YET for decision in still_open)
+        if not may_show or not wait:
+            raise in_doubt(held, f"{held.service.vendor.label}: {still_open[0].reason}.")
         await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
+
+
+async def _look_up(held: HeldJob, trace: Trace, visibility_seconds: float) -> Decision:
+    """What one look-up says of one submission. Raises OutcomeUnknown where it is stopped."""
+    try:
+        finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
+    except Interrupted:
+        raise in_doubt(held, "The look-up was stopped.") from None
+    except VendorError:
+        finding = None
+    sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
+    return decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility_seconds)
 
 
 def _absent(held: HeldJob, token: str) -> None:
@@ -102,6 +115,7 @@ def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> None:
     ids = dict(acceptance.vendor_ids)
     named = named_id(ids)
     try:
+        _leave_others_in_doubt(held, token)
         same_task = doubtful(held, token)
         for earlier in same_task[:-1]:
             held.end_submission(earlier.number, Outcome.NOT_ARRIVED)
@@ -117,38 +131,52 @@ def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> None:
         raise
 
 
+def _leave_others_in_doubt(held: HeldJob, token: str) -> None:
+    """The job goes on with one submission: another whose answer never came may have been bought
+    too, and has to be told among the costs."""
+    for other in doubtful(held):
+        if other.outcome is None and other.token != token:
+            held.end_submission(other.number, Outcome.UNKNOWN)
+
+
 def named_id(vendor_ids: Mapping[str, Any] | None) -> str | None:
     """The vendor's own name for a job, among the paths that are kept beside it."""
     ids = vendor_ids or {}
     return next((str(value) for key, value in ids.items() if not key.endswith("_path")), None)
 
 
-def _trace_of(held: HeldJob) -> Trace | None:
-    """What the submission in doubt can be found by; None where the vendor was told to keep nothing.
+def _traces_of(held: HeldJob) -> list[Trace]:
+    """What each submission in doubt can be found by, newest first; with none in doubt, the last
+    that was accepted. None where the vendor was told to keep nothing.
 
-    The last one in doubt: a later one that provably did not arrive says nothing of it.
+    A later one that provably did not arrive says nothing of an earlier one. One of each token: it
+    is sent again only where that buys nothing twice.
     """
-    job = held.job
-    candidates = doubtful(held) or [
+    if held.job.arguments.get("store_io") is False:
+        return []
+    accepted_ones = [
         submission
-        for submission in held.ledger.submissions(job.id)
+        for submission in held.ledger.submissions(held.job.id)
         if submission.outcome is Outcome.ACCEPTED
     ]
-    if not candidates or job.request_token is None or job.arguments.get("store_io") is False:
-        return None
-    last = candidates[-1]
-    sent_from = _moment(last.sent_at)
+    last_of_token = {one.token: one for one in doubtful(held) or accepted_ones[-1:]}
+    newest_first = sorted(last_of_token.values(), key=lambda one: one.number, reverse=True)
+    return [_trace_of(held, one) for one in newest_first if one.token is not None]
+
+
+def _trace_of(held: HeldJob, submission: SubmissionRecord) -> Trace:
+    sent_from = _moment(submission.sent_at)
     longest = timedelta(seconds=held.place.settings.submit_timeout_seconds)
     # A slow body may take longer than the time-out, which bounds each wait and not the whole.
-    sent_until = max(sent_from + longest, _moment(last.ended_at or last.sent_at))
+    sent_until = max(sent_from + longest, _moment(submission.ended_at or submission.sent_at))
     return Trace(
-        token=last.token or job.request_token,
+        token=submission.token or "",
         vendor_model=held.endpoint.vendor_model,
-        media_digests=frozenset((job.media_hashes or {}).values()),
+        media_digests=frozenset((submission.media_hashes or {}).values()),
         sent_from=sent_from,
         sent_until=sent_until,
         known_ids=_ids_of_others(held),
-        arguments=job.order.get("sent") or {},
+        arguments=submission.sent_arguments or {},
     )
 
 

@@ -147,7 +147,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
     columns: dict[str, Any] = {
         "request_token": token,
         "media": {role: medium.as_json() for role, medium in carried.items()},
-        "order": {**held.job.order, "sent": _sent_arguments(request, carried)},
+        "sent_arguments": _sent_arguments(request, carried),
     }
     timing, notes = as_sent(endpoint, order, video.file, settings.assumed)
     columns["timing"] = {**(held.job.timing or {}), "predicted": timing_json(timing)}

@@ -38,7 +38,8 @@ class Deliveries(Store):
     ) -> SubmissionRecord:
         """Move INTENT to SENT and write down the attempt, together. Call it before the first byte.
 
-        ``token`` and ``body_digest`` are the job's own where they are not given.
+        ``token`` and ``body_digest`` are the job's own where they are not given; what else it can
+        be found by is the job's own of this moment.
         """
         with self._database.write() as connection:
             row = checked_row(connection, job_id, fence)
@@ -263,6 +264,8 @@ def _begin_submission(
             number=number,
             token=token if token is not None else row.request_token,
             body_digest=body_digest if body_digest is not None else row.body_digest,
+            media_hashes=row.media_hashes,
+            sent_arguments=row.sent_arguments,
             sent_at=now,
         )
     )

@@ -46,8 +46,9 @@ class JobRecord:
     """One row of ``jobs``: one purchase.
 
     ``destination`` is ``live`` or a sandbox_id. ``vendor_ids`` holds the vendor's id and its paths
-    relative to named base URLs. ``media_hashes`` are those of the media strings sent. ``sent_at``
-    is when the last submission began; the earlier ones are in ``submissions``.
+    relative to named base URLs. ``request_token``, ``body_digest``, ``media_hashes`` (of the media
+    strings) and ``sent_arguments`` (what of the body is no medium) are of what is to be sent next;
+    each submission keeps its own. ``sent_at`` is when the last submission began.
     """
 
     id: str
@@ -66,6 +67,7 @@ class JobRecord:
     request_token: str | None
     body_digest: str | None
     media_hashes: Mapping[str, str] | None
+    sent_arguments: Mapping[str, Any] | None
     vendor_ids: Mapping[str, Any] | None
     item_count: int
     quote_least_usd: Decimal | None
@@ -140,12 +142,18 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRecord:
-    """One attempt to hand a job to the vendor. ``outcome`` None: no answer understood yet."""
+    """One attempt to hand a job to the vendor, with all that it can be found by there.
+
+    ``outcome`` None: no answer understood yet. What was sent is as in ``JobRecord``: another
+    attempt of the same job may be sent with other media strings.
+    """
 
     job_id: str
     number: int
     token: str | None
     body_digest: str | None
+    media_hashes: Mapping[str, str] | None
+    sent_arguments: Mapping[str, Any] | None
     sent_at: int
     ended_at: int | None
     outcome: Outcome | None
