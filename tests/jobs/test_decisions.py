@@ -60,6 +60,18 @@ def test_a_job_in_doubt_is_sent_again_only_on_proof(
     assert (decision.acceptance is not None) == (verdict is Verdict.FOUND)
 
 
+@pytest.mark.parametrize(
+    ("doubt_count", "verdict"), [(0, Verdict.UNKNOWN), (1, Verdict.UNKNOWN), (2, Verdict.FOUND)]
+)
+def test_several_matches_are_found_where_as_many_of_ours_are_in_doubt(
+    doubt_count: int, verdict: Verdict
+) -> None:
+    decision = decide(
+        Finding(TWO), seconds_since_sent=0, visibility_seconds=60, doubt_count=doubt_count
+    )
+    assert decision.verdict is verdict
+
+
 def quote(least: str, most: str) -> Quote:
     return Quote(Decimal(least), Decimal(most), "by the second")
 

@@ -247,3 +247,84 @@ def test_results_keep_the_number_that_their_id_had(
 ) -> None:
     found = number_results([item(vendor_id) for vendor_id in ids], known)
     assert {number: result.vendor_id for number, result in found.items()} == numbered
+
+
+def test_takes_of_one_purchase_that_are_struck_together_each_find_their_own(
+    quick: Any, slow_sandbox: Any, wish: Wish
+) -> None:
+    """They look the same in fal's list, and one is listed before the others."""
+    slow_sandbox.fault("drop-after-accept", count=3)
+    started = [quick.start(*wish("fal", slow_sandbox, "--take", take)) for take in (1, 2, 3)]
+    ended = [running.ended() for running in started]
+    assert [one.code for one in ended] == [0, 0, 0], ended
+    found = {one.document["vendor_ids"]["request_id"] for one in ended}
+    assert found == {charge["vendor_id"] for charge in slow_sandbox.charges()}
+    assert len(found) == 3
+
+
+def test_two_that_look_at_the_same_time_do_not_both_take_what_one_of_them_bought(
+    quick: Any, slow_sandbox: Any, wish: Wish
+) -> None:
+    slow_sandbox.fault("drop-before-accept", count=1)
+    first = quick.start(*wish("fal", slow_sandbox))
+    slow_sandbox.await_call("list")
+    slow_sandbox.fault("drop-after-accept", count=1)
+    second = quick.start(*wish("fal", slow_sandbox, "--take", 2))
+    ended = [first.ended(), second.ended()]
+    assert sorted(one.code for one in ended) == [0, 5], ended
+    assert len(slow_sandbox.charges()) == 1
+
+
+def test_takes_that_are_all_listed_when_they_are_looked_up_are_shared_out(
+    quick: Any, sandbox: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    sandbox.fault("drop-after-accept", count=2)
+    sandbox.fault("lookup-hidden")
+    for take in (1, 2):
+        assert quick(*wish("fal", sandbox, "--take", take)).code == 5
+    sandbox.end_faults()
+    time.sleep(1.2)  # until both are listed
+    ended = [quick(*wish("fal", sandbox, "--take", take)) for take in (1, 2)]
+    assert [one.code for one in ended] == [0, 0], ended
+    found = {one.document["vendor_ids"]["request_id"] for one in ended}
+    assert found == {charge["vendor_id"] for charge in sandbox.charges()}
+    assert len(found) == 2
+
+
+def test_more_jobs_in_the_list_than_are_in_doubt_here_are_nobodys(
+    quick: Any, sandbox: Any, wish: Wish, tmp_path: Path
+) -> None:
+    """Another machine of the same account has bought the same."""
+    quick.settings(listing_visibility=NO_WAIT)
+    elsewhere = wish("fal", sandbox, "--take", 7, "--home", tmp_path / "elsewhere")
+    assert quick(*elsewhere).code == 0
+    sandbox.fault("drop-after-accept", count=1)
+    sandbox.fault("lookup-hidden")
+    assert quick(*wish("fal", sandbox)).code == 5
+    sandbox.end_faults()
+    time.sleep(1.2)
+    ended = quick(*wish("fal", sandbox))
+    assert ended.code == 5, ended
+    assert "lists 2 jobs" in ended.error["message"]
+
+
+def test_what_another_job_was_given_from_the_list_is_not_the_result_of_two(
+    quick: Any, sandbox: Any, wish: Wish
+) -> None:
+    """A job that never arrived finds the next one like it, whose answer is still on its way."""
+    quick.settings(listing_visibility=NO_WAIT)
+    sandbox.fault("drop-before-accept", count=1)
+    assert quick(*wish("fal", sandbox)).code == 5
+    sandbox.fault("answer-late", operation="submit", seconds=8, count=1)
+    late = quick.start(*wish("fal", sandbox, "--take", 2))
+    sandbox.await_charge()
+    time.sleep(1.2)
+    first = quick(*wish("fal", sandbox))
+    assert first.code == 0, first
+    assert late.ended().code == 5
+    second = quick("resubmit", quick.job_id(), "--sandbox", sandbox.control, "--json")
+    assert second.code == 0, second
+    found = {one.document["vendor_ids"]["request_id"] for one in (first, second)}
+    assert found == {charge["vendor_id"] for charge in sandbox.charges()}
+    assert len(found) == 2

@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 
-from viseme.errors import InputError, TransitionError
-from viseme.ledger import ItemState, Ledger, NewItem, NewJob, Outcome, State
+from viseme.errors import InputError, LedgerError, TransitionError
+from viseme.ledger import (
+    VENDOR_ID_TAKEN,
+    ItemState,
+    Ledger,
+    NewItem,
+    NewJob,
+    Outcome,
+    State,
+)
 from viseme.model import Vendor
 
 Make = Callable[..., NewJob]
@@ -85,14 +93,65 @@ def test_every_attempt_is_kept(ledger: Ledger, job_id: str) -> None:
 def test_an_attempt_keeps_what_it_is_found_by_when_the_job_is_sent_anew(
     ledger: Ledger, job_id: str
 ) -> None:
-    sent = [({"video": "h1"}, {"mode": "loop"}), ({"video": "h2"}, {"mode": "cut"})]
-    for hashes, arguments in sent:
+    bodies = [({"video": "h1"}, {"mode": "loop"}), ({"video": "h2"}, {"mode": "cut"})]
+    for hashes, arguments in bodies:
         ledger.update(job_id, media_hashes=hashes, sent_arguments=arguments)
         ledger.move(job_id, State.INTENT)
         number = ledger.begin_submission(job_id).number
         ledger.end_submission(job_id, number, Outcome.UNKNOWN, to=State.UNKNOWN)
     kept = [(one.media_hashes, one.sent_arguments) for one in ledger.submissions(job_id)]
-    assert kept == sent
+    assert kept == bodies
+
+
+def sent(ledger: Ledger, new: NewJob) -> str:
+    """A job that is SENT; its id."""
+    job_id = ledger.claim(new)[0].id
+    ledger.move(job_id, State.INTENT)
+    ledger.begin_submission(job_id)
+    return job_id
+
+
+def accept(ledger: Ledger, job_id: str, vendor_id: str) -> None:
+    ledger.end_submission(
+        job_id, 1, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=vendor_id, vendor_ids={}
+    )
+
+
+def test_what_was_bought_once_becomes_the_result_of_one_job(ledger: Ledger, new_job: Make) -> None:
+    first, second = (sent(ledger, new_job(name)) for name in ("take 1", "take 2"))
+    accept(ledger, first, "r-1")
+    before = ledger.get(second), ledger.submissions(second), ledger.events(second)
+    with pytest.raises(LedgerError, match=first) as raised:
+        accept(ledger, second, "r-1")
+    assert raised.value.code == VENDOR_ID_TAKEN
+    assert (ledger.get(second), ledger.submissions(second), ledger.events(second)) == before
+    accept(ledger, second, "r-2")
+    assert ledger.vendor_ids(first) == ledger.vendor_ids(second) == {"r-1", "r-2"}
+
+
+@pytest.mark.parametrize("other", [{"destination": "a sandbox"}, {"vendor": Vendor.RUNWARE}])
+def test_an_id_stands_for_one_job_at_each_vendor_and_destination(
+    ledger: Ledger, new_job: Make, other: dict[str, Any]
+) -> None:
+    here, there = sent(ledger, new_job("here")), sent(ledger, new_job("there", **other))
+    accept(ledger, here, "r-1")
+    assert ledger.vendor_ids(there) == frozenset()
+    accept(ledger, there, "r-1")
+
+
+def test_what_is_in_doubt_is_told_of_one_account_and_endpoint_together(
+    ledger: Ledger, new_job: Make
+) -> None:
+    first, second, ended = (sent(ledger, new_job(name)) for name in ("a", "b", "c"))
+    for number, change in enumerate(
+        ({"account": "account-2"}, {"endpoint": "fal-pipio"}, {"destination": "a sandbox"})
+    ):
+        sent(ledger, new_job(f"other {number}", **change))
+    ledger.end_submission(second, 1, Outcome.UNKNOWN, to=State.UNKNOWN)
+    accept(ledger, ended, "r-1")
+    for job_id in (first, ended):
+        doubts = ledger.submissions_in_doubt(job_id)
+        assert {one.job_id for one in doubts} == {first, second}
 
 
 def test_a_submission_that_never_began_cannot_end(ledger: Ledger, job_id: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError
-from ..ledger import Outcome, State, SubmissionRecord
+from ..ledger import VENDOR_ID_TAKEN, Outcome, State, SubmissionRecord
 from ..services.base import Acceptance, Trace
 from .commands import choices
 from .held import HeldJob
@@ -16,6 +17,7 @@ from .signals import Step
 
 LOOK_UP_INTERVAL_SECONDS = 2.0
 SAME_TASK = "The same command sends the same task again, which is taken once."
+SAME_TIME = timedelta(minutes=4)  # closer than that, one may be listed where another is sought
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
 
@@ -37,20 +39,22 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     Ends in ACCEPTED, in INTENT (it provably never arrived), or raises OutcomeUnknown with the job
     UNKNOWN. Without ``wait`` a verdict of "not yet known" also ends in OutcomeUnknown. Of a job
     that was submitted anew every submission in doubt is looked up, each by what was sent with it.
+    What another job has by now is not looked for: all is read from the ledger in every round.
     """
     live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
     visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
     while True:
-        traces = _traces_of(held)
-        if not traces:
+        sought = _sought(held)
+        if not sought:
             raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
         held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
         told: list[tuple[Trace, Decision]] = []
-        for trace in traces:
-            decision = await _look_up(held, trace, visibility)
+        for submission, trace in sought:
+            decision = await _look_up(held, submission, trace, visibility)
             if decision.acceptance is not None:
-                accepted(held, decision.acceptance, trace.token)
-                return
+                if accepted(held, decision.acceptance, trace.token):
+                    return
+                decision = Decision(Verdict.NOT_YET, "what it lists has become another job's")
             told.append((trace, decision))
         for trace, decision in told:
             if decision.verdict is not Verdict.ABSENT:
@@ -70,7 +74,9 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
 
 
-async def _look_up(held: HeldJob, trace: Trace, visibility_seconds: float) -> Decision:
+async def _look_up(
+    held: HeldJob, submission: SubmissionRecord, trace: Trace, visibility_seconds: float
+) -> Decision:
     """What one look-up says of one submission. Raises OutcomeUnknown where it is stopped."""
     try:
         finding = await held.watch.cancel.guard(held.service.look_up(trace), held.job.id)
@@ -78,8 +84,32 @@ async def _look_up(held: HeldJob, trace: Trace, visibility_seconds: float) -> De
         raise in_doubt(held, "The look-up was stopped.") from None
     except VendorError:
         finding = None
+    if finding is not None and submission.vendor_id is not None:
+        # It was accepted once, so nothing but what it was accepted as can be it.
+        own = [one for one in finding.matches if named_id(one.vendor_ids) == submission.vendor_id]
+        finding = replace(finding, matches=tuple(own))
     sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
-    return decide(finding, seconds_since_sent=sent_ago, visibility_seconds=visibility_seconds)
+    return decide(
+        finding,
+        seconds_since_sent=sent_ago,
+        visibility_seconds=visibility_seconds,
+        doubt_count=_count_alike(held, submission, trace),
+    )
+
+
+def _count_alike(held: HeldJob, submission: SubmissionRecord, trace: Trace) -> int:
+    """How many submissions in doubt were sent with the same as this one at about its time: what
+    a list shows of one of them fits them all."""
+    alike = 0
+    for other in held.ledger.submissions_in_doubt(held.job.id):
+        sent_from, sent_until = _times_of(held, other)
+        alike += (
+            other.media_hashes == submission.media_hashes
+            and other.sent_arguments == submission.sent_arguments
+            and sent_from <= trace.sent_until + SAME_TIME
+            and trace.sent_from <= sent_until + SAME_TIME
+        )
+    return alike
 
 
 def _absent(held: HeldJob, token: str) -> None:
@@ -106,8 +136,11 @@ def _is_taken_once(held: HeldJob, token: str) -> bool:
     return held.service.deduplicates and token == held.job.request_token
 
 
-def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> None:
+def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> bool:
     """The vendor has the task ``token``: from here on it can be asked for by its own id.
+
+    False, and nothing is written, where another job was accepted under that id: the vendor's list
+    showed that job what it had not yet been told itself. One of both is to be found there still.
 
     Of several submissions of that task one counts as the one that arrived: there is one purchase.
     Raises LedgerError with the vendor's id where it cannot be written down.
@@ -115,20 +148,23 @@ def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> None:
     ids = dict(acceptance.vendor_ids)
     named = named_id(ids)
     try:
-        _leave_others_in_doubt(held, token)
         same_task = doubtful(held, token)
+        if not same_task:
+            held.move(State.ACCEPTED, vendor_ids=ids, detail="found at the vendor again")
+            return True
         for earlier in same_task[:-1]:
             held.end_submission(earlier.number, Outcome.NOT_ARRIVED)
-        if same_task:
-            number = same_task[-1].number
-            held.end_submission(
-                number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=named, vendor_ids=ids
-            )
-        else:
-            held.move(State.ACCEPTED, vendor_ids=ids, detail="found at the vendor again")
+        _leave_others_in_doubt(held, token)
+        number = same_task[-1].number
+        held.end_submission(
+            number, Outcome.ACCEPTED, to=State.ACCEPTED, vendor_id=named, vendor_ids=ids
+        )
     except LedgerError as problem:
+        if problem.code == VENDOR_ID_TAKEN:
+            return False
         problem.vendor_id = named
         raise
+    return True
 
 
 def _leave_others_in_doubt(held: HeldJob, token: str) -> None:
@@ -145,9 +181,9 @@ def named_id(vendor_ids: Mapping[str, Any] | None) -> str | None:
     return next((str(value) for key, value in ids.items() if not key.endswith("_path")), None)
 
 
-def _traces_of(held: HeldJob) -> list[Trace]:
+def _sought(held: HeldJob) -> list[tuple[SubmissionRecord, Trace]]:
     """What each submission in doubt can be found by, newest first; with none in doubt, the last
-    that was accepted. None where the vendor was told to keep nothing.
+    that was accepted. Empty where the vendor was told to keep nothing.
 
     A later one that provably did not arrive says nothing of an earlier one. One of each token: it
     is sent again only where that buys nothing twice.
@@ -161,37 +197,33 @@ def _traces_of(held: HeldJob) -> list[Trace]:
     ]
     last_of_token = {one.token: one for one in doubtful(held) or accepted_ones[-1:]}
     newest_first = sorted(last_of_token.values(), key=lambda one: one.number, reverse=True)
-    return [_trace_of(held, one) for one in newest_first if one.token is not None]
+    known_ids = held.ledger.vendor_ids(held.job.id)
+    return [(one, _trace_of(held, one, known_ids)) for one in newest_first if one.token is not None]
 
 
-def _trace_of(held: HeldJob, submission: SubmissionRecord) -> Trace:
-    sent_from = _moment(submission.sent_at)
-    longest = timedelta(seconds=held.place.settings.submit_timeout_seconds)
-    # A slow body may take longer than the time-out, which bounds each wait and not the whole.
-    sent_until = max(sent_from + longest, _moment(submission.ended_at or submission.sent_at))
+def _trace_of(held: HeldJob, submission: SubmissionRecord, known_ids: frozenset[str]) -> Trace:
+    sent_from, sent_until = _times_of(held, submission)
     return Trace(
         token=submission.token or "",
         vendor_model=held.endpoint.vendor_model,
         media_digests=frozenset((submission.media_hashes or {}).values()),
         sent_from=sent_from,
         sent_until=sent_until,
-        known_ids=_ids_of_others(held),
+        known_ids=known_ids - {str(submission.vendor_id)},
         arguments=submission.sent_arguments or {},
     )
 
 
+def _times_of(held: HeldJob, submission: SubmissionRecord) -> tuple[datetime, datetime]:
+    """Between which moments it was sent, by this machine's clock."""
+    sent_from = _moment(submission.sent_at)
+    longest = timedelta(seconds=held.place.settings.submit_timeout_seconds)
+    # A slow body may take longer than the time-out, which bounds each wait and not the whole.
+    return sent_from, max(sent_from + longest, _moment(submission.ended_at or submission.sent_at))
+
+
 def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
-
-
-def _ids_of_others(held: HeldJob) -> frozenset[str]:
-    """The vendor's ids of all other jobs in the ledger."""
-    return frozenset(
-        named
-        for job in held.ledger.list()
-        if job.id != held.job.id and job.vendor is held.job.vendor
-        if (named := named_id(job.vendor_ids)) is not None
-    )
 
 
 def in_doubt(held: HeldJob, reason: str) -> OutcomeUnknown:

@@ -265,7 +265,11 @@ async def _send(held: HeldJob, submission: Submission) -> VisemeError | None:
             held.end_submission(number, Outcome.REFUSED, to=State.FAILED, error=error_json(problem))
             raise
         else:
-            accepted(held, acceptance, submission.token)
+            if not accepted(held, acceptance, submission.token):
+                # Another job like it was given what the list showed, which was this one: its own
+                # is still to be found there.
+                detail = "accepted as what has become another job's"
+                held.end_submission(number, Outcome.UNKNOWN, detail=detail)
             return None
     return None
 

@@ -32,11 +32,17 @@ class Decision:
 
 
 def decide(
-    finding: Finding | None, *, seconds_since_sent: float, visibility_seconds: float
+    finding: Finding | None,
+    *,
+    seconds_since_sent: float,
+    visibility_seconds: float,
+    doubt_count: int = 1,
 ) -> Decision:
     """The verdict on one look-up; ``finding`` None is a look-up that failed.
 
-    ``visibility_seconds`` is how long a vendor may take to list what it accepted.
+    ``visibility_seconds`` is how long a vendor may take to list what it accepted. ``doubt_count``
+    is how many submissions of ours the matches may be of, this one among them: as many takes of
+    one purchase are alike, and each may have any of them.
     """
     is_visible_by_now = seconds_since_sent >= visibility_seconds
     if finding is None:
@@ -45,7 +51,7 @@ def decide(
             if is_visible_by_now
             else Decision(Verdict.NOT_YET, "the vendor's list cannot be read yet")
         )
-    if len(finding.matches) == 1:
+    if 1 <= len(finding.matches) <= max(1, doubt_count):
         return Decision(Verdict.FOUND, "the vendor has it", finding.matches[0])
     if len(finding.matches) > 1:
         return Decision(

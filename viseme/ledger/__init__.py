@@ -30,7 +30,7 @@ from .states import (
     check_move,
     check_outcome,
 )
-from .store import STALE_FENCE, utc_milliseconds
+from .store import STALE_FENCE, VENDOR_ID_TAKEN, utc_milliseconds
 
 __all__ = [
     "AT_VENDOR",
@@ -40,6 +40,7 @@ __all__ = [
     "OUTCOMES",
     "STALE_FENCE",
     "TRANSITIONS",
+    "VENDOR_ID_TAKEN",
     "DaySpend",
     "EventRecord",
     "ItemRecord",

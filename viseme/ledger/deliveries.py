@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
-from ..errors import InputError, TransitionError
+from ..errors import InputError, LedgerError, TransitionError
 from ..model import Vendor
 from . import rows
 from .records import (
@@ -20,7 +20,7 @@ from .records import (
 )
 from .schema import items, jobs, submissions, uploads
 from .states import AT_VENDOR, ItemState, Outcome, State, check_item_move, check_outcome
-from .store import Store, checked_row, job_row, move_row
+from .store import VENDOR_ID_TAKEN, Store, checked_row, job_row, move_row
 
 _PROTECTED_ITEM = frozenset({"job_id", "number"})
 
@@ -81,7 +81,9 @@ class Deliveries(Store):
         """Write down how an attempt ended and, with ``to``, move the job in the same transaction.
 
         An attempt that ended UNKNOWN may be ended again once more is known; any other that has
-        ended raises ``TransitionError``.
+        ended raises ``TransitionError``. One that was accepted under an id which another job of
+        that vendor and destination has raises ``LedgerError`` with code ``vendor_id_taken``: what
+        was bought once is the result of one job.
         """
         here = (submissions.c.job_id == job_id, submissions.c.number == number)
         with self._database.write() as connection:
@@ -96,6 +98,8 @@ class Deliveries(Store):
                 )
             ended_as = None if attempt.outcome is None else Outcome(attempt.outcome)
             check_outcome(ended_as, outcome, number=number, job_id=job_id)
+            if outcome is Outcome.ACCEPTED and vendor_id is not None:
+                _check_not_taken(connection, row, vendor_id)
             connection.execute(
                 update(submissions)
                 .where(*here)
@@ -111,6 +115,36 @@ class Deliveries(Store):
         with self._database.read() as connection:
             found = connection.execute(query.order_by(submissions.c.number))
             return tuple(rows.submission_record(row) for row in found)
+
+    def vendor_ids(self, job_id: str) -> frozenset[str]:
+        """All ids under which the job's vendor accepted something at the job's destination, for
+        this job or another one."""
+        with self._database.read() as connection:
+            row = job_row(connection, job_id)
+            query = select(submissions.c.vendor_id).join(jobs, jobs.c.id == submissions.c.job_id)
+            found = connection.execute(
+                query.where(*_at_same_place(row), submissions.c.vendor_id.is_not(None))
+            )
+            return frozenset(str(vendor_id) for (vendor_id,) in found)
+
+    def submissions_in_doubt(self, job_id: str) -> tuple[SubmissionRecord, ...]:
+        """Those of which nobody knows whether they arrived, of this job and of all others of its
+        account that went to the same endpoint and destination."""
+        with self._database.read() as connection:
+            row = job_row(connection, job_id)
+            query = select(submissions).join(jobs, jobs.c.id == submissions.c.job_id)
+            found = connection.execute(
+                query.where(
+                    *_at_same_place(row),
+                    jobs.c.account == row.account,
+                    jobs.c.endpoint == row.endpoint,
+                    or_(
+                        submissions.c.outcome.is_(None),
+                        submissions.c.outcome == Outcome.UNKNOWN.value,
+                    ),
+                )
+            )
+            return tuple(rows.submission_record(one) for one in found)
 
     def kept_token(self, job_id: str) -> str | None:
         """The token of the job before this one with the same fingerprint, where the vendor never
@@ -246,6 +280,29 @@ class Deliveries(Store):
                 )
             first = (here, uploads.c.deleted_at.is_(None))
             connection.execute(update(uploads).where(*first).values(deleted_at=self._clock()))
+
+
+def _at_same_place(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on jobs that are at the vendor and destination of the job ``row``."""
+    return (jobs.c.vendor == row.vendor, jobs.c.destination == row.destination)
+
+
+def _check_not_taken(connection: Connection, row: Row[Any], vendor_id: str) -> None:
+    """Raise LedgerError where another job was accepted under that id."""
+    others = (
+        select(submissions.c.job_id)
+        .join(jobs, jobs.c.id == submissions.c.job_id)
+        .where(submissions.c.vendor_id == vendor_id, jobs.c.id != row.id, *_at_same_place(row))
+    )
+    taken = connection.execute(others).first()
+    if taken is not None:
+        raise LedgerError(
+            f"{vendor_id} is what job {taken.job_id} was accepted as.",
+            field="vendor_id",
+            value=vendor_id,
+            job_id=row.id,
+            code=VENDOR_ID_TAKEN,
+        )
 
 
 def _begin_submission(

@@ -115,7 +115,7 @@ submissions = Table(
     Column("sent_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("outcome", String(16)),
-    Column("vendor_id", Text),
+    Column("vendor_id", Text, index=True),
 )
 
 # Only ever added to: what happened to each job, in order.

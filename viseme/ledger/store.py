@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 STALE_FENCE = "stale_fence"
+VENDOR_ID_TAKEN = "vendor_id_taken"
 # Columns that only the method in charge of them sets.
 PROTECTED_COLUMNS = frozenset(
     {"id", "fingerprint", "take", "state", "created_at", "updated_at", "sent_at", "accepted_at"}
