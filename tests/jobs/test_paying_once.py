@@ -378,21 +378,65 @@ def test_check_finds_a_job_that_the_vendor_had_hidden(
     assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
 
 
+@pytest.mark.parametrize("more", [(), ("--set", "store_io=false")])
 def test_a_result_that_the_vendor_keeps_failing_to_give_is_in_doubt_and_not_bought_again(
-    quick: Command, sandbox: Box, wish: Wish
+    quick: Command, sandbox: Box, wish: Wish, more: tuple[str, ...]
 ) -> None:
-    """fal says that the job ended and tells no error: it may be charged, and did not fail."""
+    """fal says that the job ended and tells no error: it may be charged, and did not fail. It is
+    asked for by its id, which is known also where no list keeps what was sent."""
     quick.settings(listing_visibility=AT_ONCE, poll_outage_seconds=0.2)
-    words = wish("fal", "--sandbox", sandbox.control, "--json")
+    words = wish("fal", "--sandbox", sandbox.control, "--json", *more)
     sandbox.fault("500", operation="result")
-    withheld = quick(*words)
-    assert_in_doubt(withheld, quick)
-    assert "does not give its result" in withheld.error["message"]
-    assert_in_doubt(quick(*words), quick)
+    for _ in range(2):
+        withheld = quick(*words)
+        assert_in_doubt(withheld, quick)
+        assert "does not give its result" in withheld.error["message"]
     sandbox.end_faults()
     assert quick(*words).code == 0
     assert quick.states() == ["FETCHED"]
     assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
+
+
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi"])
+def test_a_job_that_was_accepted_is_asked_for_by_its_id_and_needs_no_list(
+    quick: Command, slow_sandbox: Box, wish: Wish, vendor: str
+) -> None:
+    quick.settings(listing_visibility=AT_ONCE)
+    slow_sandbox.fault("slow-queue", seconds=60, count=1)
+    slow_sandbox.fault("lookup-hidden", operation="list")
+    running = quick.start(*wish(vendor, "--sandbox", slow_sandbox.control, "--json"))
+    slow_sandbox.await_call("status")
+    running.kill()
+    job_id = quick.job_id()
+    with quick.ledger() as ledger:  # as when the vendor did not know it for a while
+        ledger.move(job_id, State.UNKNOWN)
+    found = quick("check", job_id, "--sandbox", slow_sandbox.control, "--json")
+    assert found.code == 0, found
+    assert found.document["state"] in ("ACCEPTED", "RUNNING")
+    assert len(slow_sandbox.calls("submit")) == len(slow_sandbox.charges()) == 1
+
+
+def test_a_first_submission_that_failed_does_not_end_a_second_one_in_doubt(
+    quick: Command, slow_sandbox: Box, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=AT_ONCE)
+    slow_sandbox.fault("slow-queue", seconds=60, count=1)
+    command = wish("fal", "--sandbox", slow_sandbox.control, "--json")
+    running = quick.start(*command)
+    slow_sandbox.await_call("status")
+    running.kill()
+    job_id = quick.job_id()
+    httpx.put(  # by the vendor's own page
+        slow_sandbox.urls["fal.queue"] + the_cancel_path(quick),
+        headers={"Authorization": "Key sandbox-id:sandbox-secret"},
+    )
+    with quick.ledger() as ledger:
+        ledger.move(job_id, State.UNKNOWN)
+        ledger.move(job_id, State.INTENT, request_token="second")
+        ledger.begin_submission(job_id)
+        ledger.end_submission(job_id, 2, Outcome.UNKNOWN, to=State.UNKNOWN)
+    ended = quick(*command)
+    assert_in_doubt(ended, quick)
 
 
 def test_a_job_in_doubt_that_cannot_be_sent_anew_is_still_told_to_be_in_doubt(
@@ -407,6 +451,11 @@ def test_a_job_in_doubt_that_cannot_be_sent_anew_is_still_told_to_be_in_doubt(
     again = quick("resubmit", job_id, "--json")
     assert assert_in_doubt(again, quick) == job_id
     assert box.charges() == []
+
+
+def the_cancel_path(command: Command) -> str:
+    with command.ledger() as ledger:
+        return str((ledger.get(command.job_id()).vendor_ids or {})["cancel_path"])
 
 
 def poll(ask: Callable[[], Any], is_done: Callable[[Any], bool]) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError
 from ..ledger import VENDOR_ID_TAKEN, Outcome, State, SubmissionRecord
-from ..services.base import Acceptance, Trace
+from ..services.base import Acceptance, Phase, Report, Trace
 from .commands import choices
-from .held import HeldJob
+from .held import HeldJob, ask
 from .reconcile import Decision, Verdict, decide
 from .signals import Step
 
@@ -40,14 +40,25 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     UNKNOWN. Without ``wait`` a verdict of "not yet known" also ends in OutcomeUnknown. Of a job
     that was submitted anew every submission in doubt is looked up, each by what was sent with it.
     What another job has by now is not looked for: all is read from the ledger in every round.
+    One that was accepted is asked for by the id it was accepted under before any list.
     """
     live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
     visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
     while True:
+        held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
+        report = await _ask_by_id(held)
+        if report is not None and _goes_on(held, report):
+            _leave_others_in_doubt(held)
+            held.move(State.ACCEPTED, detail="the vendor knows it by its id")
+            return
         sought = _sought(held)
         if not sought:
-            raise in_doubt(held, "The vendor keeps nothing that it could be found by.")
-        held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
+            raise in_doubt(
+                held,
+                "The vendor keeps nothing that it could be found by."
+                if report is None
+                else lost_at_vendor(held, report),
+            )
         told: list[tuple[Trace, Decision]] = []
         for submission, trace in sought:
             decision = await _look_up(held, submission, trace, visibility)
@@ -72,6 +83,46 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         if not may_show or not wait:
             raise in_doubt(held, f"{held.service.vendor.label}: {still_open[0].reason}.")
         await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
+
+
+async def _ask_by_id(held: HeldJob) -> Report | None:
+    """What the vendor says of a job that it accepted; None where it never did, or cannot be asked.
+
+    Raises OutcomeUnknown where it is stopped.
+    """
+    accepted_as = [
+        submission.vendor_id
+        for submission in held.ledger.submissions(held.job.id)
+        if submission.outcome is Outcome.ACCEPTED
+    ]
+    if not accepted_as or accepted_as[-1] != named_id(held.job.vendor_ids):
+        return None
+    try:
+        return await held.watch.cancel.guard(ask(held), held.job.id)
+    except Interrupted:
+        raise in_doubt(held, "The look-up was stopped.") from None
+    except VendorError:
+        return None
+
+
+def _goes_on(held: HeldJob, report: Report) -> bool:
+    """Whether the job can be followed by the id of which the vendor says that.
+
+    That it failed there is no end of it where another submission of it may have been bought.
+    """
+    if report.phase in (Phase.MISSING, Phase.WITHHELD):
+        return False
+    is_lost = report.phase in (Phase.FAILED, Phase.CANCELLED)
+    return not (is_lost and doubtful(held))
+
+
+def lost_at_vendor(held: HeldJob, report: Report) -> str:
+    """Why a job that was accepted is in doubt: the vendor keeps it, or its result, back."""
+    vendor = held.service.vendor.label
+    if report.phase is not Phase.WITHHELD:
+        return f"{vendor} no longer knows the job."
+    said = "" if report.problem is None else f" ({report.problem.message})"
+    return f"{vendor} says that it has ended, tells no error, and does not give its result{said}."
 
 
 async def _look_up(
@@ -167,7 +218,7 @@ def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> bool:
     return True
 
 
-def _leave_others_in_doubt(held: HeldJob, token: str) -> None:
+def _leave_others_in_doubt(held: HeldJob, token: str | None = None) -> None:
     """The job goes on with one submission: another whose answer never came may have been bought
     too, and has to be told among the costs."""
     for other in doubtful(held):

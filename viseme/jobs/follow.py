@@ -22,7 +22,7 @@ from ..services.base import CancelAnswer, Phase, Report, Service
 from ..services.changes import Changes
 from .commands import job_command
 from .deliver import succeed
-from .doubt import in_doubt
+from .doubt import in_doubt, lost_at_vendor
 from .endings import goes_on
 from .held import HeldJob, ask, vendor_ids, wants_logs
 from .receipt import error_json
@@ -74,7 +74,7 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
             reached = time.monotonic()
             missing = missing + 1 if report.phase is Phase.MISSING else 0
             if missing > MISSING_REPORTS:
-                raise in_doubt(held, f"{held.service.vendor.label} no longer knows the job.")
+                raise in_doubt(held, lost_at_vendor(held, report))
             withheld_since = (
                 None if report.phase is not Phase.WITHHELD else withheld_since or reached
             )
@@ -82,7 +82,7 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
                 withheld_since is not None
                 and reached - withheld_since > held.place.settings.poll_outage_seconds
             ):
-                raise in_doubt(held, _withheld(held, report))
+                raise in_doubt(held, lost_at_vendor(held, report))
             partial_since = partial_since or (time.monotonic() if report.is_partial else None)
             if partial_since is not None and time.monotonic() - partial_since > partial_grace:
                 report = replace(report, phase=Phase.SUCCEEDED)
@@ -109,12 +109,6 @@ async def _listen(held: HeldJob, changes: Changes, seconds: float) -> None:
         if report is None or report.phase.is_end:
             return
         _show(held, report)
-
-
-def _withheld(held: HeldJob, report: Report) -> str:
-    said = "" if report.problem is None else f" ({report.problem.message})"
-    vendor = held.service.vendor.label
-    return f"{vendor} says that it has ended, tells no error, and does not give its result{said}."
 
 
 def may_pass(problem: VisemeError) -> bool:
