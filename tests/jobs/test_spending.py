@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -257,3 +259,32 @@ def test_no_more_jobs_of_an_account_are_at_a_vendor_than_settings_allow(
     assert first.ended().code == 130
     assert second.ended().code == 0
     assert len(sandbox.calls("submit")) == 2
+
+
+LEASES = {
+    "its process has ended": "UPDATE jobs SET fence = fence",
+    "a clock that was ahead gave it": "UPDATE jobs SET lease_owner = 'elsewhere/1', "
+    "lease_until = lease_until + 86400000",
+}
+
+
+@pytest.mark.parametrize("lease", LEASES)
+def test_a_lease_of_nobody_holds_up_neither_its_job_nor_another(
+    quick: Command, sandbox: Box, wish: Wish, lease: str
+) -> None:
+    quick.settings(concurrency={"fal": 1})
+    where = ("--sandbox", sandbox.control)
+    sandbox.fault("slow-queue", seconds=600, count=1)
+    first = quick.start(*wish("fal-sync", *where))
+    sandbox.await_call("status")
+    first.kill()
+    job_id = quick.job_id()
+    with contextlib.closing(sqlite3.connect(quick.home / "ledger.sqlite3")) as connection:
+        connection.execute(LEASES[lease])
+        connection.commit()
+    second = quick.start(*wish("fal-sync", *where, "--take", 2)).ended()
+    assert second.code == 0, second
+    assert "waiting" not in second.err
+    checked = quick("cancel", job_id, "--json")
+    assert checked.code == 0, checked
+    assert "another process" not in checked.err

@@ -356,7 +356,7 @@ def test_a_ledger_held_for_too_long_names_itself_the_limit_and_what_to_do(
 ) -> None:
     with Ledger.open(path, busy_timeout_seconds=0.05) as ledger:
         job = ledger.claim(new_job())[0]
-        lease = ledger.acquire_lease(job.id, "here", 3600)
+        lease = ledger.acquire_lease(job.id, "here", 60)
         assert lease is not None
         before = ledger.get(job.id)
         writes: list[Callable[[], object]] = [

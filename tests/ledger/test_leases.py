@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from viseme.errors import LedgerError
-from viseme.ledger import STALE_FENCE, ItemState, Ledger, NewItem, NewJob, Outcome, State
+from viseme.ledger import (
+    LONGEST_LEASE_SECONDS,
+    STALE_FENCE,
+    ItemState,
+    Ledger,
+    NewItem,
+    NewJob,
+    Outcome,
+    State,
+)
+from viseme.settings import Settings
 
 Make = Callable[..., NewJob]
 
@@ -79,3 +89,51 @@ def test_a_released_lease_cannot_be_renewed(ledger: Ledger, job_id: str) -> None
     ledger.release_lease(lease)
     with pytest.raises(LedgerError, match="released"):
         ledger.renew_lease(lease, 30)
+
+
+def test_a_lease_that_a_clock_set_back_left_behind_holds_nobody_up(
+    ledger: Ledger, job_id: str, clock: Any
+) -> None:
+    clock.pass_seconds(86_400)
+    lost = ledger.acquire_lease(job_id, "elsewhere/1", LONGEST_LEASE_SECONDS)
+    assert lost is not None
+    clock.pass_seconds(-86_400)
+    assert not ledger.get(job_id).is_leased(clock.now)
+    taken = ledger.acquire_lease(job_id, "here/2", 30)
+    assert taken is not None
+    assert ledger.get(job_id).is_leased(clock.now)
+    assert ledger.acquire_lease(job_id, "here/3", 30) is None
+    with pytest.raises(LedgerError) as raised:
+        ledger.renew_lease(lost, 30)
+    assert raised.value.code == STALE_FENCE
+
+
+def test_whoever_lives_keeps_a_lease_by_renewing_it_after_the_clock_was_set_back(
+    ledger: Ledger, job_id: str, clock: Any
+) -> None:
+    lease = ledger.acquire_lease(job_id, "a", 30)
+    assert lease is not None
+    clock.pass_seconds(-3600)
+    ledger.renew_lease(lease, 30)
+    assert ledger.get(job_id).is_leased(clock.now)
+    assert ledger.acquire_lease(job_id, "b", 30) is None
+
+
+@pytest.mark.parametrize("seconds", [-1, LONGEST_LEASE_SECONDS + 0.001, 3600])
+def test_no_lease_is_given_for_longer_than_one_counts(
+    ledger: Ledger, job_id: str, seconds: float
+) -> None:
+    with pytest.raises(ValueError, match="up to 60 s"):
+        ledger.acquire_lease(job_id, "a", seconds)
+    lease = ledger.acquire_lease(job_id, "a", LONGEST_LEASE_SECONDS)
+    assert lease is not None
+    with pytest.raises(ValueError, match="up to 60 s"):
+        ledger.renew_lease(lease, seconds)
+    assert ledger.acquire_lease(job_id, "b", 30) is None
+
+
+def test_a_setting_gives_no_lease_for_longer_either() -> None:
+    longest = {"lease_seconds": LONGEST_LEASE_SECONDS}
+    assert Settings.model_validate(longest).lease_seconds == LONGEST_LEASE_SECONDS
+    with pytest.raises(ValueError, match="lease_seconds"):
+        Settings.model_validate({"lease_seconds": LONGEST_LEASE_SECONDS + 1})

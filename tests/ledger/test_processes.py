@@ -79,7 +79,7 @@ with Ledger.open(path) as ledger:
     for number in range(40):
         record, _ = ledger.claim(new_job(f"{os.getpid()}-{number}"))
         ledger.move(record.id, State.INTENT)
-        ledger.acquire_lease(record.id, str(os.getpid()), 3600)
+        ledger.acquire_lease(record.id, str(os.getpid()), 60)
         held.append(record.id)
     while not Path(sys.argv[2]).exists():
         time.sleep(0.001)
@@ -117,6 +117,30 @@ def test_what_is_over_left_alone_or_of_another_account_takes_nobodys_turn(
     assert ledger.begin_submission_in_turn(mine, 1) is not None
     assert ledger.begin_submission_in_turn(following, 1) is None
     assert ledger.get(following).state is State.INTENT
+
+
+def test_who_is_gone_or_had_a_clock_ahead_takes_nobodys_turn(
+    ledger: Ledger, new_job: Make, clock: Any
+) -> None:
+    gone, ahead, lives, following = (
+        ledger.claim(new_job(name))[0].id for name in ("gone", "ahead", "lives", "following")
+    )
+    for job_id in (gone, ahead, lives, following):
+        ledger.move(job_id, State.INTENT)
+    clock.pass_seconds(86_400)
+    ledger.acquire_lease(ahead, "elsewhere/1", 60)
+    clock.pass_seconds(-86_400)
+    ledger.acquire_lease(gone, "here/1", 60)
+    for job_id in (gone, ahead):
+        ledger.begin_submission(job_id)
+
+    def is_gone(owner: str) -> bool:
+        return owner == "here/1"
+
+    ledger.acquire_lease(lives, "here/2", 60)
+    assert ledger.begin_submission_in_turn(lives, 1) is None, "nobody knows that it is gone"
+    assert ledger.begin_submission_in_turn(lives, 1, is_gone=is_gone) is not None
+    assert ledger.begin_submission_in_turn(following, 1, is_gone=is_gone) is None
 
 
 def test_threads_of_one_process_share_a_ledger(ledger: Ledger, new_job: Make) -> None:

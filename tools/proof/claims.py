@@ -24,7 +24,7 @@ from viseme.model import Quote, Vendor
 
 PROGRAM = Path(__file__).resolve().parents[1] / "prove.py"
 TAKEOVER_SECONDS = 60.0  # promised
-HOLD_SECONDS = 3600.0  # of a lease: none lapses meanwhile
+HOLD_SECONDS = 60.0  # of a lease, for as long as any is given; none lapses, for no time passes
 FIRST_KILL_SECONDS, LAST_KILL_SECONDS = 0.05, 1.0
 START_SECONDS = 300.0  # of a machine that may have other things to do
 
@@ -66,9 +66,14 @@ class Claims:
         self.holders[number] += has_lease
 
 
+def _now() -> int:
+    """The same moment for all processes, in UTC milliseconds."""
+    return 1_795_000_000_000
+
+
 def claim_all(share: Share, write: Callable[[str], None]) -> None:
     """One process: claim each purchase in turn, take the lease where nobody has it, tell it."""
-    with Ledger.open(Path(share["path"])) as ledger:
+    with Ledger.open(Path(share["path"]), clock=_now) as ledger:
         write("ready")
         while not Path(share["gate"]).exists():
             time.sleep(0.001)
@@ -156,7 +161,7 @@ def prove_claims(seed: int, *, processes: int, count: int, most_kills: int) -> C
                     raise RuntimeError("a process did not open the ledger")
             started = time.monotonic()
             gate.touch()
-            with Ledger.open(path) as ledger:
+            with Ledger.open(path, clock=_now) as ledger:
                 _kill_some(draw, place, claimers, ledger, most_kills)
             for claimer in claimers:
                 if claimer.ended() != 0:
@@ -165,7 +170,7 @@ def prove_claims(seed: int, *, processes: int, count: int, most_kills: int) -> C
         finally:
             for claimer in claimers:
                 claimer.kill()
-        with Ledger.open(path) as ledger:
+        with Ledger.open(path, clock=_now) as ledger:
             _judge(found, ledger)
     return found
 

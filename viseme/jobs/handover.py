@@ -41,7 +41,7 @@ from .receipt import error_json, timing_json
 from .signals import Step
 from .sources import check_sources, true_cause
 from .wish import Planned
-from .workplace import media_guard, media_limits
+from .workplace import media_guard, media_limits, owner_is_gone
 from .writing import write_media
 
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)
@@ -223,6 +223,7 @@ async def _wait_for_turn(held: HeldJob) -> None:
             job
             for job in held.ledger.list(states=(State.SENT, *AT_VENDOR))
             if job.account == held.job.account and job.is_leased(now) and job.id != held.job.id
+            if not owner_is_gone(str(job.lease_owner))
         ]
         if len(busy) < limit:
             return

@@ -14,7 +14,7 @@ from ..services.base import Report
 from .budget import Caps
 from .destination import Destination
 from .signals import Progress, Step
-from .workplace import Watch, Workplace
+from .workplace import Watch, Workplace, owner_is_gone
 
 
 @dataclass
@@ -86,7 +86,9 @@ class HeldJob:
         None while as many jobs of the account are at the vendor as settings allow.
         """
         limit = self.place.settings.concurrent_jobs(self.service.vendor)
-        begun = self.ledger.begin_submission_in_turn(self.job.id, limit, fence=self.lease.fence)
+        begun = self.ledger.begin_submission_in_turn(
+            self.job.id, limit, is_gone=owner_is_gone, fence=self.lease.fence
+        )
         if begun is None:
             return None
         self.job = self.ledger.get(self.job.id)

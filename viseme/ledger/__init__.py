@@ -3,6 +3,7 @@
 from .fingerprint import canonical_json, digest_of, fingerprint
 from .ledger import Ledger
 from .records import (
+    LONGEST_LEASE_SECONDS,
     DaySpend,
     EventRecord,
     ItemRecord,
@@ -37,6 +38,7 @@ __all__ = [
     "DEAD",
     "ENDED",
     "ITEM_MOVES",
+    "LONGEST_LEASE_SECONDS",
     "OUTCOMES",
     "STALE_FENCE",
     "TRANSITIONS",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from ..errors import InputError, LedgerError, TransitionError
 from ..model import Vendor
@@ -17,6 +17,7 @@ from .records import (
     NewItem,
     SubmissionRecord,
     UploadRecord,
+    lease_counts,
 )
 from .schema import items, jobs, submissions, uploads
 from .states import AT_VENDOR, ItemState, Outcome, State, check_item_move, check_outcome
@@ -46,23 +47,33 @@ class Deliveries(Store):
             return _begin_submission(connection, row, token, body_digest, self._clock())
 
     def begin_submission_in_turn(
-        self, job_id: str, most_at_once: int, *, fence: int | None = None
+        self,
+        job_id: str,
+        most_at_once: int,
+        *,
+        is_gone: Callable[[str], bool] = lambda _owner: False,
+        fence: int | None = None,
     ) -> SubmissionRecord | None:
         """The same, unless as many other jobs of the account are at the vendor already: then None.
 
-        Counted are those that a live process works on. However many processes ask at once, no more
-        than ``most_at_once`` are let through, for counting and beginning are one transaction.
+        Counted are those that a live process works on: whose lease holds, and whose owner is not
+        provably gone (``is_gone``). However many processes ask at once, no more than
+        ``most_at_once`` are let through, for counting and beginning are one transaction.
         """
         with self._database.write() as connection:
             row, now = checked_row(connection, job_id, fence), self._clock()
-            busy = select(func.count()).where(
+            others = select(jobs.c.lease_owner, jobs.c.lease_until).where(
                 jobs.c.id != job_id,
                 jobs.c.account == row.account,
                 jobs.c.state.in_(sorted(state.value for state in (State.SENT, *AT_VENDOR))),
                 jobs.c.lease_owner.is_not(None),
-                jobs.c.lease_until > now,
             )
-            if connection.execute(busy).scalar_one() >= most_at_once:
+            busy = [
+                owner
+                for owner, until in connection.execute(others)
+                if lease_counts(until, now) and not is_gone(owner)
+            ]
+            if len(busy) >= most_at_once:
                 return None
             return _begin_submission(connection, row, None, None, now)
 

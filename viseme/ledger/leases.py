@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, update
 
-from .records import Lease
+from .records import LONGEST_LEASE_SECONDS, Lease, lease_counts
 from .schema import jobs
 from .store import Store, add_event, checked_row, job_row, stale, update_job
 
@@ -23,13 +23,14 @@ class Leases(Store):
 
         ``owner`` tells people who it is (host, process); it gives no right by itself. The fence
         of the lease is higher than that of every earlier one: writes with an earlier fence are
-        refused from now on.
+        refused from now on. ``seconds`` is at most ``LONGEST_LEASE_SECONDS``.
         """
+        length = _milliseconds(seconds)
         with self._database.write() as connection:
             row, now = job_row(connection, job_id), self._clock()
-            if row.lease_owner is not None and row.lease_until > now:
+            if row.lease_owner is not None and lease_counts(row.lease_until, now):
                 return None
-            lease = Lease(job_id, owner, row.fence + 1, now + round(seconds * 1000))
+            lease = Lease(job_id, owner, row.fence + 1, now + length)
             values = {"lease_owner": owner, "lease_until": lease.until, "fence": lease.fence}
             update_job(connection, job_id, values)
             add_event(connection, job_id, now, "lease", detail=owner, fence=lease.fence)
@@ -41,11 +42,12 @@ class Leases(Store):
         Raises ``LedgerError`` with code ``stale_fence`` when another process has had it since, or
         when it was released.
         """
+        length = _milliseconds(seconds)
         with self._database.write() as connection:
             row = checked_row(connection, lease.job_id, lease.fence)
             if row.lease_owner is None:
                 raise stale(lease.job_id, lease.fence, "it was released")
-            until = self._clock() + round(seconds * 1000)
+            until = self._clock() + length
             update_job(connection, lease.job_id, {"lease_until": until})
             return Lease(lease.job_id, lease.owner, lease.fence, until)
 
@@ -53,3 +55,10 @@ class Leases(Store):
         """Give the job free. Does nothing when another process has it by now."""
         with self._database.write() as connection:
             connection.execute(_RELEASE, {"job_id": lease.job_id, "held_fence": lease.fence})
+
+
+def _milliseconds(seconds: float) -> int:
+    """The length of a lease. Raises ValueError for one that would count as lapsed."""
+    if not 0 <= seconds <= LONGEST_LEASE_SECONDS:
+        raise ValueError(f"a lease is given for up to {LONGEST_LEASE_SECONDS} s")
+    return round(seconds * 1000)

@@ -13,6 +13,18 @@ from typing import Any
 from ..model import Quote, Vendor
 from .states import ItemState, Outcome, State
 
+# No lease is given for longer, so one that ends later was given by a clock that has been set back.
+LONGEST_LEASE_SECONDS = 60
+
+
+def lease_counts(lease_until: int | None, now: int) -> bool:
+    """Whether a lease until then still holds at ``now``, both in UTC milliseconds. Pure.
+
+    One that ends further ahead than any lease is given for counts as lapsed: its end tells nothing
+    about its holder, who renews it by the new clock, and is refused by its fence if it was slower.
+    """
+    return lease_until is not None and now < lease_until <= now + LONGEST_LEASE_SECONDS * 1000
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
@@ -100,7 +112,7 @@ class JobRecord:
 
     def is_leased(self, now: int) -> bool:
         """Whether a live process works on it; ``now`` in UTC milliseconds."""
-        return self.lease_owner is not None and (self.lease_until or 0) > now
+        return self.lease_owner is not None and lease_counts(self.lease_until, now)
 
 
 @dataclass(frozen=True, slots=True)
