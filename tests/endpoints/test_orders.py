@@ -535,6 +535,14 @@ def test_pipio_says_what_will_surprise(
     assert words in warning
 
 
+@pytest.mark.parametrize("endpoint_id", ["fal-pixverse", "fal-sync", "fal-pipio"])
+def test_what_is_given_up_where_fal_keeps_nothing_is_told(
+    endpoint_id: str, clip: Clip, speech: Recording
+) -> None:
+    (warning,) = ENDPOINTS[endpoint_id].order({"store_io": False}, clip, speech).warnings
+    assert "store_io is off" in warning
+
+
 def test_only_what_changes_the_picture_is_in_the_fingerprint(clip: Clip, speech: Recording) -> None:
     delivery = {
         "webhook": "https://example.com/hook",

@@ -531,8 +531,10 @@ def test_a_job_of_which_the_vendor_was_told_to_keep_nothing_stays_unknown(
 ) -> None:
     slow_sandbox.fault("drop-after-accept", count=1)
     command = wish("fal", "--sandbox", slow_sandbox.control, "--json", "--set", "store_io=false")
-    assert_in_doubt(quick(*command), quick)
+    job_id = assert_in_doubt(quick(*command), quick)
     assert len(slow_sandbox.charges()) == 1
+    (warning,) = quick("show", job_id, "--json").document["warnings"]
+    assert "store_io is off" in warning
 
 
 def test_a_job_that_never_arrived_is_not_taken_for_another_with_the_same_media(

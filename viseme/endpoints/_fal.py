@@ -62,6 +62,16 @@ class FalArguments(Arguments):
     )
 
 
+def store_io_warnings(arguments: FalArguments) -> tuple[str, ...]:
+    """What is given up where fal is told to keep nothing of a request."""
+    if arguments.store_io:
+        return ()
+    return (
+        "fal was told to keep nothing of this request (store_io is off): should its answer to the "
+        "submission be lost, nobody can find out whether it was bought.",
+    )
+
+
 def fal_request(vendor_model: str, body: Mapping[str, Any], arguments: FalArguments) -> WireRequest:
     """The submission to fal's queue: the model's input bare, delivery in query and headers."""
     lifetime = {"expiration_duration_seconds": arguments.result_lifetime_seconds}

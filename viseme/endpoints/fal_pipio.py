@@ -26,7 +26,7 @@ from ..model import (
 )
 from ..money import times
 from ._arguments import arguments_of, read_arguments
-from ._fal import FalArguments, fal_request, read_fal_video
+from ._fal import FalArguments, fal_request, read_fal_video, store_io_warnings
 from ._media import clip_of, seconds_of, settle_footage, settle_recorded
 from ._pipio_arguments import DEFAULT_PROMPT, NATIVE, STILL_FRAME_RATE, FalPipioArguments
 from ._results import media_text
@@ -128,7 +128,7 @@ class FalPipio(Endpoint):
                 "The speech is sent as it is: edits count frames at a rate not known here. Give "
                 "frame_rate to have it cut alike."
             )
-        notes = _notes(arguments, clip)
+        notes = (*_notes(arguments, clip), *store_io_warnings(arguments))
         return Order(arguments, settled, spoken, (*warnings, *more, *notes))
 
     def _checked_shape(self, order: Order) -> _Shape:

@@ -23,7 +23,7 @@ from ..model import (
 )
 from ..money import times
 from ._arguments import MediaUrl, arguments_of, option, read_arguments
-from ._fal import FalArguments, fal_request, read_fal_video
+from ._fal import FalArguments, fal_request, read_fal_video, store_io_warnings
 from ._media import TextRules, settle_footage, settle_speech
 from ._pixverse import (
     LENGTH,
@@ -128,7 +128,8 @@ class FalPixverse(Endpoint):
             voice=None if arguments.voice_id == "Auto" else arguments.voice_id,
         )
         bare = {"video_url": None, "audio_url": None, "text": None, "voice_id": "Auto"}
-        return Order(arguments.model_copy(update=bare), settled, spoken, (*warnings, *more))
+        notes = store_io_warnings(arguments)
+        return Order(arguments.model_copy(update=bare), settled, spoken, (*warnings, *more, *notes))
 
     def predict(self, order: Order, assumed: Mapping[str, str]) -> Timing:
         return predict(self, order, assumed)

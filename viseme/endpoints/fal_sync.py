@@ -24,7 +24,7 @@ from ..model import (
 )
 from ..money import times
 from ._arguments import MediaUrl, arguments_of, option, read_arguments
-from ._fal import FalArguments, fal_request, read_fal_video
+from ._fal import FalArguments, fal_request, read_fal_video, store_io_warnings
 from ._media import clip_of, seconds_of, settle_footage, settle_recorded
 from ._results import media_text
 from ._timing import frames_in, timing_of, unknown_timing
@@ -117,7 +117,8 @@ class FalSync(Endpoint):
         settled, warnings = settle_footage(self, arguments.video_url, footage)
         spoken, more = settle_recorded(self, arguments.audio_url, speech)
         bare = arguments.model_copy(update={"video_url": None, "audio_url": None})
-        return Order(bare, settled, spoken, (*warnings, *more))
+        notes = store_io_warnings(bare)
+        return Order(bare, settled, spoken, (*warnings, *more, *notes))
 
     def predict(self, order: Order, assumed: Mapping[str, str]) -> Timing:
         clip, spoken = clip_of(order.footage), seconds_of(order.speech)
