@@ -239,9 +239,9 @@ class Settings(_Frozen):
     mappings or lists: ``VISEME_MAX_USD_PER_JOB=0.50``. ``VISEME_SANDBOX`` is ``sandbox_url``: it
     says which sandbox is used, never whether.
 
-    ``max_usd_per_*`` are caps for live jobs; ``None`` and a vendor left out are no cap. Bodies and
-    files are in bytes. ``deadline_seconds`` is how long a job may take in all,
-    ``poll_outage_seconds`` how long a vendor may be out of reach while it is asked.
+    ``max_usd_per_*`` are caps for live jobs; ``None`` and a vendor left out are no cap; days are
+    those of UTC. Bodies and files are in bytes. ``deadline_seconds`` is how long a job may take in
+    all, ``poll_outage_seconds`` how long a vendor may be out of reach while it is asked.
     ``trusted_result_hosts`` (``example.com``, ``*.example.com``) are fetched from without a check
     of their address, beside the vendors' own. ``max_results_bytes`` is how much all results may
     take together before those longest unused are cleaned up. With ``accurate_colours`` frames in
@@ -313,7 +313,7 @@ class Settings(_Frozen):
         return seconds
 
     def max_usd_per_day(self, vendor: Vendor) -> Decimal | None:
-        """The cap on one account of this vendor for one UTC day; ``None`` is no cap."""
+        """The cap on this vendor for one UTC day, whatever the key; ``None`` is no cap."""
         return {str(name): cap for name, cap in self.max_usd_per_vendor_day.items()}.get(
             vendor.value
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +25,7 @@ from viseme.jobs.receipt import (
 from viseme.jobs.reconcile import Verdict, decide
 from viseme.jobs.results import differences
 from viseme.jobs.wish import check_carry, check_take
-from viseme.ledger import Ledger, NewItem, NewJob, State
+from viseme.ledger import DaySpend, Ledger, NewItem, NewJob, State
 from viseme.media import Conformed
 from viseme.model import Carry, Clip, InlineMedia, Quote, Timing, Vendor
 from viseme.services.base import Acceptance, Finding
@@ -79,6 +80,10 @@ def quote(least: str, most: str) -> Quote:
 UNKNOWN = Quote.unknown("no price is published")
 
 
+def day(most: str, unknown_count: int = 0) -> DaySpend:
+    return DaySpend(Decimal(0), Decimal(most), unknown_count)
+
+
 @pytest.mark.parametrize(
     ("asked", "caps", "spent"),
     [
@@ -93,7 +98,7 @@ UNKNOWN = Quote.unknown("no price is published")
     ],
 )
 def test_what_fits_the_caps_may_be_spent(asked: Quote, caps: Caps, spent: str) -> None:
-    check_budget(asked, caps, Vendor.FAL, Decimal(spent))
+    check_budget(asked, caps, Vendor.FAL, day(spent))
 
 
 @pytest.mark.parametrize(
@@ -150,12 +155,22 @@ def test_what_is_over_a_cap_names_cap_amount_and_limit(
     asked: Quote, caps: Caps, spent: str, field: str, value: str, limit: str
 ) -> None:
     with pytest.raises(BudgetExceeded) as caught:
-        check_budget(asked, caps, Vendor.FAL, Decimal(spent))
+        check_budget(asked, caps, Vendor.FAL, day(spent))
     problem = caught.value
     assert problem.field == field
     assert value in str(problem.value)
     assert limit in str(problem.limit)
     assert problem.remedy
+
+
+def test_a_day_with_a_job_of_unknown_price_is_over_its_cap_unless_such_are_allowed() -> None:
+    asked, caps = quote("1", "2"), Caps(vendor_day_usd=Decimal(9))
+    with pytest.raises(BudgetExceeded) as caught:
+        check_budget(asked, caps, Vendor.FAL, day("1", unknown_count=1))
+    assert caught.value.value == "unknown"
+    assert "today (UTC)" in caught.value.message
+    check_budget(asked, replace(caps, allow_unknown_price=True), Vendor.FAL, day("7", 1))
+    check_budget(asked, Caps(job_usd=Decimal(2)), Vendor.FAL, day("7", 1))
 
 
 def medium(role: str, size_bytes: int) -> Medium:

@@ -82,10 +82,24 @@ def test_the_day_so_far_counts_towards_the_days_cap(
     second = quick(*wish("fal-sync", "--take", 2))
     assert second.code == 6, second
     assert second.error["field"] == "max_usd_per_vendor_day"
-    assert "today" in second.error["message"]
+    assert "today (UTC)" in second.error["message"]
+    assert "00:00 UTC" in second.error["remedy"]
     assert len(sandbox.calls()) == calls
     # Another vendor's day is its own.
     assert quick(*wish("runware-pixverse")).code == 0
+
+
+def test_the_days_cap_is_the_vendors_and_not_a_keys(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.live(sandbox, max_usd_per_vendor_day={"fal": "0.05"})
+    assert quick(*wish()).code == 0
+    quick.environment["FAL_KEY"] = "another-id:another-secret"
+    calls = len(sandbox.calls())
+    second = quick(*wish())
+    assert second.code == 6, second
+    assert second.error["field"] == "max_usd_per_vendor_day"
+    assert len(sandbox.calls()) == calls
 
 
 def test_two_commands_at_once_cannot_share_one_place_under_the_days_cap(

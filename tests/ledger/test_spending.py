@@ -104,19 +104,21 @@ def test_spending_counts_from_a_moment(ledger: Ledger, new_job: Make, clock: Any
     assert ledger.spend(since + 1) == ()
 
 
-def test_a_day_is_that_of_one_account_at_one_vendor_and_live(
+def test_a_day_is_that_of_one_vendor_and_live_whatever_the_key(
     ledger: Ledger, new_job: Make, clock: Any
 ) -> None:
     buy(ledger, new_job("old"), cost_usd=Decimal(100))
     clock.pass_seconds(24 * 3600)
     mine = buy(ledger, new_job("a"), cost_usd=COST)
-    buy(ledger, new_job("b", account="other"))
+    buy(ledger, new_job("b", account="other"), cost_usd=COST)
     buy(ledger, new_job("c", vendor=Vendor.RUNWARE))
     buy(ledger, new_job("d", destination="sandbox-1"))
     waiting, _ = ledger.claim(new_job("e"))
-    assert ledger.spent_today(Vendor.FAL, "account-1") == DaySpend(COST, COST, 0)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(2 * COST, 2 * COST, 0)
     ledger.move(waiting.id, State.INTENT)
-    assert ledger.spent_today(Vendor.FAL, "account-1") == DaySpend(COST + LEAST, COST + MOST, 0)
-    assert ledger.spent_today(Vendor.FAL, "account-1", without=mine) == DaySpend(LEAST, MOST, 0)
-    in_sandbox = ledger.spent_today(Vendor.FAL, "account-1", destination="sandbox-1")
+    with_intent = DaySpend(2 * COST + LEAST, 2 * COST + MOST, 0)
+    assert ledger.spent_today(Vendor.FAL) == with_intent
+    without_mine = DaySpend(COST + LEAST, COST + MOST, 0)
+    assert ledger.spent_today(Vendor.FAL, without=mine) == without_mine
+    in_sandbox = ledger.spent_today(Vendor.FAL, destination="sandbox-1")
     assert in_sandbox == DaySpend(LEAST, MOST, 0)

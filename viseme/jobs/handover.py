@@ -203,10 +203,8 @@ def _check_budget(held: HeldJob, planned: Planned) -> None:
     under other caps, and once when our intent counts, since others may have spent meanwhile.
     """
     vendor = planned.endpoint.vendor
-    spent = held.ledger.spent_today(
-        vendor, held.job.account, destination=held.destination.id, without=held.job.id
-    )
-    check_budget(planned.purchase.quote, held.caps, vendor, spent.most_usd)
+    spent = held.ledger.spent_today(vendor, destination=held.destination.id, without=held.job.id)
+    check_budget(planned.purchase.quote, held.caps, vendor, spent)
 
 
 async def _wait_for_turn(held: HeldJob) -> None:

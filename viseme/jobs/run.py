@@ -84,8 +84,8 @@ async def run(
     while True:
         job = place.ledger.find(mark)
         if job is None:
-            spent = place.ledger.spent_today(vendor, account, destination=destination.id)
-            check_budget(planned.purchase.quote, caps, vendor, spent.most_usd)
+            spent = place.ledger.spent_today(vendor, destination=destination.id)
+            check_budget(planned.purchase.quote, caps, vendor, spent)
             job, _ = place.ledger.claim(_new_job(planned, destination, account, mark))
             await asyncio.to_thread(clean_up_now_and_then, place)
         was_cancelling = job.state is State.CANCELLING

@@ -34,12 +34,11 @@ class Accounts(Store):
     def spent_today(
         self,
         vendor: Vendor,
-        account: str,
         *,
         destination: str = "live",
         without: str | None = None,
     ) -> DaySpend:
-        """What this account spent at this vendor in the current UTC day, or is about to.
+        """What was spent at this vendor in the current UTC day, or is about to, with all its keys.
 
         Jobs in INTENT count with their quote. So a cap holds between processes too when it is
         looked at once more after the move to INTENT; ``without`` leaves one's own job out.
@@ -52,7 +51,6 @@ class Accounts(Store):
         conditions = [
             is_of_today,
             jobs.c.vendor == vendor.value,
-            jobs.c.account == account,
             jobs.c.destination == destination,
         ]
         if without is not None:

@@ -231,7 +231,7 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class DaySpend:
-    """What one account spent in a day, in US dollars; ``unknown_count`` jobs are in neither."""
+    """What was spent at a vendor in a day, in US dollars; ``unknown_count`` jobs are in neither."""
 
     least_usd: Decimal
     most_usd: Decimal
