@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import wait_for
+from viseme.ledger import State, utc_milliseconds
+
 # What the fixtures give; their classes are in tests/conftest.py.
 Box = Any
 Command = Any
@@ -110,6 +113,65 @@ def test_two_commands_at_once_cannot_share_one_place_under_the_days_cap(
     codes = sorted(process.ended().code for process in running)
     assert codes in ([0, 6], [6, 6])
     assert len(sandbox.charges()) == codes.count(0)
+
+
+def await_lapse(command: Command, job_id: str) -> None:
+    """Until nobody holds the job, as far as its lease tells."""
+
+    def has_lapsed() -> bool:
+        with command.ledger() as ledger:
+            return not ledger.get(job_id).is_leased(utc_milliseconds())
+
+    wait_for(has_lapsed)
+
+
+def begin_waiting(command: Command, box: Box, wish: Wish, **settings: Any) -> tuple[Any, Any]:
+    """One job that keeps the only place at fal, and one in INTENT that waits for it."""
+    command.live(box, concurrency={"fal": 1}, lease_seconds=5, **settings)
+    box.fault("slow-queue", seconds=600, count=1)
+    first = command.start(*wish())
+    box.await_call("status")
+    waiting = command.start(*wish("fal-sync", "--take", 2))
+    waiting.await_line("waiting: 1 job of this account is at fal")
+    assert command.states() == ["INTENT", "ACCEPTED"]
+    return first, waiting
+
+
+def test_a_job_left_before_it_was_sent_takes_nothing_of_the_days_cap(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    first, waiting = begin_waiting(quick, sandbox, wish, max_usd_per_vendor_day={"fal": "0.07"})
+    waiting.kill()
+    left = quick.job_id()
+    first.signal(signal.SIGINT)
+    assert first.ended().code == 130
+    await_lapse(quick, left)
+    assert quick(*wish("fal-sync", "--take", 3)).code == 0
+    # Whoever comes back to it is held to the cap as anybody else.
+    again = quick("resume", left, "--json")
+    assert again.code == 6, again
+    assert len(sandbox.calls("submit")) == 2
+
+
+def test_a_process_that_stood_still_buys_nothing_over_the_days_cap(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    first, waiting = begin_waiting(quick, sandbox, wish, max_usd_per_vendor_day={"fal": "0.07"})
+    still = quick.job_id()
+    waiting.signal(signal.SIGSTOP)
+    await_lapse(quick, still)
+    other = quick.start(*wish("fal-sync", "--take", 3))
+    other.await_line("waiting: 1 job of this account is at fal")
+    first.signal(signal.SIGINT)
+    assert first.ended().code == 130
+    assert other.ended().code == 0
+    waiting.signal(signal.SIGCONT)
+    ended = waiting.ended()
+    assert ended.code == 6, ended
+    assert ended.error["field"] == "max_usd_per_vendor_day"
+    with quick.ledger() as ledger:
+        assert ledger.get(still).state is State.FAILED
+    assert len(sandbox.calls("submit")) == 2
 
 
 @pytest.mark.parametrize("cap", ["--max-usd", "max_usd_per_job", "max_usd_per_vendor_day"])

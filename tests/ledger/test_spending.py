@@ -64,9 +64,9 @@ def test_what_a_job_costs_follows_from_how_it_stands(
     assert amounts(job) == expected
 
 
-def test_for_a_cap_an_intent_counts_as_bought() -> None:
-    assert amounts(spent(State.INTENT), counts_intent=True) == (LEAST, MOST)
-    assert amounts(spent(State.INTENT, quote_most_usd=None), counts_intent=True) is None
+def test_what_is_about_to_be_sent_counts_as_bought() -> None:
+    assert amounts(spent(State.INTENT, is_about_to_be_sent=True)) == (LEAST, MOST)
+    assert amounts(spent(State.INTENT, is_about_to_be_sent=True, quote_most_usd=None)) is None
 
 
 def buy(ledger: Ledger, new: NewJob, **columns: Any) -> str:
@@ -115,6 +115,7 @@ def test_a_day_is_that_of_one_vendor_and_live_whatever_the_key(
     buy(ledger, new_job("d", destination="sandbox-1"))
     waiting, _ = ledger.claim(new_job("e"))
     assert ledger.spent_today(Vendor.FAL) == DaySpend(2 * COST, 2 * COST, 0)
+    assert ledger.acquire_lease(waiting.id, "here", 60)
     ledger.move(waiting.id, State.INTENT)
     with_intent = DaySpend(2 * COST + LEAST, 2 * COST + MOST, 0)
     assert ledger.spent_today(Vendor.FAL) == with_intent
@@ -122,3 +123,24 @@ def test_a_day_is_that_of_one_vendor_and_live_whatever_the_key(
     assert ledger.spent_today(Vendor.FAL, without=mine) == without_mine
     in_sandbox = ledger.spent_today(Vendor.FAL, destination="sandbox-1")
     assert in_sandbox == DaySpend(LEAST, MOST, 0)
+
+
+def test_an_intent_counts_only_while_somebody_works_on_it(
+    ledger: Ledger, new_job: Make, clock: Any
+) -> None:
+    job, _ = ledger.claim(new_job())
+    assert ledger.acquire_lease(job.id, "here", 60)
+    ledger.move(job.id, State.INTENT)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(LEAST, MOST, 0)
+    clock.pass_seconds(60)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, ZERO, 0)
+
+
+def test_a_doubt_counts_though_its_job_is_left_in_intent(ledger: Ledger, new_job: Make) -> None:
+    job, _ = ledger.claim(new_job())
+    ledger.move(job.id, State.INTENT)
+    ledger.begin_submission(job.id)
+    ledger.end_submission(job.id, 1, Outcome.UNKNOWN, to=State.INTENT)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, MOST, 0)
+    ledger.end_submission(job.id, 1, Outcome.NOT_ARRIVED)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, ZERO, 0)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..bodies import media_string_digest
 from ..errors import (
+    BudgetExceeded,
     Interrupted,
     LedgerError,
     LocalError,
@@ -81,7 +82,7 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
             if cause is problem:
                 raise
             raise cause from problem
-        return await _send(held, submission)
+        return await _send(held, planned, submission)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, True)
 
@@ -199,8 +200,8 @@ def _record_upload(held: HeldJob, carried: CarriedMedium) -> None:
 
 
 def _check_budget(held: HeldJob, planned: Planned) -> None:
-    """Once before anything is uploaded, since a job that is resumed or submitted anew was planned
-    under other caps, and once when our intent counts, since others may have spent meanwhile.
+    """Before anything is uploaded, since a job that is resumed or submitted anew was planned under
+    other caps, and when our intent counts, since others may have spent meanwhile.
     """
     vendor = planned.endpoint.vendor
     spent = held.ledger.spent_today(vendor, destination=held.destination.id, without=held.job.id)
@@ -232,10 +233,10 @@ async def _wait_for_turn(held: HeldJob) -> None:
         await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
 
 
-async def _send(held: HeldJob, submission: Submission) -> VisemeError | None:
+async def _send(held: HeldJob, planned: Planned, submission: Submission) -> VisemeError | None:
     """Send it, again only where that provably buys nothing twice; as ``hand_over``."""
     for attempt in range(1, SEND_TRIES.attempts + 1):
-        number = await _begin_in_turn(held)
+        number = await _begin_in_turn(held, planned)
         held.report(Step.SUBMIT, f"submitting to {held.service.vendor.label}")
         try:
             acceptance = await _submit_watched(held, submission)
@@ -287,13 +288,35 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     _check_stopped(held)
 
 
-async def _begin_in_turn(held: HeldJob) -> int:
-    """The number of the submission, once it is this job's turn in the ledger itself."""
-    while (number := held.begin_submission()) is None:
+async def _begin_in_turn(held: HeldJob, planned: Planned) -> int:
+    """The number of the submission, once it is this job's turn in the ledger itself.
+
+    Raises BudgetExceeded, with the job given up, where others spent while this process stood still.
+    """
+    while True:
+        _check_still_in_budget(held, planned)
+        number = held.begin_submission()
+        if number is not None:
+            return number
         held.report(Step.WAIT, f"waiting: others were faster to {held.service.vendor.label}")
         await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
         _check_stopped(held)
-    return number
+
+
+def _check_still_in_budget(held: HeldJob, planned: Planned) -> None:
+    """Our intent counts for others only while it is leased, and a process that stood still for a
+    while has lost its lease: so it is renewed before the caps are looked at for the last time.
+
+    A task that is in doubt and sent again is bought once at most, and counted already.
+    """
+    if doubtful(held, held.job.request_token):
+        return
+    held.renew_lease()
+    try:
+        _check_budget(held, planned)
+    except BudgetExceeded as problem:
+        _give_up(held, State.FAILED, problem)
+        raise
 
 
 def _check_stopped(held: HeldJob) -> None:

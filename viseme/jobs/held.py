@@ -80,6 +80,10 @@ class HeldJob:
     def update(self, **columns: Any) -> None:
         self.job = self.ledger.update(self.job.id, fence=self.lease.fence, **columns)
 
+    def renew_lease(self) -> None:
+        """Raises LedgerError where another process has taken the job over."""
+        self.ledger.renew_lease(self.lease, self.place.settings.lease_seconds)
+
     def begin_submission(self) -> int | None:
         """INTENT to SENT, committed before the first byte. Returns the submission's number.
 

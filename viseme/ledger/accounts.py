@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select
 
 from ..model import Vendor
 from .records import DaySpend, Spend
@@ -40,14 +40,13 @@ class Accounts(Store):
     ) -> DaySpend:
         """What was spent at this vendor in the current UTC day, or is about to, with all its keys.
 
-        Jobs in INTENT count with their quote. So a cap holds between processes too when it is
+        A job in INTENT counts with its quote while its lease runs: whoever comes back to one that
+        was left alone looks at the caps again. So a cap holds between processes too when it is
         looked at once more after the move to INTENT; ``without`` leaves one's own job out.
         """
-        midnight = self._clock() // _DAY_MILLISECONDS * _DAY_MILLISECONDS
-        is_of_today = or_(
-            jobs.c.sent_at >= midnight,
-            jobs.c.state == State.INTENT.value,
-        )
+        now = self._clock()
+        midnight = now // _DAY_MILLISECONDS * _DAY_MILLISECONDS
+        is_of_today = or_(jobs.c.sent_at >= midnight, _is_about_to_be_sent(now))
         conditions = [
             is_of_today,
             jobs.c.vendor == vendor.value,
@@ -56,18 +55,34 @@ class Accounts(Store):
         if without is not None:
             conditions.append(jobs.c.id != without)
         with self._database.read() as connection:
-            return sum_of_day(_spent(connection, *conditions))
+            return sum_of_day(_spent(connection, *conditions, intents_at=now))
 
 
-def _spent(connection: Connection, *conditions: Any) -> Sequence[Spent]:
+def _is_about_to_be_sent(now: int) -> ColumnElement[bool]:
+    return and_(
+        jobs.c.state == State.INTENT.value,
+        jobs.c.lease_owner.is_not(None),
+        jobs.c.lease_until > now,
+    )
+
+
+def _spent(
+    connection: Connection, *conditions: ColumnElement[bool], intents_at: int | None = None
+) -> Sequence[Spent]:
+    """With ``intents_at`` what is about to be sent then counts as bought."""
     doubts = (
         select(submissions.c.job_id, func.count().label("doubtful_count"))
         .where(submissions.c.outcome == Outcome.UNKNOWN.value)
         .group_by(submissions.c.job_id)
         .subquery()
     )
+    intent = false() if intents_at is None else _is_about_to_be_sent(intents_at)
     query = (
-        select(jobs, func.coalesce(doubts.c.doubtful_count, 0).label("doubtful_count"))
+        select(
+            jobs,
+            func.coalesce(doubts.c.doubtful_count, 0).label("doubtful_count"),
+            intent.label("is_about_to_be_sent"),
+        )
         .join(doubts, doubts.c.job_id == jobs.c.id, isouter=True)
         .where(*conditions)
     )
@@ -89,4 +104,5 @@ def _spent_by(row: Row[Any]) -> Spent:
         quote_most_usd=most,
         cost_usd=cost,
         doubtful_count=row.doubtful_count,
+        is_about_to_be_sent=bool(row.is_about_to_be_sent),
     )

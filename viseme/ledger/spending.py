@@ -14,7 +14,10 @@ from .states import State
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What is needed of one job. ``doubtful_count`` counts its submissions left in doubt."""
+    """What is needed of one job. ``doubtful_count`` counts its submissions left in doubt.
+
+    ``is_about_to_be_sent``: its INTENT is of a process that works on it.
+    """
 
     vendor: Vendor
     destination: str
@@ -25,6 +28,7 @@ class Spent:
     quote_most_usd: Decimal | None
     cost_usd: Decimal | None
     doubtful_count: int
+    is_about_to_be_sent: bool = False
 
 
 _BOUGHT = frozenset({State.ACCEPTED, State.RUNNING, State.SUCCEEDED, State.FETCHED})
@@ -33,12 +37,12 @@ _DOUBTFUL = frozenset({State.SENT, State.UNKNOWN, State.DISCARDED, State.CANCELL
 _MAYBE_CHARGED_IF_ACCEPTED = frozenset({State.FAILED, State.CANCELLED})
 
 
-def amounts(job: Spent, *, counts_intent: bool = False) -> tuple[Decimal, Decimal] | None:
+def amounts(job: Spent) -> tuple[Decimal, Decimal] | None:
     """Least and most that one job costs, in US dollars; ``None`` where nobody knows.
 
     The vendor's own figure counts where there is one. A job that was refused, or never sent,
-    costs nothing. A submission left in doubt before another one may cost the quote once more.
-    ``counts_intent`` is for caps: what is about to be sent counts as bought.
+    costs nothing; one that is about to be sent counts as bought. A submission left in doubt before
+    another one may cost the quote once more.
     """
     nothing = Decimal(0)
     maybe = job.state in _DOUBTFUL or (job.state in _MAYBE_CHARGED_IF_ACCEPTED and job.was_accepted)
@@ -49,7 +53,7 @@ def amounts(job: Spent, *, counts_intent: bool = False) -> tuple[Decimal, Decima
     needs_quote = earlier_doubts > 0
     if job.cost_usd is not None:
         least = most = job.cost_usd
-    elif maybe or job.state in _BOUGHT or (counts_intent and job.state is State.INTENT):
+    elif maybe or job.state in _BOUGHT or job.is_about_to_be_sent:
         needs_quote = True
         least = nothing if maybe else job.quote_least_usd or nothing
         most = job.quote_most_usd or nothing
@@ -69,8 +73,8 @@ def sum_by_endpoint(jobs: Iterable[Spent]) -> tuple[Spend, ...]:
 
 
 def sum_of_day(jobs: Iterable[Spent]) -> DaySpend:
-    """All together; jobs that are about to be sent count with their quote."""
-    pairs = [amounts(job, counts_intent=True) for job in jobs]
+    """All together."""
+    pairs = [amounts(job) for job in jobs]
     known = [pair for pair in pairs if pair is not None]
     return DaySpend(
         least_usd=sum((least for least, _ in known), Decimal(0)),
