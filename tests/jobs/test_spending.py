@@ -115,6 +115,23 @@ def test_two_commands_at_once_cannot_share_one_place_under_the_days_cap(
     assert len(sandbox.charges()) == codes.count(0)
 
 
+def test_a_job_in_doubt_counts_towards_the_days_cap_when_it_is_sent_anew(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    quick.live(sandbox, max_usd_per_vendor_day={"fal": "0.05"})
+    sandbox.fault("drop-after-accept", count=1)
+    sandbox.fault("lookup-hidden")
+    assert quick(*wish()).code == 5
+    again = quick("resubmit", quick.job_id(), "--json")
+    assert again.code == 6, again
+    assert "after $0.0334 today (UTC)" in again.error["message"]
+    assert quick.states() == ["UNKNOWN"]
+    assert len(sandbox.calls("submit")) == 1
+    quick.live(sandbox, max_usd_per_vendor_day={"fal": "0.07"})
+    assert quick("resubmit", quick.job_id(), "--json").code == 0
+    assert len(sandbox.charges()) == 2
+
+
 def await_lapse(command: Command, job_id: str) -> None:
     """Until nobody holds the job, as far as its lease tells."""
 

@@ -36,6 +36,8 @@ def spent(state: State, **changes: Any) -> Spent:
         (spent(State.PLANNED), (ZERO, ZERO)),
         (spent(State.INTENT), (ZERO, ZERO)),
         (spent(State.SENT), (ZERO, MOST)),
+        (spent(State.SENT, doubtful_count=1), (ZERO, MOST)),
+        (spent(State.SENT, doubtful_count=2), (ZERO, 2 * MOST)),
         (spent(State.ACCEPTED), (LEAST, MOST)),
         (spent(State.RUNNING), (LEAST, MOST)),
         (spent(State.SUCCEEDED), (LEAST, MOST)),
@@ -144,3 +146,52 @@ def test_a_doubt_counts_though_its_job_is_left_in_intent(ledger: Ledger, new_job
     assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, MOST, 0)
     ledger.end_submission(job.id, 1, Outcome.NOT_ARRIVED)
     assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, ZERO, 0)
+
+
+def sent_anew(ledger: Ledger, new: NewJob, first: Outcome | None) -> str:
+    """A job whose first submission ended so, about to be sent under another token."""
+    job, _ = ledger.claim(new)
+    ledger.move(job.id, State.INTENT, request_token="first")
+    ledger.begin_submission(job.id)
+    if first is Outcome.ACCEPTED:
+        ledger.end_submission(job.id, 1, first, to=State.ACCEPTED)
+    elif first is not None:
+        ledger.end_submission(job.id, 1, first)
+    ledger.move(job.id, State.UNKNOWN)
+    ledger.move(job.id, State.INTENT, request_token="second")
+    return job.id
+
+
+@pytest.mark.parametrize(
+    ("first", "most"),
+    [
+        (Outcome.UNKNOWN, MOST),
+        (None, MOST),
+        (Outcome.ACCEPTED, MOST),
+        (Outcome.REFUSED, ZERO),
+        (Outcome.NOT_ARRIVED, ZERO),
+    ],
+)
+def test_what_a_job_may_have_bought_before_it_is_sent_anew_counts(
+    ledger: Ledger, new_job: Make, clock: Any, first: Outcome | None, most: Decimal
+) -> None:
+    mine = sent_anew(ledger, new_job(), first)
+    assert ledger.spent_today(Vendor.FAL, without=mine) == DaySpend(ZERO, most, 0)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, most, 0)
+    ledger.begin_submission(mine)
+    assert ledger.spent_today(Vendor.FAL, without=mine) == DaySpend(ZERO, most, 0)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, MOST + most, 0)
+    ledger.end_submission(mine, 2, Outcome.ACCEPTED, to=State.ACCEPTED)
+    assert ledger.spent_today(Vendor.FAL) == DaySpend(LEAST, MOST + most, 0)
+    clock.pass_seconds(24 * 3600)
+    assert ledger.spent_today(Vendor.FAL, without=mine) == DaySpend(ZERO, ZERO, 0)
+
+
+def test_a_task_that_is_sent_again_under_its_own_token_is_not_counted_beside_itself(
+    ledger: Ledger, new_job: Make
+) -> None:
+    job, _ = ledger.claim(new_job())
+    ledger.move(job.id, State.INTENT, request_token="first")
+    ledger.begin_submission(job.id)
+    ledger.end_submission(job.id, 1, Outcome.UNKNOWN, to=State.INTENT)
+    assert ledger.spent_today(Vendor.FAL, without=job.id) == DaySpend(ZERO, ZERO, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select, true
 
 from ..model import Vendor
 from .records import DaySpend, Spend
@@ -42,20 +43,19 @@ class Accounts(Store):
 
         A job in INTENT counts with its quote while its lease runs: whoever comes back to one that
         was left alone looks at the caps again. So a cap holds between processes too when it is
-        looked at once more after the move to INTENT; ``without`` leaves one's own job out.
+        looked at once more after the move to INTENT. ``without`` leaves one's own job out, but for
+        what it may have bought today before it was submitted anew, under another token.
         """
         now = self._clock()
         midnight = now // _DAY_MILLISECONDS * _DAY_MILLISECONDS
         is_of_today = or_(jobs.c.sent_at >= midnight, _is_about_to_be_sent(now))
-        conditions = [
-            is_of_today,
-            jobs.c.vendor == vendor.value,
-            jobs.c.destination == destination,
-        ]
-        if without is not None:
-            conditions.append(jobs.c.id != without)
+        here = (jobs.c.vendor == vendor.value, jobs.c.destination == destination)
+        others = true() if without is None else jobs.c.id != without
         with self._database.read() as connection:
-            return sum_of_day(_spent(connection, *conditions, intents_at=now))
+            spent = list(_spent(connection, is_of_today, others, *here, intents_at=now))
+            if without is not None:
+                spent += _bought_before(connection, without, midnight)
+            return sum_of_day(spent)
 
 
 def _is_about_to_be_sent(now: int) -> ColumnElement[bool]:
@@ -66,13 +66,42 @@ def _is_about_to_be_sent(now: int) -> ColumnElement[bool]:
     )
 
 
+# A submission that was accepted counts by its job's own state, unless the job was sent anew.
+_MAY_BE_BOUGHT = or_(
+    submissions.c.outcome.is_(None),
+    submissions.c.outcome == Outcome.UNKNOWN.value,
+    and_(
+        submissions.c.outcome == Outcome.ACCEPTED.value,
+        submissions.c.token != jobs.c.request_token,
+    ),
+)
+
+
+def _bought_before(connection: Connection, job_id: str, since: int) -> Sequence[Spent]:
+    """What a job may have bought since then under other tokens than the one it is sent with."""
+    tokens = (
+        select(submissions.c.token)
+        .join(jobs, jobs.c.id == submissions.c.job_id)
+        .where(jobs.c.id == job_id, submissions.c.sent_at >= since, _MAY_BE_BOUGHT)
+        .where(submissions.c.token != jobs.c.request_token)
+        .distinct()
+    )
+    count = len(connection.execute(tokens).all())
+    return [
+        replace(job, state=State.UNKNOWN, cost_usd=None, doubtful_count=1)
+        for job in _spent(connection, jobs.c.id == job_id)
+        for _ in range(count)
+    ]
+
+
 def _spent(
     connection: Connection, *conditions: ColumnElement[bool], intents_at: int | None = None
 ) -> Sequence[Spent]:
     """With ``intents_at`` what is about to be sent then counts as bought."""
     doubts = (
         select(submissions.c.job_id, func.count().label("doubtful_count"))
-        .where(submissions.c.outcome == Outcome.UNKNOWN.value)
+        .join(jobs, jobs.c.id == submissions.c.job_id)
+        .where(_MAY_BE_BOUGHT)
         .group_by(submissions.c.job_id)
         .subquery()
     )

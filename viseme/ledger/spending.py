@@ -14,7 +14,8 @@ from .states import State
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What is needed of one job. ``doubtful_count`` counts its submissions left in doubt.
+    """What is needed of one job. ``doubtful_count`` counts its submissions that may have been
+    bought and that its state says nothing of: those in doubt, and those before it was sent anew.
 
     ``is_about_to_be_sent``: its INTENT is of a process that works on it.
     """
@@ -47,7 +48,7 @@ def amounts(job: Spent) -> tuple[Decimal, Decimal] | None:
     nothing = Decimal(0)
     maybe = job.state in _DOUBTFUL or (job.state in _MAYBE_CHARGED_IF_ACCEPTED and job.was_accepted)
     earlier_doubts = job.doubtful_count
-    if job.state in {State.UNKNOWN, State.DISCARDED}:
+    if job.state in {State.SENT, State.UNKNOWN, State.DISCARDED}:  # it is itself one of them
         earlier_doubts -= 1
     earlier_doubts = max(0, earlier_doubts)
     needs_quote = earlier_doubts > 0
