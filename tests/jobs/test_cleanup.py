@@ -184,7 +184,7 @@ def test_a_job_that_still_lacks_a_result_keeps_the_others(
             path = second.relative_to(home / "results").as_posix()
             ledger.update_item(quick.job_id(), 2, path=path)
     second.unlink()
-    sandbox.fault("expire-url")
+    sandbox.fault("html-200", operation="download")
     assert quick("resume", quick.job_id()).code == 4
     assert quick.states() == ["SUCCEEDED"]
     unused_for(first, 9)

@@ -221,6 +221,98 @@ def test_of_several_results_the_missing_one_is_named_and_the_others_are_kept(
     assert len(sandbox.charges()) == 1
 
 
+FOUR = ("runware-pixverse", "--set", "numberResults=4")
+
+
+def told_gone(document: dict[str, Any]) -> list[str]:
+    return [warning for warning in document["warnings"] if " is gone." in warning]
+
+
+def test_one_result_that_does_not_come_keeps_none_of_the_others_from_being_tried(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("html-200", operation="download", count=2)
+    assert_kept(quick(*wish(*FOUR)), quick, sandbox)
+    files = [path for path in (quick.home / "results").rglob("*.mp4") if path.is_file()]
+    assert len(files) == 2
+    assert quick(*wish(*FOUR)).code == 0
+    assert len(sandbox.charges()) == 1
+
+
+def lose_one_of_four(command: Command, box: Box, wish: Wish) -> dict[str, Any]:
+    """All four are gone at first, and the first one from the new addresses as well."""
+    box.fault("expire-url", operation="download", count=5)
+    ended = command(*wish(*FOUR))
+    assert ended.code == 0, ended
+    assert box.ask("faults")["faults"] == []
+    return dict(ended.document)
+
+
+def test_a_result_that_is_gone_is_named_and_the_others_are_kept(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    said = lose_one_of_four(quick, sandbox, wish)
+    assert said["state"] == "FETCHED"
+    assert [item["state"] for item in said["items"]] == ["MISSING", *["FETCHED"] * 3]
+    assert "HTTP 404" in said["items"][0]["problem"]
+    (warning,) = told_gone(said)
+    assert warning.startswith("Result 1 is gone.")
+    assert f"resume {said['id']} --home {quick.home}" in warning
+    assert "--take 2" in warning
+    calls = len(sandbox.calls())
+    again = quick(*wish(*FOUR)).document
+    assert (again["reused"], len(again["files"])) == (True, 3)
+    assert len(sandbox.calls()) == calls
+    assert len(sandbox.charges()) == 1
+
+
+def test_a_result_that_was_gone_is_asked_for_again_by_resume(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    job_id = lose_one_of_four(quick, sandbox, wish)["id"]
+    sandbox.fault("expire-url", operation="download")
+    still = quick("resume", job_id, "--json")
+    assert still.code == 0, still
+    assert [item["state"] for item in still.document["items"]] == ["MISSING", *["FETCHED"] * 3]
+    assert len(told_gone(still.document)) == 1
+    sandbox.end_faults()
+    sandbox.fault("500", operation="download")
+    out_of_reach = quick("resume", job_id, "--json")
+    assert out_of_reach.code == 4, out_of_reach
+    assert f"resume {job_id} --home {quick.home}" in out_of_reach.error["remedy"]
+    # What is here can be had meanwhile.
+    assert len(quick(*wish(*FOUR)).document["files"]) == 3
+    sandbox.end_faults()
+    came = quick("resume", job_id, "--json")
+    assert came.code == 0, came
+    assert [item["state"] for item in came.document["items"]] == ["FETCHED"] * 4
+    assert len(came.document["files"]) == 4
+    assert told_gone(came.document) == []
+    assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
+
+
+def test_results_that_are_all_gone_leave_the_job_to_be_fetched(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("expire-url", operation="download", count=8)
+    job_id = assert_kept(quick(*wish(*FOUR)), quick, sandbox)
+    came = quick("resume", job_id, "--json")
+    assert [item["state"] for item in came.document["items"]] == ["FETCHED"] * 4
+
+
+def test_a_file_deleted_by_hand_that_is_gone_at_the_vendor_leaves_the_others_to_be_had(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    first = quick(*wish(*FOUR)).document
+    Path(first["items"][1]["file"]).unlink()
+    sandbox.fault("expire-url", operation="download")
+    again = quick(*wish(*FOUR))
+    assert again.code == 0, again
+    assert [item["state"] for item in again.document["items"]][1] == "MISSING"
+    assert len(again.document["files"]) == 3
+    assert told_gone(again.document)[0].startswith("Result 2 is gone.")
+
+
 def test_on_a_full_disk_nothing_is_submitted(
     quick: Command, sandbox: Box, wish: Wish, mount: Mount
 ) -> None:

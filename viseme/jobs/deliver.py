@@ -1,4 +1,4 @@
-"""Bring a job's results here: written down at once, fetched whole, what was uploaded deleted."""
+"""A job's results: written down at once, brought here whole, what was uploaded deleted."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from itertools import count
 from typing import Any
 
 from ..errors import (
-    FetchRefused,
-    Interrupted,
-    TransportError,
     UnreadableAnswer,
-    VendorError,
     VisemeError,
 )
 from ..ledger import ItemRecord, ItemState, NewItem, State
 from ..model import ResultItem, VendorResult
-from ..services.base import Phase
-from .commands import job_command
-from .endings import goes_on, gone, unfetched
-from .held import HeldJob, ask
+from .endings import goes_on, unfetched
+from .held import HeldJob
 from .receipt import result_json, timing_from_json
 from .results import KeptResult, differences, keep_result
 from .signals import Step
@@ -39,7 +33,7 @@ async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
         result = held.endpoint.read_result(answer, expected_items=held.job.item_count)
     except UnreadableAnswer as problem:
         raise goes_on(held, problem) from problem
-    items = _numbered(held, result)
+    items = numbered(held, result)
     came = [NewItem(n, url=item.url, vendor_id=item.vendor_id) for n, item in items.items()]
     missing = [
         NewItem(number, ItemState.MISSING, problem="; ".join(result.notes) or None)
@@ -50,7 +44,7 @@ async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
     try:
         for number, item in items.items():
             if item.data is not None and not _is_here(held, number):
-                await _bring(held, number, item)
+                await bring(held, number, item)
     except VisemeError as problem:
         raise unfetched(held, problem) from problem
     held.move(
@@ -62,7 +56,8 @@ async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
     )
 
 
-def _numbered(held: HeldJob, result: VendorResult) -> dict[int, ResultItem]:
+def numbered(held: HeldJob, result: VendorResult) -> dict[int, ResultItem]:
+    """The results of an answer by their numbers in the ledger."""
     known = {i.vendor_id: i.number for i in held.ledger.items(held.job.id) if i.vendor_id}
     return number_results(result.items, known)
 
@@ -102,58 +97,9 @@ def item_is_here(place: Workplace, item: ItemRecord) -> bool:
     )
 
 
-async def fetch_results(held: HeldJob) -> None:
-    """From SUCCEEDED to FETCHED: every result that exists, whole, in the results folder.
+async def bring(held: HeldJob, number: int, item: ResultItem) -> None:
+    """Bring one result into the results folder, and write it down. Raises as ``keep_result``."""
 
-    Whatever fails, the job stays SUCCEEDED and the error names ``resume``.
-    """
-    try:
-        try:
-            await _fetch_missing(held)
-        except (FetchRefused, TransportError) as problem:
-            await _fetch_from_new_addresses(held, problem)
-    except Interrupted as problem:
-        raise Interrupted(
-            "Stopped while downloading; the result is bought.",
-            job_id=held.job.id,
-            remedy=f"Fetch it with `{job_command('resume', held.job.id, held.place.home)}`.",
-        ) from problem
-    except VisemeError as problem:
-        told = gone if problem.code == "gone" else unfetched
-        raise told(held, problem) from problem
-    await delete_uploads(held)
-    held.move(State.FETCHED)
-
-
-async def _fetch_from_new_addresses(held: HeldJob, problem: VisemeError) -> None:
-    """A result cannot be had from the address that is known: the vendor may name another by now.
-
-    A file that is gone is asked for once more wherever it is said to be. Raises ``problem`` where
-    the vendor names no other address.
-    """
-    is_gone = problem.code == "gone"
-    why = "has expired" if is_gone else "does not give it"
-    held.report(Step.FETCH, f"the result's address {why}; asking for a new one")
-    try:
-        is_new = await _renew_addresses(held)
-    except VendorError as second:
-        raise (second if is_gone else problem) from second
-    if not is_new and not is_gone:
-        raise problem
-    await _fetch_missing(held)
-
-
-async def _fetch_missing(held: HeldJob) -> None:
-    for item in held.ledger.items(held.job.id):
-        if item.state is ItemState.MISSING or item_is_here(held.place, item):
-            continue
-        await held.watch.cancel.guard(
-            _bring(held, item.number, ResultItem(url=item.url, vendor_id=item.vendor_id)),
-            held.job.id,
-        )
-
-
-async def _bring(held: HeldJob, number: int, item: ResultItem) -> None:
     def on_bytes(received: int, total: int | None) -> None:
         share = received / total if total else None
         text = f"downloading: {received / 1e6:.1f} MB"
@@ -189,23 +135,20 @@ def _write_down(held: HeldJob, number: int, kept: KeptResult) -> None:
     timing = dict(held.job.timing or {})
     results = {**timing.get("results", {}), str(number): result_json(kept.clip)}
     found = differences(kept.clip, timing_from_json(timing.get("predicted")))
-    fresh = [warning for warning in found if warning not in held.job.warnings]
-    held.update(timing={**timing, "results": results}, warnings=(*held.job.warnings, *fresh))
+    before = without_gone(held, number)
+    fresh = [warning for warning in found if warning not in before]
+    held.update(timing={**timing, "results": results}, warnings=(*before, *fresh))
 
 
-async def _renew_addresses(held: HeldJob) -> bool:
-    """Ask the vendor where the results are now; whether any of them is elsewhere than before."""
-    known = {item.number: item.url for item in held.ledger.items(held.job.id)}
-    report = await held.watch.cancel.guard(ask(held), held.job.id)
-    if report.phase is not Phase.SUCCEEDED or report.answer is None:
-        raise FetchRefused(f"{held.service.vendor.label} no longer has the result.", code="gone")
-    result = held.endpoint.read_result(report.answer, expected_items=held.job.item_count)
-    new = [
-        NewItem(number, url=item.url, vendor_id=item.vendor_id)
-        for number, item in _numbered(held, result).items()
-    ]
-    held.ledger.set_items(held.job.id, new, fence=held.lease.fence)
-    return any(item.url != known.get(item.number) for item in new)
+def gone_words(number: int) -> str:
+    """How the warning begins that a result is gone."""
+    return f"Result {number} is gone."
+
+
+def without_gone(held: HeldJob, number: int) -> tuple[str, ...]:
+    """The job's warnings but for the one that this result is gone."""
+    words = gone_words(number)
+    return tuple(warning for warning in held.job.warnings if not warning.startswith(words))
 
 
 async def delete_uploads(held: HeldJob) -> None:

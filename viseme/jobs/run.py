@@ -32,9 +32,10 @@ from ..model import Vendor
 from .budget import Caps, check_budget
 from .cleanup import clean_up_now_and_then
 from .commands import job_command, key_remedy
-from .deliver import delete_uploads, fetch_results, item_is_here
+from .deliver import delete_uploads, item_is_here
 from .destination import Destination
 from .doubt import named_id, settle
+from .fetching import fetch_results
 from .follow import follow
 from .handover import hand_over, never_taken
 from .held import HeldJob

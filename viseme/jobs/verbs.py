@@ -13,11 +13,12 @@ from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
 from .doubt import doubtful, in_doubt, settle
+from .fetching import fetch_gone_again, gone_items
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
 from .holding import release, take_lease
 from .orders import has_unwritten_media
-from .run import Finished, drive, ended_error, finished, lost_items
+from .run import Finished, advance, drive, ended_error, finished, lost_items
 from .signals import Progress, Step
 from .wish import Planned
 from .workplace import Watch, Workplace, owner_is_gone, service_for
@@ -36,15 +37,23 @@ async def destination_of(job: JobRecord, place: Workplace, sandbox_url: str | No
 async def resume(
     job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
 ) -> Finished:
-    """Bring a job to its end, and its results here; those that are gone are fetched again.
+    """Bring a job to its end, and its results here; those that are gone are asked for again.
 
     Results that are here need neither the vendor nor a key.
     """
     job = place.ledger.get(job_id)
-    if job.state is State.FETCHED and not lost_items(job, place):
+    was_fetched = job.state is State.FETCHED
+    are_gone = gone_items(place.ledger.items(job.id))
+    if was_fetched and not are_gone and not lost_items(job, place):
         return finished(job, place, reused=True)
     destination = await destination_of(job, place, sandbox_url)
-    ended = await drive(job.id, place, destination, watch)
+
+    async def bring(held: HeldJob, planned: Planned | None) -> None:
+        await advance(held, planned)
+        if was_fetched:
+            await fetch_gone_again(held)
+
+    ended = await drive(job.id, place, destination, watch, step=bring)
     if ended.state is State.CANCELLED:
         raise ended_error(ended)
     return finished(ended, place, reused=True)
