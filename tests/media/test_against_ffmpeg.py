@@ -78,6 +78,7 @@ def bytes_of(path: Path) -> NDArray[np.uint8]:
         ("full.mp4", (96, 64), {"pixel_format": "yuvj420p"}),
         ("wide.mp4", (1280, 32), {"pixel_format": "yuv444p"}),
         ("alpha.mkv", (96, 64), {"codec": "ffv1", "pixel_format": "yuva420p", "alpha": True}),
+        ("in-turn.avi", (96, 64), {"codec": "libx264", "b_frames": 3}),
         ("late.mp4", (96, 64), {"video_delay_ms": 480, "sound": (48000, 1, 1.0)}),
     ],
 )

@@ -21,9 +21,9 @@ def level(index: int) -> int:
     return 20 + index * 17 % 216
 
 
-def greys(frames: Any) -> list[int]:
-    """Which frame each one shows, told by its grey."""
-    known = {level(k): k for k in range(200, -1, -1)}
+def greys(frames: Any, count: int = 201) -> list[int]:
+    """Which frame of ``count`` each one shows, told by its grey."""
+    known = {level(k): k for k in reversed(range(count))}
     shown = []
     for frame in frames:
         value = float(np.mean(frame, dtype=np.float64))
@@ -47,6 +47,24 @@ def test_a_window_has_exactly_its_frames(make: Any, name: str, b_frames: int) ->
     clip = probe_clip(make.clip(name, frame_count=12, b_frames=b_frames))
     for start, stop in ((0, 1), (5, 9), (11, 12), (4, 4), (0, 12)):
         assert greys(iterate_frames(clip, start=start, stop=stop)) == list(range(start, stop))
+
+
+def test_reordered_pictures_of_avi_which_has_no_times_for_them_come_in_turn(make: Any) -> None:
+    clip = probe_clip(make.clip("a.avi", frame_count=24, codec="libx264", b_frames=3))
+    assert (clip.frame_count, clip.is_constant_rate) == (24, True)
+    assert greys(iterate_frames(clip), 24) == list(range(24))
+    assert greys(iterate_frames(clip, start=9, stop=15), 24) == list(range(9, 15))
+    assert greys(decode_frames(clip, start=16) * 255, 24) == list(range(16, 24))
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_a_picture_of_avi_that_the_decoder_drops_is_told_at_the_end(
+    make: Any, at_the_end: bool
+) -> None:
+    path = make.clip("a.avi", frame_count=10, codec="libx264", b_frames=2)
+    clip = probe_clip(make.with_lost_pictures(path, at_the_end=at_the_end))
+    with pytest.raises(MediaDamaged, match="cannot be decoded"):
+        list(iterate_frames(clip))
 
 
 def test_a_window_outside_the_clip_is_refused(make: Any) -> None:

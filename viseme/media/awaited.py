@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+_REORDERED_UNTOLD = frozenset({"h264", "hevc"})
 _NEEDS_KEY = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 
 
@@ -55,11 +56,20 @@ class Awaited:
 
     A decoder drops what it cannot decode without a word. ``has_sought`` says that decoding begins
     inside the file: there the first pictures may build on ones that were not read.
+
+    AVI has no times at which pictures are shown. FFmpeg works them out from the packets, but not
+    for H.264 and HEVC: there each picture has the time of its place in the file, not of its turn.
+    The times of all are right, so the next picture is shown at the earliest that is left; one that
+    is lost shows only where the file ends and a time is left over.
     """
 
-    def __init__(self, path: Path, stream: VideoStream, *, has_sought: bool) -> None:
+    def __init__(
+        self, path: Path, stream: VideoStream, *, container: str, has_sought: bool
+    ) -> None:
         self._path = path
         self._shown = ShownPackets(stream)
+        codec = stream.codec_context.codec.canonical_name
+        self._is_shown_in_turn = container == "avi" and codec in _REORDERED_UNTOLD
         self._stamps: list[int] = []
         self._may_lack = has_sought
 
@@ -68,15 +78,21 @@ class Awaited:
         if self._shown.has(packet) and packet.pts is not None:
             heappush(self._stamps, packet.pts)
 
-    def pop(self, picture: VideoFrame) -> None:
-        """Note a decoded picture. Raises ``MediaDamaged`` where one before it did not come."""
+    def pop(self, picture: VideoFrame) -> int | None:
+        """Note a decoded picture. Raises ``MediaDamaged`` where one before it did not come.
+
+        Returns when it is shown, in units of its ``time_base``; ``None`` where nothing tells.
+        """
+        if self._is_shown_in_turn and self._stamps:
+            return heappop(self._stamps)
         if picture.pts is None:
-            return
+            return picture.dts
         while self._stamps and self._stamps[0] < picture.pts:
             self._miss(heappop(self._stamps), picture)
         if self._stamps and self._stamps[0] == picture.pts:
             heappop(self._stamps)
         self._may_lack = False
+        return picture.pts
 
     def finish(self) -> None:
         """Raises ``MediaDamaged`` where the file has ended and pictures have not come."""

@@ -58,13 +58,13 @@ def iterate_pictures(
         has_sought = start > 0 and clip.container in _SEEKABLE
         if has_sought:
             _seek(container, stream, clip, start)
-        awaited = Awaited(clip.path, stream, has_sought=has_sought)
+        awaited = Awaited(clip.path, stream, container=clip.container, has_sought=has_sought)
         pictures = _paced(clip, container, stream, awaited, start, stop, cancel)
         at, picture = next(pictures)
         if has_sought and at > start:
             # The index was wrong about where a picture can be decoded from.
             container.seek(0)
-            awaited = Awaited(clip.path, stream, has_sought=False)
+            awaited = Awaited(clip.path, stream, container=clip.container, has_sought=False)
             pictures = _paced(clip, container, stream, awaited, start, stop, cancel)
             at, picture = next(pictures)
         position = start
@@ -91,8 +91,7 @@ def _paced(
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Each decoded picture with the frame it begins at."""
     counted, at, previous = 0, -1, start - 1
-    for picture in _decoded(container, stream, awaited, cancel):
-        stamp = picture.pts if picture.pts is not None else picture.dts
+    for stamp, picture in _decoded(container, stream, awaited, cancel):
         if stamp is None or picture.time_base is None:
             at += 1
         else:
@@ -113,13 +112,13 @@ def _paced(
 
 def _decoded(
     container: InputContainer, stream: VideoStream, awaited: Awaited, cancel: Cancel
-) -> Iterator[VideoFrame]:
+) -> Iterator[tuple[int | None, VideoFrame]]:
+    """Each picture with the time that it is shown at, in units of its ``time_base``."""
     for packet in container.demux(stream):
         stop_if(cancel)
         awaited.push(packet)
         for picture in stream.decode(packet):
-            awaited.pop(picture)
-            yield picture
+            yield awaited.pop(picture), picture
     awaited.finish()
 
 
