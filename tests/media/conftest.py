@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -204,6 +204,28 @@ class MediaMaker:
         data[at : at + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
         path.write_bytes(data)
         return path
+
+    def before_sound_of_unknown_codec(self, path: Path, name: str) -> Path:
+        """A copy in mp4 with a sound track put first that FFmpeg has no decoder for, as of AC-4."""
+        other = self.sound("other.m4a", sample_rate=32000, seconds=0.5)
+        target = self.folder / name
+        with ExitStack() as files:
+            out = files.enter_context(av.open(str(target), "w", format="mp4"))
+            opened = [files.enter_context(av.open(str(file))) for file in (path, other, path)]
+            sources = [opened[0].streams.video[0], *(file.streams.audio[0] for file in opened[1:])]
+            streams = [out.add_stream_from_template(source) for source in sources]
+            for file, source, stream in zip(opened, sources, streams, strict=True):
+                for packet in file.demux(source):
+                    if packet.size:
+                        packet.stream = stream
+                        out.mux(packet)
+        data = bytearray(target.read_bytes())
+        entry = data.index(b"mp4a")
+        data[entry : entry + 4] = b"ac-4"
+        details = data.index(b"esds", entry)
+        data[details : details + 4] = b"free"
+        target.write_bytes(data)
+        return target
 
     def without_frames(self, name: str = "hollow.mkv") -> Path:
         """A picture track of which not a single frame was written, and one second of sound."""

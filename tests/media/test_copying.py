@@ -17,6 +17,7 @@ from viseme.media import (
     decode_sound,
     encode_clip,
     probe_clip,
+    probe_speech,
     trim_clip,
 )
 from viseme.media.copying import can_cut, sound_copy
@@ -178,6 +179,33 @@ def test_a_window_of_another_container_is_copied_too(tmp_path: Path, suffix: str
     heard, _ = decode_sound(result)
     assert heard.shape == wanted.shape
     assert lag(wanted[0, 0], heard[0, 0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("window", "is_copied"),
+    [((0, 60), True), ((24, 60), True), ((25, 50), False)],
+    ids=["whole", "copied", "coded"],
+)
+def test_a_sound_track_without_a_decoder_is_passed_over_everywhere(
+    make: Any, window: tuple[int, int], is_copied: bool
+) -> None:
+    alone = probe_clip(written(make.folder / "alone.mov", 60))
+    clip = probe_clip(make.before_sound_of_unknown_codec(alone.path, "a.mp4"))
+    assert clip.sound == alone.sound
+    assert np.array_equal(decode_sound(clip)[0], decode_sound(alone)[0])
+    assert probe_speech(clip.path).sound == clip.sound
+    if window == (0, 60):
+        path = conform_clip(clip, make.folder, containers=["mov"], codecs=["h264"]).path
+    else:
+        path = make.folder / "out.mov"
+        trim_clip(clip, path, *window, container="mov")
+    times = [frame / RATE for frame in window]
+    wanted, _ = decode_sound(alone, start_seconds=times[0], stop_seconds=times[1])
+    heard, _ = decode_sound(probe_clip(path))
+    assert heard.shape == wanted.shape
+    assert lag(wanted[0, 0], heard[0, 0]) == 0
+    packets = set(packets_of(alone.path, "audio"))
+    assert (set(packets_of(path, "audio")) <= packets) is is_copied
 
 
 def test_open_groups_and_what_would_be_coded_otherwise_are_not_copied(make: Any) -> None:

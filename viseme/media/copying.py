@@ -13,10 +13,11 @@ from .coding import can_copy
 from .digest import stop_if
 from .identify import damaged
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import has_decoder, open_media
+from .opening import open_media
 from .picture import pick_video
 from .sound_stream import written_channels
 from .timeline import frame_at, round_half_up
+from .track import pick_sound
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -62,6 +63,13 @@ def video_of(clip: Clip, source: InputContainer) -> VideoStream:
     stream = pick_video(source)
     if stream is None:
         raise damaged(clip.path, "its picture track is gone")
+    return stream
+
+
+def sound_of(clip: Clip, source: InputContainer) -> AudioStream:
+    stream = pick_sound(source)
+    if stream is None:
+        raise damaged(clip.path, "its sound track is gone")
     return stream
 
 
@@ -178,7 +186,7 @@ def sound_copy(
 
     ``None`` where it has to be coded anew for that: where it begins after the picture or ends
     before the window, has gaps, or is coded so that it cannot begin or end there. Raises
-    ``Interrupted``.
+    ``MediaDamaged`` and ``Interrupted``.
     """
     sound = clip.sound
     if (
@@ -201,8 +209,8 @@ def sound_copy(
         return None
     is_whole = begin == cut_start
     with open_media(clip.path, limits=limits) as source:
-        stream = source.streams.audio[0]
-        if not has_decoder(stream) or (sound.codec == "aac" and stream.profile != "LC"):
+        stream = sound_of(clip, source)
+        if sound.codec == "aac" and stream.profile != "LC":
             return None
         frame_samples = stream.codec_context.frame_size if clip.container == "matroska" else None
         if frame_samples == 0:
@@ -260,10 +268,10 @@ def _skipped(packet: Packet[AudioStream]) -> int:
 
 
 def copied_sound(
-    source: InputContainer, copy: SoundCopy, *, cancel: Cancel = None
+    clip: Clip, source: InputContainer, copy: SoundCopy, *, cancel: Cancel = None
 ) -> Iterator[tuple[Packet[AudioStream], int]]:
     """The packets, with new times in samples, each with the sample that it reaches."""
-    stream = source.streams.audio[0]
+    stream = sound_of(clip, source)
     at = copy.place
     time_base = Fraction(1, copy.sample_rate)
     for index, packet in enumerate(_packets(source, stream, cancel)):

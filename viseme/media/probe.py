@@ -19,11 +19,11 @@ from .digest import digest_file, stop_if
 from .extent import check_packets, check_seconds, check_whole
 from .identify import damaged, identify
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .opening import check_picture_size, has_decoder, open_media
+from .opening import check_picture_size, open_media
 from .picture import orientation_of, pick_video, pixel_aspect_of
 from .sniff import SOUND_CONTAINERS, STILLS
 from .timeline import find_pace
-from .track import SoundTrack
+from .track import SoundTrack, pick_sound
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -167,10 +167,8 @@ def probe_speech(
 def _track_of(
     path: Path, container_name: str, container: InputContainer, limits: MediaLimits
 ) -> SoundTrack | None:
-    for stream in container.streams.audio:
-        if has_decoder(stream):
-            return SoundTrack(path, container_name, stream, limits)
-    return None
+    stream = pick_sound(container)
+    return None if stream is None else SoundTrack(path, container_name, stream, limits)
 
 
 def _scan(

@@ -22,6 +22,7 @@ from .copying import (
     pictures,
     reorder_delay,
     sound_copy,
+    sound_of,
     video_of,
 )
 from .digest import stop_if
@@ -192,10 +193,10 @@ def _sound_packets(
     """What is to be written of the sound; first nothing, when its stream is there."""
     if isinstance(track, SoundCopy):
         with open_media(clip.path, limits=limits) as source:
-            out = target.add_stream_from_template(source.streams.audio[0], opaque=True)
+            out = target.add_stream_from_template(sound_of(clip, source), opaque=True)
             out.time_base = Fraction(1, track.sample_rate)
             yield [], Fraction(0)
-            for packet, reached in copied_sound(source, track, cancel=cancel):
+            for packet, reached in copied_sound(clip, source, track, cancel=cancel):
                 packet.stream = out
                 yield [packet], Fraction(reached, track.sample_rate)
     elif track is not None:

@@ -17,10 +17,10 @@ from .digest import stop_if
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .memory import check_memory
 from .mixdown import mix_matrix
-from .opening import has_decoder, open_media
+from .opening import open_media
 from .sniff import sniff
 from .timeline import round_half_up
-from .track import SoundTrack
+from .track import SoundTrack, pick_sound
 
 Samples: TypeAlias = NDArray[np.float32]
 SoundSource: TypeAlias = "Path | Clip | Recording"
@@ -32,8 +32,9 @@ def path_of(source: SoundSource) -> Path:
 
 
 class SoundReader:
-    """The first sound track of a file, in pieces. ``sample_rate`` is known once it iterates.
+    """The first sound track of a file that can be decoded, in pieces.
 
+    ``sample_rate`` is known once it iterates.
     The sound of a ``Clip`` begins with its first picture: later sound is preceded by silence,
     earlier sound is cut off. That of a ``Recording`` or path begins with its first sample. With
     ``most_channels`` (1 or 2, or at least as many as there are) it is mixed down to so many.
@@ -58,8 +59,8 @@ class SoundReader:
 
     def __iter__(self) -> Iterator[Samples]:
         with open_media(self.path, limits=self._limits) as container:
-            stream = container.streams.audio[0] if container.streams.audio else None
-            if stream is None or not has_decoder(stream):
+            stream = pick_sound(container)
+            if stream is None:
                 raise no_sound(self.path)
             track = SoundTrack(self.path, sniff(self.path) or "", stream, self._limits)
             skip: int | None = None

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from ..errors import MediaTooLarge
 from .identify import damaged
 from .limits import MediaLimits
+from .opening import has_decoder
 from .sniff import SOUND_CONTAINERS
 from .timeline import round_half_up
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
+    from av.container import InputContainer
     from av.packet import Packet
 
 # Rounded times (Matroska's milliseconds) are no gaps; a lost packet is 20 ms and more.
@@ -41,6 +43,11 @@ class Piece:
     def samples(self) -> NDArray[np.float32]:
         """float32 [C, sample_count], in -1..1, the silence left out."""
         return to_float(self.frame)[:, : self.sample_count]
+
+
+def pick_sound(container: InputContainer) -> AudioStream | None:
+    """The first sound track that can be decoded: the one that is read, copied and told of."""
+    return next((stream for stream in container.streams.audio if has_decoder(stream)), None)
 
 
 class SoundTrack:
