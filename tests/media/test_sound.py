@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from viseme.errors import InputError, Interrupted, MediaDamaged
-from viseme.media import decode_sound, iterate_sound, probe_clip, probe_speech, write_sound
+from viseme.media import (
+    decode_sound,
+    iterate_sound,
+    probe_clip,
+    probe_speech,
+    trim_clip,
+    write_sound,
+)
 
 
 def click_at(waveform: np.ndarray) -> int:
@@ -80,6 +87,22 @@ def test_a_window_is_exact_and_padded_with_silence(make: Any) -> None:
     assert not part[..., rate * 3 // 4 :].any()
     nothing, _ = decode_sound(path, start_seconds=Fraction(3))
     assert nothing.shape == (1, 1, 0)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_where_all_sound_lies_before_the_first_picture_a_window_is_silence(
+    make: Any, suffix: str
+) -> None:
+    path = make.clip("a" + suffix, frame_count=50, sound=(48000, 2, 1.0), video_delay_ms=3000)
+    clip = probe_clip(path)
+    silent, rate = decode_sound(clip, start_seconds=Fraction(1, 2), stop_seconds=Fraction(2))
+    assert (silent.shape, rate) == ((1, 2, 72000), 48000)
+    assert not silent.any()
+    assert decode_sound(clip)[0].shape == (1, 2, 0)
+    trim_clip(clip, make.folder / "out.mp4", 10, 50)
+    sound = probe_clip(make.folder / "out.mp4").sound
+    assert sound is not None
+    assert (sound.channels, sound.sample_rate, sound.sample_count) == (2, 48000, 40 * 1920)
 
 
 def test_a_recording_begins_with_its_first_sample(make: Any) -> None:

@@ -132,12 +132,10 @@ def iterate_sound(
     sound, and ``Interrupted``.
     """
     reader = SoundReader(source, most_channels=most_channels, limits=limits, cancel=cancel)
-    at, start, stop = 0, 0, None
+    at, window = 0, None
     for piece in reader:
-        if at == 0:
-            start = round_half_up((start_seconds or Fraction(0)) * reader.sample_rate)
-            if stop_seconds is not None:
-                stop = max(round_half_up(stop_seconds * reader.sample_rate), start)
+        window = window or _samples_at(start_seconds, stop_seconds, reader.sample_rate)
+        start, stop = window
         first = max(start - at, 0)
         last = piece.shape[1] if stop is None else min(stop - at, piece.shape[1])
         at += piece.shape[1]
@@ -145,9 +143,21 @@ def iterate_sound(
             yield piece[:, first:last], reader.sample_rate
         if stop is not None and at >= stop:
             return
+    # No piece came where all sound lies before the first picture, but the rate is known by now.
+    start, stop = window or _samples_at(start_seconds, stop_seconds, reader.sample_rate)
     if stop is not None:
         for piece in silence(reader.channels, stop - max(at, start)):
             yield piece, reader.sample_rate
+
+
+def _samples_at(
+    start_seconds: Fraction | None, stop_seconds: Fraction | None, sample_rate: int
+) -> tuple[int, int | None]:
+    """The half-open window in samples; never ends before it begins."""
+    start = round_half_up((start_seconds or Fraction(0)) * sample_rate)
+    if stop_seconds is None:
+        return start, None
+    return start, max(round_half_up(stop_seconds * sample_rate), start)
 
 
 def decode_sound(
