@@ -330,6 +330,26 @@ def test_sound_is_written_to_the_bit_silence_nan_and_too_loud(tmp_path: Path) ->
     assert write(tmp_path, never).sound == quiet.sound
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_was_written_is_read_to_be_counted_and_not_again_for_a_digest(tmp_path: Path) -> None:
+    def bytes_read() -> int:
+        return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
+
+    pixels = np.random.default_rng(3).random((1, 240, 320, 3), np.float32)
+    frames = np.concatenate([np.roll(pixels, 7 * index, axis=2) for index in range(30)])
+    ways: list[tuple[Any, float]] = [
+        (clip_of_frames(frames, RATE), 2),  # also to put its index in front
+        (recording_of_samples(samples(60), SPEECH_RATE), 1),
+    ]
+    for (described, write), times in ways:
+        write(tmp_path, never)  # imports what it takes
+        before = bytes_read()
+        found = write(tmp_path, never)
+        assert found.size_bytes > 300_000
+        assert bytes_read() - before < (times + 0.5) * found.size_bytes
+        assert found.digest == described.digest
+
+
 # Refused
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -120,14 +120,15 @@ class WindowWriter:
 
 
 def _counted(path: Path, clip: Clip, limits: media.MediaLimits, cancel: Callable[[], bool]) -> Clip:
-    written = media.probe_clip(path, limits=limits, cancel=cancel)
+    # Known by the digest of what it was made of, so its own is not worked out.
+    written = media.probe_clip(path, limits=limits, digest=clip.digest, cancel=cancel)
     if (written.frame_count, written.frame_rate) != (clip.frame_count, clip.frame_rate):
         raise LocalError(
             f"{clip.frame_count} frames at {clip.frame_rate} fps became {written.frame_count} at "
             f"{written.frame_rate}; nothing was sent.",
             remedy="Run `viseme doctor` to see which codecs this machine has.",
         )
-    return replace(written, digest=clip.digest)
+    return written
 
 
 class _Pieces(Protocol):
@@ -187,5 +188,5 @@ class RecordingWriter:
             for piece in self.pieces(cancel):
                 stop_if(cancel)
                 writer.write(piece)
-        found = media.probe_speech(path, limits=self.limits, cancel=cancel)
-        return replace(found, digest=self.recording.digest)
+        digest = self.recording.digest
+        return media.probe_speech(path, limits=self.limits, digest=digest, cancel=cancel)
