@@ -205,6 +205,20 @@ class MediaMaker:
         path.write_bytes(data)
         return path
 
+    def held(self, path: Path, seconds: Fraction) -> Path:
+        """A copy of a clip without sound, whose end is so much later: a last picture is held."""
+        target = path.with_stem(path.stem + "-held")
+        with av.open(str(path)) as source, av.open(str(target), "w") as out:
+            stream = out.add_stream_from_template(source.streams.video[0])
+            packets = [packet for packet in source.demux(video=0) if packet.size]
+            packets[-1].duration = (packets[-1].duration or 0) + round(
+                seconds / packets[-1].time_base
+            )
+            for packet in packets:
+                packet.stream = stream
+                out.mux(packet)
+        return target
+
     def before_sound_of_unknown_codec(self, path: Path, name: str) -> Path:
         """A copy in mp4 with a sound track put first that FFmpeg has no decoder for, as of AC-4."""
         other = self.sound("other.m4a", sample_rate=32000, seconds=0.5)

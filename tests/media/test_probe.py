@@ -8,10 +8,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from viseme.errors import InputError, Interrupted, MediaDamaged, MediaTooLarge
-from viseme.media import DEFAULT_LIMITS, MediaLimits, open_media, probe_clip, probe_speech
+from viseme.media import (
+    DEFAULT_LIMITS,
+    MediaLimits,
+    conform_clip,
+    decode_frames,
+    open_media,
+    probe_clip,
+    probe_speech,
+)
 
 NTSC = Fraction(30000, 1001)
 
@@ -41,6 +51,25 @@ def test_fragmented_mp4_is_counted_though_its_header_counts_nothing(make: Any) -
     path = make.clip(container_options=options, frame_count=30, sound=(48000, 1, 1.2))
     clip = probe_clip(path)
     assert (clip.frame_count, clip.frame_rate, clip.is_constant_rate) == (30, Fraction(25), True)
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_a_last_picture_that_is_held_is_counted_and_kept(
+    make: Any, name: str, b_frames: int
+) -> None:
+    path = make.held(make.clip(name, frame_count=10, b_frames=b_frames), Fraction(5))
+    clip = probe_clip(path)
+    with av.open(str(path)) as container:
+        told = Fraction(container.duration or 0, 1_000_000)
+    assert clip.seconds == told and told > 5
+    assert (clip.frame_rate, clip.is_constant_rate) == (Fraction(25), False)
+    result = conform_clip(clip, make.folder / "out", containers=["mp4"], codecs=["h264"])
+    again = probe_clip(result.path)
+    assert (again.seconds, again.is_constant_rate) == (told, True)
+    frames = decode_frames(again)
+    assert np.abs(frames[9:] - frames[9]).max() < 0.02
+    assert np.abs(frames[8] - frames[9]).max() > 0.05
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")

@@ -54,6 +54,23 @@ def test_a_last_picture_that_is_held_counts_for_as_long_as_it_is_shown() -> None
     assert find_pace(stamps, MILLISECOND, 800, []).frame_count == 25
 
 
+@pytest.mark.parametrize(
+    ("last_duration", "is_constant", "frame_count"),
+    [(0, True, 10), (20, True, 10), (40, True, 10), (59, True, 10), (60, False, 11),
+     (80, False, 11), (5000, False, 134)],
+)  # fmt: skip
+def test_a_last_picture_that_is_held_makes_even_times_variable(
+    last_duration: int, is_constant: bool, frame_count: int
+) -> None:
+    stamps = np.arange(10, dtype=np.int64) * 40
+    pace = find_pace(stamps, MILLISECOND, last_duration, [Fraction(125, 67)])
+    assert (pace.rate, pace.is_constant, pace.frame_count) == (
+        Fraction(25),
+        is_constant,
+        frame_count,
+    )
+
+
 def test_a_longer_first_picture_alone_does_not_make_the_rate_variable() -> None:
     stamps = np.array([0, *(786 + 512 * k for k in range(9))], np.int64)
     pace = find_pace(stamps, Fraction(1, 12800), 512, [])

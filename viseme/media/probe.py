@@ -48,6 +48,7 @@ class _PictureScan:
     stamps: array[int] = field(default_factory=lambda: array("q"))
     last_stamp: int = 0
     last_duration: int = 0
+    final_end: int = 0  # of the picture that is stored last
     first_picture: VideoFrame | None = None
     seen_packets: int = 0
     shown: ShownPackets = field(init=False)
@@ -65,6 +66,7 @@ class _PictureScan:
             stamp = self.last_stamp + max(self.last_duration, 1) if self.stamps else 0
         if not self.stamps or stamp >= self.last_stamp:
             self.last_stamp, self.last_duration = stamp, packet.duration or 0
+        self.final_end = stamp + (packet.duration or 0)
         self.stamps.append(stamp)
         if len(self.stamps) > self.limits.max_frames:
             raise MediaTooLarge(
@@ -72,6 +74,15 @@ class _PictureScan:
                 limit=self.limits.max_frames,
                 remedy="Cut it first.",
             )
+
+    @property
+    def held_duration(self) -> int:
+        """How long the last picture is shown, 0 where unknown.
+
+        mp4 gives the time that is left to the picture that is stored last, which need not be the
+        one that is shown last.
+        """
+        return max(self.last_duration, self.final_end - self.last_stamp)
 
     def _decode_first(self, packet: Packet[VideoStream]) -> None:
         if self.first_picture is None and self.seen_packets <= _MOST_PACKETS_TO_FIRST_PICTURE:
@@ -196,7 +207,7 @@ def _scan(
 
 def _end_of(scan: _PictureScan, track: SoundTrack | None) -> Fraction:
     """When the last picture or sound ends, on the clock of the file."""
-    end = (scan.last_stamp + scan.last_duration) * (scan.stream.time_base or Fraction(0))
+    end = (scan.last_stamp + scan.held_duration) * (scan.stream.time_base or Fraction(0))
     if track is not None and track.sample_count:
         sounded = Fraction(track.sample_count, track.sample_rate)
         end = max(end, track.start_seconds + sounded)
@@ -220,7 +231,7 @@ def _clip_of(path: Path, container_name: str, scan: _PictureScan, track: SoundTr
     pace = find_pace(
         stamps,
         stream.time_base,
-        scan.last_duration,
+        scan.held_duration,
         (stream.average_rate, stream.guessed_rate, stream.base_rate),
     )
     first_seconds = Fraction(0) if is_still else pace.first_seconds

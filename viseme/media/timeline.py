@@ -8,7 +8,7 @@ a frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -52,7 +52,27 @@ def find_pace(
 
     ``last_duration`` is how long the last picture is shown, 0 where unknown; ``hints`` are the
     rates that the header claims, tried against the times before a rate is worked out from them.
+
+    A last picture that is held makes the rate variable, also where all others come evenly. Players
+    show it for so long, perhaps with sound; ffprobe counts it, and so may a vendor that charges by
+    the second: left out, the clip would be quoted too low and its end would lose its picture. As
+    it is now coded anew, what is sent is as long as what was quoted, whoever counts it and how.
+    Less than half a frame more is taken for rounding, which is not worth that.
     """
+    pace = _pace_of(stamps, time_base, last_duration, hints)
+    held = last_duration * time_base
+    if not pace.is_constant or held * pace.rate < 3 * _HALF:
+        return pace
+    end = int(stamps[-1]) * time_base + held - pace.first_seconds
+    return replace(pace, is_constant=False, frame_count=frame_at(end, pace.rate))
+
+
+def _pace_of(
+    stamps: NDArray[np.int64],
+    time_base: Fraction,
+    last_duration: int,
+    hints: Sequence[Fraction | None],
+) -> Pace:
     first = int(stamps[0]) * time_base
     claimed = [snap_rate(rate) for rate in hints if rate is not None and 0 < rate <= 1000]
     if len(stamps) == 1:
