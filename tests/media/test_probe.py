@@ -54,7 +54,7 @@ def test_fragmented_mp4_is_counted_though_its_header_counts_nothing(make: Any) -
 
 
 @pytest.mark.parametrize("b_frames", [0, 3])
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])  # FFmpeg before 8.1 writes none to mkv
 def test_a_last_picture_that_is_held_is_counted_and_kept(
     make: Any, name: str, b_frames: int
 ) -> None:
