@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,51 @@ def test_a_file_that_is_thrown_away_is_not_written_a_second_time(
     assert told - begun > 0.7 * clip.size_bytes
     assert bytes_written() - told < 0.3 * clip.size_bytes
     assert list(folder.iterdir()) == []
+
+
+class Watched:
+    """A cancel that says yes once so many bytes are written; ``seen`` says how many were, when."""
+
+    def __init__(self, most: int) -> None:
+        self.begun = bytes_written()
+        self.seen: list[int] = []
+        self._most = most
+
+    def __call__(self) -> bool:
+        self.seen.append(bytes_written() - self.begun)
+        return self.seen[-1] >= self._most
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("way", ["encoded", "copied"])
+def test_putting_the_index_in_front_can_be_stopped_at_every_piece(
+    make: Any, tmp_path: Path, way: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 144, 176, 3), np.uint8)
+    clip = probe_clip(make.clip(size=(176, 144), frames=list(noise), frame_count=60))
+    path = tmp_path / "out" / "a.mp4"
+    settings = EncodeSettings(preset="ultrafast", crf=2)
+
+    def write(cancel: Callable[[], bool]) -> None:
+        if way == "copied":
+            replace_sound(clip, None, path, cancel=cancel)
+        else:
+            encode_clip(path, noise / np.float32(255), RATE, settings=settings, cancel=cancel)
+
+    watched = Watched(1 << 60)
+    write(watched)
+    data, most = path.read_bytes(), max(np.diff(watched.seen))
+    assert data.index(b"moov") < data.index(b"mdat")
+    # Written twice, asked all the while, and once more before the disk has to take it.
+    assert watched.seen[-1] > 1.9 * len(data)
+    assert most < len(data) / 3
+    path.unlink()
+    for share in (0.5, 1.2, 1.5, 1.8, (watched.seen[-1] - 500) / len(data)):
+        stopping = Watched(int(share * len(data)))
+        with pytest.raises(Interrupted):
+            write(stopping)
+        assert bytes_written() - stopping.begun - stopping.seen[-1] < len(data) / 3
+        assert list(path.parent.iterdir()) == []
 
 
 FULL_DISK = """

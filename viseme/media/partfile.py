@@ -5,19 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
 
 import av.error
 
 from ..errors import LocalError, VisemeError
-
-if TYPE_CHECKING:
-    from av.container import OutputContainer
+from .digest import stop_if
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+_ASK_SECONDS = 0.02
 
 
 @contextmanager
@@ -32,7 +32,8 @@ def part_file(path: Path) -> Iterator[Path]:
         with translated_writes(path):
             part.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            commit_part(part, path)
+            flush_part(part)
+            part.replace(path)
     finally:
         remove_part(part)
 
@@ -44,28 +45,45 @@ def remove_part(part: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def discard_part(container: OutputContainer | None, part: Path) -> None:
-    """Close and remove a file that is being written and not wanted any more."""
-    # Before it is closed: FFmpeg, which then puts the index in front of all that was written and
-    # for that reads and writes the whole file again, finds none to read.
-    remove_part(part)
-    if container is not None:
-        # The reason is already on its way up; this file is thrown away.
-        with suppress(OSError, av.error.FFmpegError, ValueError):
-            container.close()
-    remove_part(part)  # Windows removes no file that is open
-
-
 def part_path(path: Path) -> Path:
     """A new hidden name in the folder of ``path``."""
     return path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
 
 
-def commit_part(part: Path, path: Path) -> None:
-    """Flush ``part`` to the disk and give it its name."""
+def flush_part(part: Path, cancel: Callable[[], bool] | None = None) -> None:
+    """Flush ``part`` to the disk. Raises ``OSError``, and ``Interrupted`` without waiting for it.
+
+    A large file may take seconds, in a call that nothing ends: it is made in a thread beside.
+    """
+    if cancel is None:
+        _flush(part)
+        return
+    stop_if(cancel)
+    problems: list[OSError] = []
+
+    def flush() -> None:
+        try:
+            _flush(part)
+        except OSError as problem:
+            problems.append(problem)
+
+    thread = Thread(target=flush, name="viseme-flush", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            stop_if(cancel)
+            thread.join(_ASK_SECONDS)
+    except BaseException:
+        if sys.platform == "win32":
+            thread.join()  # no file that is open can be removed there
+        raise
+    if problems:
+        raise problems[0]
+
+
+def _flush(part: Path) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())
-    part.replace(path)
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import av
-
 from ..errors import InputError
 from ..model import Clip, Recording
 from .clip_sound import ClipSound
@@ -31,7 +29,8 @@ from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .media_guard import BeforeDecoding, let_pass
 from .opening import open_media
-from .partfile import discard_part, part_file, translated_writes
+from .output import video_output
+from .partfile import translated_writes
 from .sound_stream import SOUND_CODECS, SoundStream
 
 if TYPE_CHECKING:
@@ -121,18 +120,12 @@ def copy_pictures(
             track = _sound_in(clip, window, limits, cancel)
         _encode_with(clip, track, path, container, window, limits, cancel)
         return
-    with open_media(clip.path, limits=limits) as source, part_file(path) as part:
-        options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
-        target = av.open(f"file:{part.absolute()}", "w", format=container, options=options)
+    with open_media(clip.path, limits=limits) as source, video_output(path, container) as output:
+        target = output.container
         sound = _sound_packets(clip, track, target, container, limits, cancel)
-        try:
-            with translated_writes(path), closing(sound):
-                _copy(clip, source, target, window, delay, sound, cancel)
-        except BaseException:
-            discard_part(target, part)
-            raise
-        with translated_writes(path):
-            target.close()
+        with translated_writes(path), closing(sound):
+            _copy(clip, source, target, window, delay, sound, cancel)
+        output.finish(cancel)
 
 
 def own_track(

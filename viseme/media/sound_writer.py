@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-
-import av
+from typing import Any
 
 from ..errors import InputError
-from .partfile import commit_part, discard_part, part_path, translated_writes
+from .output import Output
+from .partfile import translated_writes
 from .pixels import to_array
 from .sound_stream import SoundStream
-
-if TYPE_CHECKING:
-    from av.container import OutputContainer
 
 # container: muxer, encoder
 _KINDS = {
@@ -55,8 +51,7 @@ class SoundWriter:
         self.path = Path(path)
         self._format = (sample_rate, channels, bit_rate, coded_rate)
         self._kind = _KINDS[container]
-        self._part = part_path(self.path)
-        self._container: OutputContainer | None = None
+        self._output: Output | None = None
         self._stream: SoundStream | None = None
 
     def __enter__(self) -> SoundWriter:
@@ -64,10 +59,9 @@ class SoundWriter:
         muxer, codec = self._kind
         try:
             with translated_writes(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._container = av.open(f"file:{self._part.absolute()}", "w", format=muxer)
+                self._output = Output(self.path, muxer)
                 self._stream = SoundStream(
-                    self._container, codec, rate, channels, bit_rate, coded_rate
+                    self._output.container, codec, rate, channels, bit_rate, coded_rate
                 )
         except BaseException:
             self._discard()
@@ -88,18 +82,16 @@ class SoundWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None and self._stream is not None and self._container is not None:
+            if kind is None and self._stream is not None and self._output is not None:
                 with translated_writes(self.path):
-                    self._container.mux(self._stream.finish())
-                    self._container.close()
-                    self._container = None
-                    commit_part(self._part, self.path)
+                    self._output.container.mux(self._stream.finish())
+                self._output.finish()
         finally:
             self._discard()
 
     def _discard(self) -> None:
-        container, self._container = self._container, None
-        discard_part(container, self._part)
+        if self._output is not None:
+            self._output.discard()
 
 
 def write_sound(

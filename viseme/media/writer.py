@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
@@ -19,7 +18,8 @@ from ..errors import InputError
 from .beside import Beside
 from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, codec_options
 from .digest import stop_if
-from .partfile import commit_part, discard_part, part_path, translated_writes
+from .output import Output, video_output
+from .partfile import translated_writes
 from .picture import matrix_of, one_thread
 from .pixels import FrameBytes, to_array
 from .sound_stream import SOUND_CODECS, SoundStream
@@ -106,9 +106,8 @@ class ClipWriter:
         self._cancel = cancel
         self._reformatter = VideoReformatter()
         self._options = one_thread()
-        self._part = part_path(self.path)
         self._sound_format = sound
-        self._container: OutputContainer | None = None
+        self._output: Output | None = None
         self._video: VideoStream
         self._sound: SoundStream | None = None
         self._last: tuple[VideoFrame, VideoFrame] | None = None  # a picture given, and converted
@@ -191,23 +190,20 @@ class ClipWriter:
                 self._put(packets)
 
     def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        options = {"movflags": "+faststart"} if self._container_name in ("mp4", "mov") else {}
-        self._container = av.open(
-            f"file:{self._part.absolute()}", "w", format=self._container_name, options=options
-        )
-        self._video = self._add_video(self._container)
+        self._output = video_output(self.path, self._container_name)
+        container = self._output.container
+        self._video = self._add_video(container)
         if self._sound_format is not None:
             rate, channels = self._sound_format
             self._sound = SoundStream(
-                self._container,
+                container,
                 SOUND_CODECS[self._container_name],
                 rate,
                 channels,
                 self._settings.sound_bit_rate,
             )
         # Sound is coded in the caller's thread: no two threads may come upon a coder to be opened.
-        self._container.start_encoding()
+        container.start_encoding()
         self._beside = Beside(self._write, _PICTURES_WAITING)
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
@@ -260,11 +256,11 @@ class ClipWriter:
 
     def _write(self, work: Work) -> None:
         """Runs in the thread beside."""
-        if self._container is None:
+        if self._output is None:
             return
         with translated_writes(self.path):
             packets = self._coded(*work) if isinstance(work, tuple) else work
-            self._container.mux(packets)
+            self._output.container.mux(packets)
 
     def _coded(self, picture: VideoFrame, index: int) -> list[Packet[VideoStream]]:
         # Only here, since a picture that is held comes again while it still waits.
@@ -277,7 +273,7 @@ class ClipWriter:
         return self._video.encode(picture)
 
     def _finish(self) -> None:
-        if self._container is None or self._beside is None:
+        if self._output is None or self._beside is None:
             return
         if self.frame_count == 0:
             raise InputError(f"{self.path} got no frames.", remedy="Write at least one.")
@@ -287,14 +283,13 @@ class ClipWriter:
         # Dozens of pictures are still being looked at: one by one, so that it can be stopped.
         for packet in self._video.encode_lazy(None):
             stop_if(self._cancel)
-            self._container.mux(packet)
-        self._container.close()
-        self._container = None
-        commit_part(self._part, self.path)
+            self._output.container.mux(packet)
+        self._output.finish(self._cancel)
 
     def _discard(self) -> None:
         beside, self._beside = self._beside, None
         if beside is not None:
             beside.stop()
-        container, self._container = self._container, None
-        discard_part(container, self._part)
+        output, self._output = self._output, None
+        if output is not None:
+            output.discard()
