@@ -99,25 +99,6 @@ def test_a_job_that_the_vendor_has_forgotten_is_not_bought_again_by_itself(
     assert box.calls("submit") == []
 
 
-def test_another_key_asks_nothing_of_a_job(quick: Any, box: Any, clip: Path, speech: Path) -> None:
-    quick.live(box)
-    box.fault("slow-queue", seconds=60)
-    media = ("--video", clip, "--audio", speech)
-    running = quick.start("run", "runware-pixverse", *media, "--json")
-    await_state(quick, "ACCEPTED", "RUNNING")
-    running.kill()
-    before = quick.states()
-    polls = len(box.calls("status"))
-    quick.environment["RUNWARE_API_KEY"] = "another-runware"
-    ended = quick("resume", quick.job_id(), "--json")
-    assert ended.code == 3
-    assert ended.error["job_id"] == quick.job_id()
-    assert ended.error["field"] == "RUNWARE_API_KEY"
-    assert "unset it" in ended.error["remedy"]
-    assert quick.states() == before
-    assert len(box.calls("status")) == polls
-
-
 def test_a_job_cancelled_while_it_is_attached_to_is_not_bought_anew(
     quick: Any, box: Any, wish: Wish
 ) -> None:

@@ -159,6 +159,8 @@ async def delete_uploads(held: HeldJob) -> None:
         if upload.deleted_at is not None:
             continue
         try:
+            if held.other_key is not None and not held.other_key.is_set:
+                raise held.other_key.problem
             await asyncio.wait_for(
                 held.service.delete_upload(upload.reference), DELETE_TIMEOUT_SECONDS
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import OutcomeUnknown, VisemeError
+from ..errors import CredentialError, OutcomeUnknown, VisemeError
 from .commands import job_command
 from .held import HeldJob
 
@@ -12,6 +12,8 @@ def goes_on(held: HeldJob, problem: VisemeError) -> VisemeError:
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
     remedy = f"The job goes on; the same command comes back to it, and so does `{command}`."
+    if _is_another_key_at_hand(held, problem):
+        remedy = f"The job goes on; `{command}` comes back to it."
     return _again(problem, first + remedy, held)
 
 
@@ -20,6 +22,8 @@ def unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
     remedy = f"It is paid for; the same command fetches it, and so does `{command}`."
+    if _is_another_key_at_hand(held, problem):
+        remedy = f"It is paid for; `{command}` fetches it."
     return _again(problem, first + remedy, held)
 
 
@@ -31,6 +35,14 @@ def gone(held: HeldJob, problem: VisemeError) -> VisemeError:
         f"and the same command with --take {held.job.take + 1} buys it anew."
     )
     return _again(problem, remedy, held)
+
+
+def _is_another_key_at_hand(held: HeldJob, problem: VisemeError) -> bool:
+    """Whether the key that is set, or will be to mend this, is not the job's own.
+
+    With such a one the same command is another purchase.
+    """
+    return held.other_key is not None or isinstance(problem, CredentialError)
 
 
 def _again(problem: VisemeError, remedy: str, held: HeldJob) -> VisemeError:

@@ -58,6 +58,8 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
     Where it fails before a byte was sent the job is FAILED, or UNKNOWN again where an earlier
     submission of it is still in doubt; nothing of this attempt is charged.
     """
+    if held.other_key is not None:
+        raise held.other_key.problem
     work = held.place.home.work / held.job.id
     try:
         try:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..endpoints.base import Endpoint
-from ..errors import Interrupted
+from ..errors import CredentialError, Interrupted, VisemeError
 from ..ledger import JobRecord, Lease, Ledger, Outcome, State
 from ..services import Service
-from ..services.base import Report
+from ..services.base import Phase, Report
 from .budget import Caps
 from .destination import Destination
+from .other_key import OtherKey
 from .signals import Progress, Step
 from .workplace import Watch, Workplace, owner_is_gone
+
+_MAY_BE_ANOTHERS = frozenset({401, 403, 404})  # of answers about a job of another account
 
 
 @dataclass
@@ -29,6 +32,7 @@ class HeldJob:
     service: Service
     watch: Watch
     caps: Caps
+    other_key: OtherKey | None = None  # where it is not the job's own
     started: float = field(default_factory=time.monotonic)
     has_submitted: bool = False  # this process has sent it, and not only come back to it
 
@@ -124,7 +128,30 @@ class HeldJob:
 
 
 async def ask(held: HeldJob) -> Report:
-    """What the vendor says of the job now."""
+    """What the vendor says of the job now.
+
+    Raises CredentialError where the vendor says no to a key that is not the job's own: the job may
+    be there all the same. Once it was shown to that key, a no is one.
+    """
+    other = held.other_key
+    if other is None or other.sees_the_job:
+        return await _report(held)
+    if not other.is_set:
+        raise other.problem
+    try:
+        report = await _report(held)
+    except VisemeError as problem:
+        if isinstance(problem, CredentialError) or problem.http_status in _MAY_BE_ANOTHERS:
+            raise other.problem from problem
+        raise
+    # An error may be about the task, or about who asks for it: Runware has one form for both.
+    if report.phase in (Phase.MISSING, Phase.FAILED, Phase.CANCELLED):
+        raise other.problem
+    other.sees_the_job = True
+    return report
+
+
+async def _report(held: HeldJob) -> Report:
     job = held.job
     return await held.service.report(vendor_ids(job), logs=wants_logs(job), items=job.item_count)
 

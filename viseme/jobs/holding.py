@@ -7,15 +7,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ..credentials import ENVIRONMENT_VARIABLES
 from ..endpoints import endpoint as endpoint_by_id
 from ..errors import CredentialError, LedgerError, VendorError
-from ..ledger import DEAD, STALE_FENCE, JobRecord, Lease, Ledger
+from ..ledger import AT_VENDOR, DEAD, STALE_FENCE, JobRecord, Lease, Ledger, State
+from ..services import Service
 from ..transport import Transport
 from .budget import Caps
-from .commands import job_command, key_remedy
+from .commands import job_command
 from .destination import Destination
-from .held import HeldJob
+from .held import HeldJob, ask
+from .other_key import OtherKey, another_key
 from .signals import Progress, Step
 from .workplace import (
     Watch,
@@ -24,6 +25,7 @@ from .workplace import (
     lease_owner,
     owner_is_gone,
     service_for,
+    service_without_key,
 )
 
 HOLDER_LOOK_SECONDS = 0.3
@@ -38,8 +40,6 @@ async def holding(
     While somebody else holds it, its state is shown and waited for; a process that has provably
     ended is not waited for. Raises Interrupted while waiting.
     """
-    job = place.ledger.get(job_id)
-    await asyncio.to_thread(_check_account, job, place, destination)
     lease = await _acquire(job_id, place, watch)
     if lease is None:
         yield None
@@ -47,8 +47,8 @@ async def holding(
     job = place.ledger.get(job_id)
     try:
         async with Transport(destination.addresses) as transport:
-            service = await asyncio.to_thread(
-                service_for, job.vendor, destination, transport, place
+            service, other_key = await asyncio.to_thread(
+                _service, job, destination, transport, place
             )
             held = HeldJob(
                 job,
@@ -59,6 +59,7 @@ async def holding(
                 service,
                 watch,
                 caps,
+                other_key,
             )
             renewal = asyncio.ensure_future(_renew(lease, place))
             try:
@@ -70,16 +71,35 @@ async def holding(
         release(lease, place)
 
 
-def _check_account(job: JobRecord, place: Workplace, destination: Destination) -> None:
-    """Raise CredentialError for another account's key, to which the job would look as if gone."""
-    if account_at(job.vendor, destination, place) != job.account:
-        raise CredentialError(
-            f"The job was bought with another key of {job.vendor.label}'s than the one that is "
-            "set now.",
-            field=ENVIRONMENT_VARIABLES[job.vendor],
-            job_id=job.id,
-            remedy=key_remedy(job.vendor, place.home),
-        )
+def _service(
+    job: JobRecord, destination: Destination, transport: Transport, place: Workplace
+) -> tuple[Service, OtherKey | None]:
+    """The service with the key that is set, and what is to be known where it is not the job's."""
+    try:
+        service = service_for(job.vendor, destination, transport, place)
+        account = account_at(job.vendor, destination, place)
+    except CredentialError as problem:
+        return service_without_key(job.vendor, transport, place), OtherKey(problem, is_set=False)
+    if account == job.account:
+        return service, None
+    return service, OtherKey(another_key(job, place.home), is_set=True)
+
+
+async def check_key(held: HeldJob) -> None:
+    """Raise CredentialError where the key that is set now does not do for the job's next step.
+
+    Results whose address is known are fetched without any. What the vendor named is asked for with
+    another key too, and a doubt of it looked up once the vendor shows it to that key. What is still
+    to be sent, or has no name yet, is for the job's own key.
+    """
+    job, other = held.job, held.other_key
+    if other is None or job.state in (State.SUCCEEDED, State.FETCHED, *DEAD):
+        return
+    is_named = bool(job.vendor_ids) and job.state in (State.UNKNOWN, *AT_VENDOR)
+    if not other.is_set or not is_named:
+        raise other.problem
+    if job.state is State.UNKNOWN:
+        await held.watch.cancel.guard(ask(held), job.id)
 
 
 async def _acquire(job_id: str, place: Workplace, watch: Watch) -> Lease | None:

@@ -39,7 +39,7 @@ from .fetching import fetch_results
 from .follow import follow
 from .handover import hand_over, never_taken
 from .held import HeldJob
-from .holding import holding
+from .holding import check_key, holding
 from .orders import order_json, planned_from_order
 from .prepare import cut_of
 from .receipt import receipt, timing_json
@@ -177,11 +177,13 @@ async def drive(
     planned: Planned | None = None,
     caps: Caps | None = None,
     step: Callable[[HeldJob, Planned | None], Awaitable[None]] | None = None,
+    checks_key: bool = True,
 ) -> JobRecord:
     """Work a job forward until it is FETCHED or CANCELLED; another process' lease is waited for.
 
     ``caps`` are those of settings unless given; they hold for whatever is still to be sent.
-    ``step`` does one thing to it instead. Raises the error the job ended with.
+    ``step`` does one thing to it instead; without ``checks_key`` it says itself where the job's own
+    key is needed. Raises the error the job ended with.
     """
     if caps is None:
         caps = caps_for(place.ledger.get(job_id).vendor, place, destination)
@@ -189,6 +191,8 @@ async def drive(
         if held is None:
             return place.ledger.get(job_id)
         try:
+            if checks_key:
+                await check_key(held)
             await (step or advance)(held, planned)
         except LedgerError as problem:
             raise _known_job(problem, held) from problem

@@ -16,7 +16,7 @@ from .doubt import doubtful, in_doubt, settle
 from .fetching import fetch_gone_again, gone_items
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
-from .holding import release, take_lease
+from .holding import check_key, release, take_lease
 from .orders import has_unwritten_media
 from .run import Finished, advance, drive, ended_error, finished, lost_items
 from .signals import Progress, Step
@@ -107,6 +107,9 @@ async def cancel(
             said.append(CancelAnswer.CANCELLED)
             return
         _check_cancellable(held.job, place)
+        await check_key(held)
+        if held.other_key is not None:
+            await watch.cancel.guard(ask(held), held.job.id)  # it must see what it stops
         said.append(await stop(held))
         until = _follow_until(held.pace)
         while held.job.state is State.CANCELLING and time.monotonic() < until:
@@ -114,7 +117,7 @@ async def cancel(
             held.report(Step.CANCEL, "waiting for the vendor to stop it")
             await watch.cancel.sleep(max(0.05, held.pace))
 
-    ended = await drive(job.id, place, destination, watch, step=stop_it)
+    ended = await drive(job.id, place, destination, watch, step=stop_it, checks_key=False)
     return ended, said[0] if said else None
 
 
@@ -206,6 +209,8 @@ async def resubmit(
     destination = await destination_of(job, place, sandbox_url)
 
     async def begin_anew(held: HeldJob, _planned: Planned | None) -> None:
+        if held.other_key is not None:  # it sees the job, and what it sent would be its own
+            raise held.other_key.problem
         if held.job.state is State.SENT:
             held.move(State.UNKNOWN, detail="given up by the user, who submits anew")
         if held.job.state is State.UNKNOWN:

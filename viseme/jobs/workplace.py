@@ -17,6 +17,7 @@ from ..home import Home
 from ..ledger import Ledger
 from ..media import MediaGuard, MediaLimits
 from ..model import Vendor
+from ..secret import Secret
 from ..services import SERVICES, Service
 from ..settings import Settings
 from ..transport import Transport
@@ -54,6 +55,11 @@ def service_for(
     """The vendor's service with the key for this destination. Raises CredentialError."""
     secret = destination.secret(vendor, place.home)
     return SERVICES[vendor](transport, secret, place.settings)
+
+
+def service_without_key(vendor: Vendor, transport: Transport, place: Workplace) -> Service:
+    """The vendor's service for who asks nothing of the vendor: what it knows, no calls."""
+    return SERVICES[vendor](transport, Secret("no-key"), place.settings)
 
 
 def account_at(vendor: Vendor, destination: Destination, place: Workplace) -> str:

@@ -6,7 +6,7 @@ meant to be a process of its own. Its contract is in ``control.py`` (what it can
 ``faults.py`` (what can be made to go wrong) and ``lock.py`` (how a running one is found).
 
 Any well-formed key is good, except one with ``wrong`` or ``invalid`` in it; fal's are
-``Key id:secret``, the others' ``Bearer key``.
+``Key id:secret``, the others' ``Bearer key``. Keys that are alike up to a ``+`` are of one account.
 """
 
 from __future__ import annotations

@@ -82,8 +82,11 @@ class Vendor(ABC):
 
 
 def account_of(key: str) -> str:
-    """A name for whoever has this key, from which the key cannot be had."""
-    return hashlib.sha256(key.encode("utf-8")).hexdigest()[:16]
+    """A name for whoever has this key, from which the key cannot be had.
+
+    Keys that are alike up to a ``+`` are of one account.
+    """
+    return hashlib.sha256(key.partition("+")[0].encode("utf-8")).hexdigest()[:16]
 
 
 def is_refused_key(key: str) -> bool:
