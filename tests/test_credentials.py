@@ -426,25 +426,65 @@ def test_an_account_has_one_name_in_a_home_that_tells_nothing(home: Home, tmp_pa
         assert stat.S_IMODE(home.account_key.stat().st_mode) == 0o600
 
 
-def test_processes_that_name_an_account_at_once_agree(tmp_path: Path) -> None:
-    text = (
-        "import sys; from pathlib import Path\n"
-        "from viseme.account import account_id; from viseme.home import Home\n"
-        "from viseme.model import Vendor; from viseme.secret import Secret\n"
-        "print(account_id(Vendor.FAL, Secret('a:b'), Home(Path(sys.argv[1]))))\n"
-    )
+# The kernel refuses hard links to this process from then on, as some file systems do.
+NO_HARD_LINKS = """
+import ctypes, platform, struct, sys
+numbers = {"x86_64": (86, 265), "aarch64": (37, 37)}.get(platform.machine())
+if sys.platform != "linux" or numbers is None:
+    sys.exit(77)
+libc = ctypes.CDLL(None)
+load, refuse, allow = (0x20, 0, 0, 0), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)
+tests = [(0x15, 2 - n, 0, number) for n, number in enumerate(numbers)]
+steps = b"".join(struct.pack("HBBI", *step) for step in [load, *tests, allow, refuse])
+buffer = ctypes.create_string_buffer(steps, len(steps))
+program = struct.pack("HxxxxxxQ", len(steps) // 8, ctypes.addressof(buffer))
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):
+    sys.exit(77)
+"""
+NAME_ACCOUNTS = """
+import sys, time; from pathlib import Path
+from viseme.account import account_id; from viseme.home import Home
+from viseme.model import Vendor; from viseme.secret import Secret
+folder = Path(sys.argv[1])
+print("ready", flush=True)
+while not (folder / "go").exists():
+    time.sleep(0.0001)
+for number in range(100):
+    print(account_id(Vendor.FAL, Secret("a:b"), Home(folder / str(number))))
+"""
+
+
+@pytest.mark.parametrize("before", ["", NO_HARD_LINKS], ids=["", "without hard links"])
+def test_processes_that_name_an_account_at_once_agree(tmp_path: Path, before: str) -> None:
     processes: list[Any] = [
         subprocess.Popen(
-            [sys.executable, "-c", text, str(tmp_path / "home")],
+            [sys.executable, "-c", before + NAME_ACCOUNTS, str(tmp_path)],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
         for _ in range(4)
     ]
-    names = {process.communicate(timeout=60)[0] for process in processes}
-    assert len(names) == 1
-    assert len(names.pop().strip()) == 16
+    ready = [process.stdout.readline() for process in processes]
+    (tmp_path / "go").touch()
+    said = [process.communicate(timeout=60)[0].split() for process in processes]
+    if {process.returncode for process in processes} == {77}:
+        pytest.skip("hard links cannot be refused to a process here")
+    assert set(ready) == {"ready\n"}
+    assert [len(names) for names in said] == [100] * 4
+    assert said[0] == said[1] == said[2] == said[3]
+    assert len(set(said[0])) == 100
+    assert {len(name) for name in said[0]} == {16}
+
+
+def test_an_account_key_that_is_missing_beside_purchases_is_not_made_anew(home: Home) -> None:
+    with pytest.raises(LocalError) as raised:
+        account_id(Vendor.FAL, Secret("a:b"), home, has_purchases=lambda: True)
+    assert "it is missing" in raised.value.message
+    assert not home.account_key.exists()
+    # What the remedy says.
+    home.account_key.write_text("5" * 64)
+    assert len(account_id(Vendor.FAL, Secret("a:b"), home, has_purchases=lambda: True)) == 16
 
 
 @pytest.mark.parametrize("content", ["", "zz", "ab", "ä"])

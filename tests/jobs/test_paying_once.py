@@ -112,6 +112,25 @@ def test_another_account_buys_its_own(quick: Command, sandbox: Box, wish: Wish) 
     assert len(sandbox.charges()) == 2
 
 
+def test_a_home_that_lost_its_account_key_buys_nothing_a_second_time(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    command = wish("fal", "--sandbox", sandbox.control, "--json")
+    assert quick(*command).code == 0
+    key, backup = quick.home / "account.key", quick.home / "account.key.bak"
+    key.rename(backup)
+    refused = quick(*command)
+    assert refused.code == 1, refused
+    assert refused.error["value"] == str(key)
+    assert not key.exists()
+    assert len(sandbox.charges()) == 1
+    key.write_text("5" * 64)
+    assert quick("resume", quick.job_id(), "--json").code == 0
+    backup.replace(key)
+    assert quick(*command).document["reused"] is True
+    assert len(sandbox.charges()) == 1
+
+
 @pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
 def test_a_command_killed_once_accepted_is_attached_to(
     quick: Command, slow_sandbox: Box, wish: Wish, vendor: str

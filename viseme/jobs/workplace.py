@@ -64,7 +64,12 @@ def service_without_key(vendor: Vendor, transport: Transport, place: Workplace) 
 
 def account_at(vendor: Vendor, destination: Destination, place: Workplace) -> str:
     """The keyed hash that stands for the account. Raises CredentialError."""
-    return account_id(vendor, destination.secret(vendor, place.home), place.home)
+    return account_id(
+        vendor,
+        destination.secret(vendor, place.home),
+        place.home,
+        has_purchases=lambda: bool(place.ledger.list(limit=1)),
+    )
 
 
 def fetch_rules(
