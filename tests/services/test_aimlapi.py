@@ -324,12 +324,20 @@ def test_a_job_is_found_by_its_token_and_by_nothing_else(box: Any, party: Any) -
     ids = party.submit(Vendor.AIMLAPI, "token-1")
     assert look_up(party, "token-1") == [ids["generation_id"]]
     assert look_up(party, "token-2") == []
-    long_ago = datetime.now(timezone.utc) - timedelta(hours=3)
+    long_ago = datetime.now(timezone.utc) - timedelta(hours=30)
     assert look_up(party, "token-1", sent_from=long_ago, sent_until=long_ago) == []
-    box.fault("lookup-hidden", count=1, operation="list")
+    box.fault("lookup-hidden", count=2, operation="list")
     assert look_up(party, "token-1") == []
-    box.fault("lookup-late", count=1, operation="list", seconds=60)
+    box.fault("lookup-late", count=2, operation="list", seconds=60)
     assert look_up(party, "token-1") == []
+
+
+@pytest.mark.parametrize("hours", [-23, -1, 1, 23])
+def test_a_job_is_found_though_our_clock_is_hours_off(party: Any, hours: int) -> None:
+    ids = party.submit(Vendor.AIMLAPI, "token-1")
+    stamped = datetime.now(timezone.utc) + timedelta(hours=hours)
+    found = look_up(party, "token-1", sent_from=stamped, sent_until=stamped)
+    assert found == [ids["generation_id"]]
 
 
 def test_two_jobs_with_one_token_are_two_matches(party: Any) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -27,7 +30,8 @@ from viseme.model import Vendor, WireRequest
 from viseme.services.base import Acceptance, CancelAnswer, OutgoingFile, Phase, Upload
 from viseme.services.fal import LISTING_LIMIT, log_lines, queue_paths
 from viseme.services.fal_errors import error_of, failure_of
-from viseme.services.fal_listing import agrees, is_in_window, read_moment
+from viseme.services.fal_listing import agrees, is_in_window, read_moment, windows_of
+from viseme.services.reading import clock_ahead
 from viseme.settings import Settings
 from viseme.transport import MAX_ANSWER_BYTES, AnswerLost, NotSent
 
@@ -871,6 +875,72 @@ def test_a_list_is_read_no_further_back_than_the_submission(played: Callable[...
     assert len(server.heads) == 3
 
 
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+def shown(sent_at: datetime, fals_clock: datetime | None) -> tuple[Any, ...]:
+    """A list with one request of ours, and when fal says that it told it."""
+    item = {
+        "request_id": "r1",
+        "sent_at": sent_at.isoformat(),
+        "ended_at": sent_at.isoformat(),
+        "json_input": {"video_url": "https://example.com/clip.mp4"},
+    }
+    date = {} if fals_clock is None else {"Date": format_datetime(fals_clock, usegmt=True)}
+    return 200, {"items": [item]}, date
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "fals_clock", "question_count"),
+    [
+        pytest.param(-MINUTE / 2, timedelta(), 1, id="both clocks agree"),
+        pytest.param(HOUR - MINUTE / 2, HOUR, 1, id="ours is an hour behind"),
+        pytest.param(-HOUR - MINUTE / 2, -HOUR, 2, id="ours is an hour ahead"),
+        pytest.param(-MINUTE / 2, -HOUR, 2, id="ours has gone wrong since, or a cache answers"),
+        pytest.param(-MINUTE / 2, None, 1, id="fal names no time"),
+    ],
+)
+def test_a_job_is_found_whatever_is_between_our_clock_and_fals(
+    played: Callable[..., Any], sent_at: timedelta, fals_clock: timedelta, question_count: int
+) -> None:
+    now = datetime.now(timezone.utc)
+    date = None if fals_clock is None else now + fals_clock
+    party, server = played(shown(now + sent_at, date))
+    assert look_up(party, party.video_url) == ["r1"]
+    starts = [re.search(r"start=([^&]*)", head) for head in server.heads]
+    assert len(starts) == question_count
+    asked_from = read_moment(unquote(starts[-1][1])) if starts[-1] else None
+    assert asked_from is not None
+    assert asked_from <= now + sent_at
+
+
+def test_a_submission_stamped_by_a_clock_that_was_set_back_since_is_found(
+    played: Callable[..., Any],
+) -> None:
+    now = datetime.now(timezone.utc)
+    ahead = {"sent_from": now + 5 * HOUR, "sent_until": now + 5 * HOUR}
+    party, _ = played(shown(now - 10 * MINUTE, now))
+    assert look_up(party, party.video_url, **ahead) == ["r1"]
+    party, _ = played(shown(now - 25 * HOUR, now))
+    assert look_up(party, party.video_url, **ahead) == []
+
+
+@pytest.mark.parametrize("sent_at", [-HOUR, -10 * MINUTE, 10 * MINUTE, HOUR])
+def test_a_request_of_another_time_is_no_match_though_clocks_differ(
+    played: Callable[..., Any], sent_at: timedelta
+) -> None:
+    now = datetime.now(timezone.utc)
+    party, _ = played(shown(now + sent_at, now + 5 * HOUR))
+    assert look_up(party, party.video_url) == []
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_a_date_that_cannot_be_read_corrects_nothing(date: str) -> None:
+    assert clock_ahead({"date": date}, NOON) == timedelta()
+    assert clock_ahead({"date": "Fri, 20 Nov 2026 12:00:05 GMT"}, NOON) == timedelta(seconds=5)
+    assert clock_ahead({}, NOON) == timedelta()
+
+
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 
 
@@ -908,14 +978,14 @@ def test_what_is_no_moment_is_not_read(text: Any) -> None:
 
 @pytest.mark.parametrize("sent_at", NO_MOMENTS)
 def test_a_request_sent_at_a_time_that_cannot_be_read_is_no_match(party: Any, sent_at: Any) -> None:
-    assert not is_in_window({"sent_at": sent_at}, party.trace(Vendor.FAL, "t"))
+    assert not is_in_window({"sent_at": sent_at}, windows_of(party.trace(Vendor.FAL, "t")))
 
 
 @pytest.mark.parametrize("item", [{}, {"sent_at": None}])
 def test_a_request_that_does_not_say_when_it_was_sent_may_be_a_match(
     party: Any, item: dict[str, Any]
 ) -> None:
-    assert is_in_window(item, party.trace(Vendor.FAL, "t"))
+    assert is_in_window(item, windows_of(party.trace(Vendor.FAL, "t")))
 
 
 def test_a_request_is_sent_within_two_minutes_of_our_clock(party: Any) -> None:
@@ -923,7 +993,7 @@ def test_a_request_is_sent_within_two_minutes_of_our_clock(party: Any) -> None:
     for seconds, is_in in ((-121, False), (-119, True), (0, True), (119, True), (121, False)):
         moment = NOON + timedelta(seconds=seconds)
         text = moment.isoformat().replace("+00:00", ".5Z")
-        assert is_in_window({"sent_at": text}, trace) is is_in
+        assert is_in_window({"sent_at": text}, windows_of(trace)) is is_in
 
 
 def test_a_list_that_goes_round_in_circles_ends(played: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 from ..answer import Answer
@@ -57,7 +57,7 @@ PHASES = {
 REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 TOKEN_FORM = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # anything else is dropped without a word
 GENERATIONS_PATH = "/v2/video/generations"  # for submissions of every model, and for polls
-LOG_MARGIN = timedelta(minutes=2)
+LOG_MARGINS = (timedelta(minutes=2), timedelta(days=1))
 LOG_PAGES = 10
 
 
@@ -123,15 +123,30 @@ class AimlapiService(Service):
         return Report(phase)
 
     async def look_up(self, trace: Trace) -> Finding:
-        """The usage log, by the token we sent. A row without one is never a match."""
-        matches: list[Acceptance] = []
+        """The usage log, by the token we sent. A row without one is never a match.
+
+        First around the times of the submission; then as far as two clocks may be apart, for the
+        token alone tells what is ours.
+        """
+        matches: dict[str, Acceptance] = {}
+        for margin in LOG_MARGINS:
+            start, end = trace.sent_from - margin, trace.sent_until + margin
+            is_whole = await self._add_logged(matches, trace.token, start, end)
+            if matches or not is_whole:
+                break
+        return Finding(tuple(matches.values()))
+
+    async def _add_logged(
+        self, matches: dict[str, Acceptance], token: str, start: datetime, end: datetime
+    ) -> bool:
+        """Add what the log has of a token in that time; whether all of the log was read."""
         for page in range(LOG_PAGES):
             answer = await self.call(
                 "GET",
                 "/v2/logs",
                 query={
-                    "start": _iso(trace.sent_from - LOG_MARGIN),
-                    "end": _iso(trace.sent_until + LOG_MARGIN),
+                    "start": _iso(start),
+                    "end": _iso(end),
                     "limit": "100",
                     "offset": str(100 * page),
                 },
@@ -139,15 +154,14 @@ class AimlapiService(Service):
             if not answer.is_success:
                 raise error_of(answer)
             document = answer.json_object()
-            matches += [
-                Acceptance({"generation_id": str(row["inference_id"])})
-                for row in objects(document.get("data"))
-                if row.get("client_request_id") == trace.token and row.get("inference_id")
-            ]
+            for row in objects(document.get("data")):
+                if row.get("client_request_id") == token and row.get("inference_id"):
+                    generation_id = str(row["inference_id"])
+                    matches[generation_id] = Acceptance({"generation_id": generation_id})
             pagination = document.get("pagination")
             if not isinstance(pagination, dict) or not pagination.get("has_more"):
-                break
-        return Finding(tuple(matches))
+                return True
+        return False
 
 
 def failure_of(document: Mapping[str, Any]) -> VisemeError:
@@ -211,5 +225,5 @@ def _message(answer: Answer) -> str:
     return message if isinstance(message, str) else json.dumps(message)[:300]
 
 
-def _iso(moment: Any) -> str:
-    return str(moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -31,10 +31,10 @@ from .base import (
 )
 from .changes import Changes
 from .fal_errors import error_of, failure_of
-from .fal_listing import LISTING_MARGIN, ended_before, is_match
+from .fal_listing import ended_before, is_match, start_of, windows_of
 from .fal_storage import FalStorage
 from .fal_stream import StatusStream
-from .reading import answer_lost, objects
+from .reading import answer_lost, clock_ahead, objects
 
 # docs.fal.ai, queue: there is no status for failure; a failed job is COMPLETED with an error.
 PHASES = {
@@ -196,30 +196,40 @@ class FalService(Service):
         """fal's list of requests, compared by the media and arguments we sent and by when.
 
         Absence proves nothing: the list may hold ended requests only. Its ``end`` is left out,
-        since it may count when a request ended, which can be long after it was sent.
+        since it may count when a request ended, which can be long after it was sent. When that was
+        by fal's clock is known from the ``Date`` of its first answer.
         """
-        matches: list[Acceptance] = []
+        windows = windows_of(trace)
+        first = await self._listed(trace, start_of(windows))
+        now = datetime.now(timezone.utc)
+        asked_from = start_of(windows)
+        windows = windows_of(trace, ahead=clock_ahead(first.headers, now), now=now)
+        start = start_of(windows)
+        if start < asked_from:
+            first = await self._listed(trace, start)
+        page = first.json_object()
+        matches: dict[str, Acceptance] = {}
         cursor: str | None = None
         for _ in range(LISTING_PAGES):
-            page = await self._listed(trace, cursor)
             items = objects(page.get("items"))
             for item in items:
                 request_id = item.get("request_id")
-                if isinstance(request_id, str) and request_id and is_match(item, trace):
+                if isinstance(request_id, str) and request_id and is_match(item, trace, windows):
                     paths = queue_paths(f"/{trace.vendor_model}", request_id)
-                    matches.append(Acceptance({"request_id": request_id, **paths}))
+                    matches[request_id] = Acceptance({"request_id": request_id, **paths})
             following = page.get("next_cursor")
             if not page.get("has_more") or not isinstance(following, str) or following == cursor:
                 break
-            if any(ended_before(item, trace) for item in items):
+            if any(ended_before(item, start) for item in items):
                 break
             cursor = following
-        return Finding(tuple(matches))
+            page = (await self._listed(trace, start, cursor)).json_object()
+        return Finding(tuple(matches.values()))
 
-    async def _listed(self, trace: Trace, cursor: str | None) -> Mapping[str, Any]:
+    async def _listed(self, trace: Trace, start: datetime, cursor: str | None = None) -> Answer:
         query = {
             "endpoint_id": trace.vendor_model,
-            "start": _iso(trace.sent_from - LISTING_MARGIN),
+            "start": _iso(start),
             "expand": "payloads",
             "limit": str(LISTING_LIMIT),
             **({"cursor": cursor} if cursor else {}),
@@ -229,7 +239,7 @@ class FalService(Service):
         )
         if not answer.is_success:
             raise error_of(answer)
-        return answer.json_object()
+        return answer
 
 
 def queue_paths(submit_path: str, request_id: str) -> dict[str, str]:

@@ -6,48 +6,73 @@ Source: fal.ai/docs/platform-apis/v1/models/requests/by-endpoint.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..bodies import digest_of
 from .base import Trace
 
-LISTING_MARGIN = timedelta(minutes=2)  # between our clock and fal's
+LISTING_MARGIN = timedelta(minutes=2)  # around the times of a submission
+LEAST_CLOCK_ERROR = timedelta(seconds=30)  # a ``Date`` has whole seconds, and its answer took time
+LONGEST_SET_BACK = timedelta(days=1)
+Window = tuple[datetime, datetime]
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-][0-9]{2}):?([0-9]{2}))?"
 )
 
 
-def is_match(item: Mapping[str, Any], trace: Trace) -> bool:
+def windows_of(
+    trace: Trace, *, ahead: timedelta = timedelta(), now: datetime | None = None
+) -> tuple[Window, ...]:
+    """Between which moments of fal's clock the submission may have been taken. Pure.
+
+    ``ahead`` is how far fal's clock is ahead of ours, which says ``now``. Ours may have been put
+    right, or wrong, since the submission: its times are taken as they stand and as corrected by
+    that. Where they lie ahead of now, our clock was set back since, nobody knows by how much: it
+    may have been any time of the last day.
+    """
+    sent = trace.sent_from - LISTING_MARGIN, trace.sent_until + LISTING_MARGIN
+    windows = [sent]
+    if abs(ahead) > LEAST_CLOCK_ERROR:
+        windows.append((sent[0] + ahead, sent[1] + ahead))
+    if now is not None and trace.sent_from > now + LISTING_MARGIN:
+        windows.append((now + ahead - LONGEST_SET_BACK, now + ahead + LISTING_MARGIN))
+    return tuple(windows)
+
+
+def is_match(item: Mapping[str, Any], trace: Trace, windows: Sequence[Window]) -> bool:
     """Whether an entry of the list may be the submission that left ``trace``."""
     payload = item.get("json_input")
     return (
         item.get("request_id") not in trace.known_ids
-        and is_in_window(item, trace)
+        and is_in_window(item, windows)
         and has_media(payload, trace.media_digests)
         and (not trace.arguments or agrees(trace.arguments, payload))
     )
 
 
-def is_in_window(item: Mapping[str, Any], trace: Trace) -> bool:
+def is_in_window(item: Mapping[str, Any], windows: Sequence[Window]) -> bool:
     """Whether a listed request was sent when ours was; one that does not say passes."""
     if item.get("sent_at") is None:
         return True
     sent = read_moment(item["sent_at"])
-    if sent is None:
-        return False
-    return trace.sent_from - LISTING_MARGIN <= sent <= trace.sent_until + LISTING_MARGIN
+    return sent is not None and any(start <= sent <= end for start, end in windows)
 
 
-def ended_before(item: Mapping[str, Any], trace: Trace) -> bool:
-    """Whether a listed request had ended before ours was sent.
+def start_of(windows: Sequence[Window]) -> datetime:
+    """Before it nothing is ours."""
+    return min(start for start, _ in windows)
 
-    The list begins with what ended last, so nothing that follows this entry is ours.
+
+def ended_before(item: Mapping[str, Any], moment: datetime) -> bool:
+    """Whether a listed request had ended by then.
+
+    The list begins with what ended last, so nothing that follows this entry ended later.
     """
     ended = read_moment(item.get("ended_at"))
-    return ended is not None and ended < trace.sent_from - LISTING_MARGIN
+    return ended is not None and ended < moment
 
 
 def read_moment(text: object) -> datetime | None:

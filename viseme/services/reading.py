@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..model import Vendor
@@ -29,3 +31,15 @@ def answer_lost(vendor: Vendor, status: int, *, code: object = None) -> AnswerLo
         code=str(code) if code else None,
         http_status=status,
     )
+
+
+def clock_ahead(headers: Mapping[str, str], now: datetime) -> timedelta:
+    """How far the vendor's clock is ahead of ours, which said ``now`` (UTC) when its answer came;
+    nothing where the answer has no ``Date`` that can be read."""
+    try:
+        date = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return timedelta()
+    if date.tzinfo is None:  # RFC 9110 has it in GMT; "-0000" is read as no zone
+        date = date.replace(tzinfo=timezone.utc)
+    return date - now
