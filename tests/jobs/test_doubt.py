@@ -3,6 +3,8 @@ that nobody asked for, never another job's result."""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -309,3 +311,54 @@ def test_what_another_job_was_given_from_the_list_is_not_the_result_of_two(
     found = {one.document["vendor_ids"]["request_id"] for one in (first, second)}
     assert found == {charge["vendor_id"] for charge in sandbox.charges()}
     assert len(found) == 2
+
+
+def set_back(quick: Any, hours: int) -> None:
+    """As if the clock of this machine had been set back since everything was written down."""
+    with contextlib.closing(sqlite3.connect(quick.home / "ledger.sqlite3")) as connection:
+        ahead = hours * 3_600_000
+        connection.execute("UPDATE submissions SET sent_at = sent_at + ?", (ahead,))
+        connection.execute("UPDATE submissions SET ended_at = ended_at + ?", (ahead,))
+        connection.commit()
+
+
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
+def test_a_clock_that_was_set_back_neither_prolongs_a_look_up_nor_proves_anything(
+    quick: Any, slow_sandbox: Any, wish: Wish, vendor: str
+) -> None:
+    quick.settings(listing_visibility={"fal": 2, "aimlapi": 2, "runware": 2})
+    slow_sandbox.fault("stall", operation="submit", seconds=60, count=1)
+    running = quick.start(*wish(vendor, slow_sandbox))
+    await_state(quick, "SENT")
+    slow_sandbox.await_call("submit")
+    running.kill()
+    set_back(quick, 3)
+    slow_sandbox.fault("lookup-hidden")
+    ended = quick.start(*wish(vendor, slow_sandbox)).ended()
+    assert ended.code == 5, ended
+    assert quick.states() == ["UNKNOWN"]
+    assert len(slow_sandbox.calls("submit")) == 1
+
+
+def test_what_was_bought_is_found_after_the_clock_was_set_back(
+    quick: Any, sandbox: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    sandbox.fault("drop-after-accept", count=1)
+    sandbox.fault("lookup-hidden")
+    assert quick(*wish("fal", sandbox)).code == 5
+    set_back(quick, 3)
+    sandbox.end_faults()
+    time.sleep(1.2)  # until it is listed
+    assert quick(*wish("fal", sandbox)).code == 0
+    assert len(sandbox.charges()) == 1
+
+
+def test_a_look_up_takes_no_longer_than_the_user_allows(
+    quick: Any, slow_sandbox: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility={"fal": 86_400})
+    slow_sandbox.fault("drop-before-accept", count=1)
+    ended = quick.start(*wish("fal", slow_sandbox, "--time-limit", "1")).ended()
+    assert ended.code == 5, ended
+    assert len(slow_sandbox.calls("submit")) == 1

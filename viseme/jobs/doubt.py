@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -41,7 +42,11 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     that was submitted anew every submission in doubt is looked up, each by what was sent with it.
     What another job has by now is not looked for: all is read from the ledger in every round.
     One that was accepted is asked for by the id it was accepted under before any list.
+
+    It is over after as long as a vendor may take to list it, whatever this machine's clock says of
+    when it was sent, and after the time that the user gives it: then nobody knows.
     """
+    began = time.monotonic()
     live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
     visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
     while True:
@@ -82,7 +87,19 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         may_show = any(decision.verdict is Verdict.NOT_YET for decision in still_open)
         if not may_show or not wait:
             raise in_doubt(held, f"{held.service.vendor.label}: {still_open[0].reason}.")
-        await held.watch.cancel.sleep(max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace))
+        interval = max(0.2, LOOK_UP_INTERVAL_SECONDS * held.pace)
+        # By then the clock agrees that it is over, unless it was set back meanwhile.
+        if time.monotonic() - began > visibility + interval or _is_time_up(held):
+            raise in_doubt(held, f"{held.service.vendor.label}: {still_open[0].reason}.")
+        await held.watch.cancel.sleep(interval)
+
+
+def _is_time_up(held: HeldJob) -> bool:
+    """Whether the job has taken longer than the user, or the settings, allow."""
+    limit_seconds = held.watch.time_limit_seconds
+    if limit_seconds is None:
+        limit_seconds = held.place.settings.deadline_seconds
+    return held.elapsed_seconds > limit_seconds
 
 
 async def _ask_by_id(held: HeldJob) -> Report | None:
