@@ -245,6 +245,29 @@ def test_takes_of_one_purchase_that_are_struck_together_each_find_their_own(
     assert len(found) == 3
 
 
+@pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
+def test_takes_that_are_killed_together_while_answers_are_on_their_way_each_find_their_own(
+    quick: Any, slow_sandbox: Any, wish: Wish, vendor: str
+) -> None:
+    slow_sandbox.fault("answer-late", operation="submit", seconds=30, count=2)
+    lines = [wish(vendor, slow_sandbox, "--take", take) for take in (1, 2)]
+    struck = [quick.start(*words) for words in lines]
+    end = time.monotonic() + 60
+    while len(slow_sandbox.charges()) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    for running in struck:
+        running.kill()
+    assert quick.states() == ["SENT", "SENT"]
+    again = [quick.start(*words) for words in lines]
+    ended = [running.ended() for running in again]
+    assert [one.code for one in ended] == [0, 0], ended
+    named = {"fal": "request_id", "aimlapi": "generation_id", "runware": "taskUUID"}[vendor]
+    found = {one.document["vendor_ids"][named] for one in ended}
+    assert found == {charge["vendor_id"] for charge in slow_sandbox.charges()}
+    assert len(found) == 2
+
+
 def test_two_that_look_at_the_same_time_do_not_both_take_what_one_of_them_bought(
     quick: Any, slow_sandbox: Any, wish: Wish
 ) -> None:
