@@ -138,6 +138,17 @@ def test_an_intent_counts_only_while_somebody_works_on_it(
     assert ledger.spent_today(Vendor.FAL) == DaySpend(ZERO, ZERO, 0)
 
 
+def test_an_intent_of_a_clock_that_was_set_back_does_not_fill_the_cap(
+    ledger: Ledger, new_job: Make, clock: Any
+) -> None:
+    job, _ = ledger.claim(new_job())
+    assert ledger.acquire_lease(job.id, "gone", 60)
+    ledger.move(job.id, State.INTENT)
+    assert ledger.spent_today(Vendor.FAL).most_usd == MOST
+    clock.pass_seconds(-24 * 3600)
+    assert ledger.spent_today(Vendor.FAL).most_usd == ZERO
+
+
 def test_a_doubt_counts_though_its_job_is_left_in_intent(ledger: Ledger, new_job: Make) -> None:
     job, _ = ledger.claim(new_job())
     ledger.move(job.id, State.INTENT)

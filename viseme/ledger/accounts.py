@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select, true
 
 from ..model import Vendor
-from .records import DaySpend, Spend
+from .records import LONGEST_LEASE_SECONDS, DaySpend, Spend
 from .schema import jobs, submissions
 from .spending import Spent, sum_by_endpoint, sum_of_day
 from .states import Outcome, State
@@ -63,6 +63,7 @@ def _is_about_to_be_sent(now: int) -> ColumnElement[bool]:
         jobs.c.state == State.INTENT.value,
         jobs.c.lease_owner.is_not(None),
         jobs.c.lease_until > now,
+        jobs.c.lease_until <= now + LONGEST_LEASE_SECONDS * 1000,  # as ``lease_counts``
     )
 
 
