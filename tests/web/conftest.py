@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +22,12 @@ from tests.host.hosting import (
     find_installation,
 )
 from tests.web.page import Page
+from viseme.samples import sample_clip_path, sample_speech_path
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+MODES = ("classic", "vue")
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -67,6 +70,25 @@ def box(_box: ModalSandbox) -> ModalSandbox:
     return _box
 
 
+def put_files(folder: Path) -> None:
+    """Fill ComfyUI's input folder with files of a user's: a clip for each mode, and speech.
+
+    Those of a mode are bought in that mode only, and the page would choose another by itself.
+    """
+    folder.mkdir()
+    clip, speech = sample_clip_path().read_bytes(), sample_speech_path().read_bytes()
+    (folder / "another clip.mp4").write_bytes(clip)
+    (folder / "another speech.wav").write_bytes(speech)
+    (folder / "my speech.wav").write_bytes(speech)
+    for mode in MODES:
+        (folder / f"my {mode} clip.mp4").write_bytes(clip + _empty_box(mode))
+
+
+def _empty_box(text: str) -> bytes:
+    """A box that players skip."""
+    return struct.pack(">I4s", 8 + len(text), b"free") + text.encode()
+
+
 @pytest.fixture(scope="session")
 def comfy(
     installation: Installation, _box: ModalSandbox, tmp_path_factory: pytest.TempPathFactory
@@ -74,6 +96,7 @@ def comfy(
     """The ComfyUI of these tests, with its own page or the one at COMFYUI_FRONT_END."""
     base = tmp_path_factory.mktemp("web-comfyui")
     page = os.environ.get("COMFYUI_FRONT_END")
+    put_files(base / "input")
     options = ["--disable-api-nodes", *(["--front-end-root", page] if page else [])]
     host = Host(installation, base, *options, sandbox=_box, home=base / "home")
     yield host
@@ -95,7 +118,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("screenshots")
 
 
-@pytest.fixture(scope="session", params=["classic", "vue"])
+@pytest.fixture(scope="session", params=MODES)
 def open_page(
     request: pytest.FixtureRequest, _browser: Browser, comfy: Host, shots: Path
 ) -> Iterator[Page]:

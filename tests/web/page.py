@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +39,24 @@ _SET = """([id, values]) => {
 _SELECT = """(types) => {
   app.canvas.deselectAll();
   for (const node of app.graph.nodes) if (types.includes(node.type)) app.canvas.select(node);
+}"""
+_SELECT_SUBGRAPH = """() => {
+  app.canvas.deselectAll();
+  app.canvas.select(app.graph.nodes.find((node) => node.subgraph));
+}"""
+# A node's widgets are where they were until the next drawing, and the view may still be moving.
+_AT_WIDGET = """async ([id, name]) => {
+  const node = app.graph.getNodeById(id) ?? app.graph.getNodeById(Number(id));
+  const at = () => {
+    app.canvas.draw(true, true);
+    const widget = node.widgets.find((widget) => widget.name === name);
+    const [x, y] = [node.pos[0] + node.size[0] / 2, node.pos[1] + widget.y + 10];
+    return app.canvasPosToClientPos([x, y]);
+  };
+  for (let before = null, now = at(); ; before = now, now = at()) {
+    if (String(before) === String(now)) return now;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }"""
 # The file may be named in any order of the query, and in a source element.
 _PLAYS = """(file) => [...document.querySelectorAll("video")].filter((video) => {
@@ -112,6 +132,16 @@ class Page:
     def set_setting(self, name: str, value: Any) -> None:
         self.tab.evaluate("([n, v]) => app.extensionManager.setting.set(n, v)", [name, value])
 
+    @contextmanager
+    def other_mode(self) -> Iterator[None]:
+        """Switch to the mode that this page is not in, and back."""
+        switch = "Comfy.VueNodes.Enabled"
+        self.set_setting(switch, self.mode == "classic")
+        try:
+            yield
+        finally:
+            self.set_setting(switch, self.mode == "vue")
+
     # Workflows
 
     def load(self, workflow: JSON) -> None:
@@ -128,6 +158,62 @@ class Page:
         sent: JSON = self.tab.evaluate("async () => (await app.graphToPrompt()).output")
         return inputs_by_class(sent)
 
+    def save_as(self, name: str) -> None:
+        """Save a new workflow under a name that none has yet."""
+        self.tab.evaluate("() => void app.extensionManager.command.execute('Comfy.SaveWorkflow')")
+        dialog = self.tab.get_by_role("dialog", name="Save workflow")
+        dialog.get_by_role("textbox").fill(name)
+        self.tab.keyboard.press("Enter")
+        dialog.wait_for(state="hidden")
+        self.wait("() => !app.extensionManager.workflow.activeWorkflow.isModified")
+
+    def reopen(self, name: str) -> None:
+        """Close the workflow that is open, and open a saved one from the page's list."""
+        self.command("Workspace.CloseWorkflow")
+        self.wait(
+            "(name) => !app.extensionManager.workflow.openWorkflows.some("
+            "(open) => open.filename === name)",
+            name,
+        )
+        self.command("Workspace.ToggleSidebarTab.workflows")
+        self.tab.get_by_text(name, exact=True).last.click()
+        self.wait("(name) => app.extensionManager.workflow.activeWorkflow.filename === name", name)
+        self.command("Workspace.ToggleSidebarTab.workflows")
+
+    def choose(self, node_id: int, name: str, value: str) -> None:
+        """Choose from a node's list with the mouse; the node must be in view."""
+        if self.mode == "classic":
+            self.tab.mouse.click(*self.tab.evaluate(_AT_WIDGET, [node_id, name]))
+            entries = self.tab.locator(".litecontextmenu").get_by_role("menuitem")
+            entries.get_by_text(value, exact=True).click()
+            return
+        node = self.tab.locator(f'[data-node-id="{node_id}"]')
+        label = self.tab.get_by_text(name, exact=True)
+        widget = node.get_by_test_id("node-widget").filter(has=label)
+        widget.locator("button, [role=combobox]").first.click()
+        files = self.tab.get_by_test_id("form-dropdown-menu")
+        choices = self.tab.get_by_role("option").or_(files)
+        choices.get_by_text(value, exact=True).first.click()
+        choices.first.wait_for(state="hidden")
+
+    def add_from_search(self, title: str, x: int, y: int) -> None:
+        """Find a node or a blueprint by its title in the node search, and place it there."""
+        self.command("Workspace.SearchBox.Toggle")
+        search = self.tab.get_by_role("combobox", name="Add a node...")
+        search.fill(title)
+        self.tab.get_by_role("option").filter(has_text=title).first.click()
+        search.wait_for(state="hidden")
+        self.wait("() => app.graph.nodes.some((node) => node.flags.ghost)")
+        self.tab.mouse.move(x, y)
+        self.tab.mouse.click(x, y)  # until then it follows the mouse
+        self.wait("() => !app.graph.nodes.some((node) => node.flags.ghost)")
+
+    def ids_of(self, type: str) -> list[int]:
+        """The ids of the nodes of a type, those inside subgraphs left out."""
+        script = "(type) => app.graph.nodes.filter((n) => n.type === type).map((n) => Number(n.id))"
+        found: list[int] = self.tab.evaluate(script, type)
+        return found
+
     def set(self, node_id: int, values: JSON) -> None:
         """Give widgets their values as a hand would, one after the other."""
         self.tab.evaluate(_SET, [node_id, values])
@@ -137,6 +223,23 @@ class Page:
         self.tab.evaluate(_SELECT, list(types))
         self.command("Comfy.Graph.ConvertToSubgraph")
         self.wait("() => app.graph.nodes.some((node) => node.subgraph)")
+
+    def from_subgraph(self) -> None:
+        """Unpack the one subgraph into the graph that it stands in."""
+        self.tab.evaluate(_SELECT_SUBGRAPH)
+        self.command("Comfy.Graph.UnpackSubgraph")
+        self.wait("() => !app.graph.nodes.some((node) => node.subgraph)")
+
+    def enter_subgraph(self) -> None:
+        self.tab.evaluate(
+            "() => app.canvas.openSubgraph(app.graph.nodes.find((node) => node.subgraph).subgraph)"
+        )
+        self.wait("() => app.canvas.subgraph")
+        self.command("Comfy.Canvas.FitView")
+
+    def leave_subgraph(self) -> None:
+        self.command("Comfy.Graph.ExitSubgraph")
+        self.wait("() => !app.canvas.subgraph")
 
     def open_template(self, name: str) -> None:
         """Open one of ours as a user does: Templates, the pack's name, the template's card."""
