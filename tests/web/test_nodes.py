@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from tests.conftest import ROOT
+from tests.host.client import LIP_SYNCS
 from tests.host.hosting import ModalSandbox
 from tests.web.page import Page
 
-LIP_SYNCS = ("VisemePixverseLipSync", "VisemeSyncLipSync2Pro", "VisemePipioLipSync")
+FIRST_STEPS = ROOT / "example_workflows" / "1 First steps.json"
+EMPTY: dict[str, Any] = {"nodes": [], "links": [], "version": 0.4}
 
 # Makes a graph of all lip-syncs on one sample, with the cut linked into pipio's; the nodes' ids.
 _BUILD = """() => {
@@ -67,25 +69,50 @@ def build(page: Page) -> dict[str, Any]:
     return sent
 
 
-def test_values_and_links_survive_saving_loading_and_another_mode(page: Page) -> None:
+def test_choices_made_by_hand_are_sent_with_their_options_and_keep_the_links(page: Page) -> None:
+    page.open_template(FIRST_STEPS.stem)
+    [before] = page.prompt()["VisemePixverseLipSync"]
+    [pixverse] = page.ids_of("VisemePixverseLipSync")
+    page.choose(pixverse, "vendor", "Runware")
+    page.choose(pixverse, "speech", "text")
+    [sent] = page.prompt()["VisemePixverseLipSync"]
+    links = {name: before[name] for name in ("media", "audio")}
+    assert sent.items() >= {"vendor": "Runware", "speech": "text", **links}.items()
+    assert {"speech.text", "speech.voice", "vendor.outputFormat"} <= set(sent)
+    assert not {name for name in sent if name in before and name.startswith("vendor.")}
+    page.choose(pixverse, "vendor", "fal")
+    page.choose(pixverse, "speech", "connected audio")
+    assert page.prompt()["VisemePixverseLipSync"] == [before]
+
+
+def test_values_and_links_survive_saving_closing_and_opening(page: Page) -> None:
+    before = build(page)
+    name = f"Kept in {page.mode}"
+    page.save_as(name)
+    page.reopen(name)
+    assert page.prompt() == before
+
+
+def test_values_and_links_survive_another_mode(page: Page) -> None:
     before = build(page)
     saved = page.workflow()
-    page.load({"nodes": [], "links": [], "version": 0.4})
+    page.load(EMPTY)
+    with page.other_mode():
+        page.load(saved)
+        page.shoot(f"other-mode-{page.mode}")
+        assert page.prompt() == before
+        saved = page.workflow()
     page.load(saved)
     assert page.prompt() == before
-    other = page.mode == "classic"
-    page.set_setting("Comfy.VueNodes.Enabled", other)
-    page.load(page.workflow())
-    page.shoot(f"other-mode-{page.mode}")
-    assert page.prompt() == before
-    page.set_setting("Comfy.VueNodes.Enabled", not other)
 
 
 def test_values_and_links_survive_a_subgraph_which_runs_once(page: Page, box: ModalSandbox) -> None:
     before = build(page)
     page.to_subgraph(*LIP_SYNCS)
     assert page.prompt() == before
-    page.load(page.workflow())
+    name = f"Kept in a subgraph in {page.mode}"
+    page.save_as(name)
+    page.reopen(name)
     assert page.prompt() == before
     entry = page.run()
     assert entry.is_success, entry
@@ -96,12 +123,16 @@ def test_values_and_links_survive_a_subgraph_which_runs_once(page: Page, box: Mo
     assert again.is_success
     assert syncs <= again.cached
     assert len(box.charges()) == bought
+    with page.other_mode():
+        page.load(page.workflow())
+        assert page.prompt() == before
+    page.from_subgraph()
+    assert page.prompt() == before
 
 
 def test_nodes_of_an_older_workflow_get_the_defaults_of_what_was_added_since(page: Page) -> None:
     """A workflow with fewer values than the node has widgets now, as older ones will have."""
-    path = ROOT / "example_workflows" / "1 First steps.json"
-    workflow = json.loads(path.read_text("utf-8"))
+    workflow = json.loads(FIRST_STEPS.read_text("utf-8"))
     page.load(workflow)
     before = page.prompt()
     for node in workflow["nodes"]:

@@ -27,10 +27,7 @@ def visible_toast(page: Page, text: str) -> Any:
 def test_an_error_shows_as_a_toast_with_its_whole_text(page: Page, box: ModalSandbox) -> None:
     box.fault("no-credit", count=1)
     page.open_template(FIRST_STEPS.stem)
-    [pixverse] = page.tab.evaluate(
-        "() => app.graph.nodes.filter((n) => n.type === 'VisemePixverseLipSync')"
-        ".map((n) => Number(n.id))"
-    )
+    [pixverse] = page.ids_of("VisemePixverseLipSync")
     page.set(pixverse, {"take": 1001 if page.mode == "classic" else 1002})
     entry = page.run()
     assert entry.error
