@@ -152,17 +152,28 @@ async def _look_up(
         raise in_doubt(held, "The look-up was stopped.") from None
     except VendorError:
         finding = None
-    if finding is not None and submission.vendor_id is not None:
-        # It was accepted once, so nothing but what it was accepted as can be it.
-        own = [one for one in finding.matches if named_id(one.vendor_ids) == submission.vendor_id]
-        finding = replace(finding, matches=tuple(own))
+    # Counted before what is held is read: what fits and is held by nobody then, was in doubt here
+    # when it was counted, or is nobody's of this ledger.
+    doubt_count = _count_alike(held, submission, trace)
+    if finding is not None:
+        own = tuple(one for one in finding.matches if _may_be(held, submission, one))
+        finding = replace(finding, matches=own)
     sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
     return decide(
         finding,
         seconds_since_sent=sent_ago,
         visibility_seconds=visibility_seconds,
-        doubt_count=_count_alike(held, submission, trace),
+        doubt_count=doubt_count,
     )
+
+
+def _may_be(held: HeldJob, submission: SubmissionRecord, match: Acceptance) -> bool:
+    """Whether what fits may be that submission: one that was accepted is what it was accepted as,
+    and one in doubt is nothing that another was accepted as meanwhile."""
+    named = named_id(match.vendor_ids)
+    if submission.vendor_id is not None:
+        return named == submission.vendor_id
+    return named not in held.ledger.vendor_ids(held.job.id)
 
 
 def _count_alike(held: HeldJob, submission: SubmissionRecord, trace: Trace) -> int:
