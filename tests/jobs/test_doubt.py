@@ -347,20 +347,20 @@ def set_back(quick: Any, hours: int) -> None:
 
 @pytest.mark.parametrize("vendor", ["fal", "aimlapi", "runware"])
 def test_a_clock_that_was_set_back_neither_prolongs_a_look_up_nor_proves_anything(
-    quick: Any, slow_sandbox: Any, wish: Wish, vendor: str
+    quick: Any, box: Any, wish: Wish, vendor: str
 ) -> None:
     quick.settings(listing_visibility={"fal": 2, "aimlapi": 2, "runware": 2})
-    slow_sandbox.fault("stall", operation="submit", seconds=60, count=1)
-    running = quick.start(*wish(vendor, slow_sandbox))
+    box.fault("stall", operation="submit", seconds=60, count=1)
+    running = quick.start(*wish(vendor, box))
     await_state(quick, "SENT")
-    slow_sandbox.await_call("submit")
+    box.await_call("submit")
     running.kill()
     set_back(quick, 3)
-    slow_sandbox.fault("lookup-hidden")
-    ended = quick.start(*wish(vendor, slow_sandbox)).ended()
+    box.fault("lookup-hidden")
+    ended = quick.start(*wish(vendor, box)).ended()
     assert ended.code == 5, ended
     assert quick.states() == ["UNKNOWN"]
-    assert len(slow_sandbox.calls("submit")) == 1
+    assert len(box.calls("submit")) == 1
 
 
 def test_what_was_bought_is_found_after_the_clock_was_set_back(
