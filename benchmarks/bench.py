@@ -40,25 +40,33 @@ class Bench:
     def case(self, name: str) -> Case:
         return next(case for case in self.plan.cases if case.name == name)
 
-    def footage_inputs(self) -> list[Input]:
-        """The clips that were named, the first frames of each."""
-        found = []
+    @property
+    def footage_names(self) -> dict[str, Path]:
+        """The clips that were named, by their names; a second one of a name gets a number."""
+        found: dict[str, Path] = {}
+        taken = {case.name for case in self.plan.cases}
         for path in self.footage:
-            name = path.name
-            if name not in self._inputs:
-                self._inputs[name] = footage_input(path, self.plan.footage_frames, self.folder)
-            found.append(self._inputs[name])
+            name, number = path.name, 2
+            while name in taken:
+                name, number = f"{path.stem}-{number}{path.suffix}", number + 1
+            taken.add(name)
+            found[name] = path
         return found
 
     def all_inputs(self) -> list[tuple[str, int]]:
         """Every input by name, with its number of rounds."""
         made = [(case.name, case.rounds) for case in self.plan.cases]
-        return made + [(path.name, self.plan.footage_rounds) for path in self.footage]
+        return made + [(name, self.plan.footage_rounds) for name in self.footage_names]
 
     def any_input(self, name: str) -> Input:
-        if any(path.name == name for path in self.footage):
-            return next(one for one in self.footage_inputs() if one.name == name)
-        return self.input(name)
+        """Of a clip that was named, the first frames."""
+        path = self.footage_names.get(name)
+        if path is None:
+            return self.input(name)
+        if name not in self._inputs:
+            most_frames = self.plan.footage_frames
+            self._inputs[name] = footage_input(name, path, most_frames, self.folder)
+        return self._inputs[name]
 
     def counts_memory(self, case: str, method: str) -> bool:
         """Whether a method's memory is counted in a case, in a fresh process each."""

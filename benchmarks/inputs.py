@@ -102,12 +102,12 @@ def synthetic_input(case: Case, folder: Path) -> Input:
     )
 
 
-def footage_input(path: Path, most_frames: int, folder: Path) -> Input:
+def footage_input(name: str, path: Path, most_frames: int, folder: Path) -> Input:
     """The first frames of a real clip, cut to even sizes; speech of ours where it has no sound."""
     clip = media.probe_clip(path)
     count = min(clip.frame_count, most_frames)
     width, height = clip.width - clip.width % 2, clip.height - clip.height % 2
-    raw, sound, _ = _paths(folder, path.name)
+    raw, sound, _ = _paths(folder, name)
     with raw.open("wb") as file:
         for frame in media.iterate_frames(clip, stop=count, crop_to=(width, height)):
             file.write(np.ascontiguousarray(frame).tobytes())
@@ -119,7 +119,7 @@ def footage_input(path: Path, most_frames: int, folder: Path) -> Input:
         samples = found[0][:2]
     np.ascontiguousarray(samples.T).tofile(sound)
     return Input(
-        name=path.name,
+        name=name,
         raw=raw,
         sound=sound,
         video=path,

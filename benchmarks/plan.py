@@ -50,7 +50,7 @@ FULL = Plan(
     cases=(
         Case("512", 512, 512, 100, 5),
         Case("720p", 1280, 720, 250, 5),
-        Case("1080p", 1920, 1080, 250, 3),
+        Case("1080p", 1920, 1080, 250, 5),
     ),
     memory_methods={
         "512": ALL_METHODS,
@@ -64,7 +64,7 @@ FULL = Plan(
     body_rounds=7,
     posted_megabytes=50,
     mutation_rounds=9,
-    passing_rounds=3,
+    passing_rounds=5,
     sound_rounds=5,
     gap_rounds=5,
     starts=5,

@@ -263,6 +263,20 @@ def test_starts_are_timed_with_the_sample_whatever_footage_is_named() -> None:
     assert whose != clip_to_run([])[1]
 
 
+def test_clips_of_one_name_are_measured_each(tmp_path: Path) -> None:
+    paths = []
+    for folder, size in (("a", (64, 48)), ("b", (96, 64))):
+        (tmp_path / folder).mkdir()
+        made = synthetic_input(Case("talk", *size, 5, 1), tmp_path / folder)
+        paths.append(made.video.rename(tmp_path / folder / "talk.mp4"))
+    bench = Bench(plan=QUICK, runtime=HERE, folder=tmp_path, disk=tmp_path, footage=paths)
+    assert list(bench.footage_names.values()) == paths
+    inputs = [bench.any_input(name) for name in bench.footage_names]
+    assert [one.name for one in inputs] == ["talk.mp4", "talk-2.mp4"]
+    assert [(one.width, one.height) for one in inputs] == [(64, 48), (96, 64)]
+    assert inputs[0].raw != inputs[1].raw
+
+
 def test_the_drawn_head_is_the_same_each_time_and_never_still() -> None:
     samples = speech(0.4)
     openings = loudness(samples, 10)
