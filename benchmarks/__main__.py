@@ -34,6 +34,7 @@ from .targets import target_lines
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux has a disk in memory
 DOCS = ROOT / "docs"
+_WITH_COLUMNS = ("encode", "decode")  # parts in which a mutation is one more column
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,6 +142,7 @@ def _tell_progress(text: str) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    has_column = [name for name, one in MUTATIONS.items() if set(one.parts) & set(_WITH_COLUMNS)]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0]
     )
@@ -158,7 +160,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="; ".join(f"{name}: {one.says}" for name, one in MUTATIONS.items()),
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    without = set(options.mutate) - set(has_column)
+    if without and "mutations" not in (options.only or PARTS):
+        parser.error(f"{', '.join(sorted(without))}: only the part `mutations` measures it")
+    return options
 
 
 def _file(text: str) -> Path:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.altered import held_video, turned_video
 from benchmarks.bench import Bench
 from benchmarks.child.exactness import CHECKS
-from benchmarks.children import ROOT, Child, ChildFailed, Runtime
+from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
@@ -28,7 +29,7 @@ from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
 from benchmarks.scene import draw_frames, loudness, speech
 from benchmarks.targets import Bound, Target, judge, target_lines, targets
-from viseme.media import floats, probe_clip, writer
+from viseme.media import floats, iterate_frames, probe_clip, writer
 from viseme.samples import sample_clip_path
 
 HERE = Runtime(Path(sys.executable))
@@ -192,13 +193,66 @@ def test_an_optimisation_of_encoding_is_taken_back_for_one_job(
     assert is_sliced == [False, name == "slice-threads" and has_threads, False]
 
 
-@pytest.mark.parametrize("name", [name for name in MUTATIONS if "decode" in MUTATIONS[name].parts])
+DECODINGS = {"decode": "ours", "decode-accurate": "ours-accurate", "decode-held": "ours"}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [(name, part) for name, one in MUTATIONS.items() for part in one.parts if part in DECODINGS],
+)
 def test_an_optimisation_of_decoding_is_taken_back_and_the_frames_are_the_same(
-    child: Child, clip: Input, name: str
+    child: Child, clip: Input, tmp_path: Path, name: str, part: str
 ) -> None:
-    job = {"method": "ours", "path": str(clip.video), "digest": True}
+    path = held_video(clip, tmp_path) if part == "decode-held" else clip.video
+    job = {"method": DECODINGS[part], "path": str(path), "digest": True}
     found = [child.run("decode", mutation=one, **job)["digest"] for one in (None, name, None)]
     assert len(set(found)) == 1
+
+
+def test_frames_are_known_by_the_same_digest_on_one_processor(child: Child, clip: Input) -> None:
+    job = {"method": "digest", "source": clip.source}
+    found = [child.run("tensor", mutation=one, **job) for one in (None, "one-thread-digest", None)]
+    assert len({one["digest"] for one in found}) == 1
+
+
+def test_bytes_of_a_file_are_the_same_in_one_step(clip: Input) -> None:
+    read = [np.stack(list(iterate_frames(probe_clip(clip.video))))]
+    with MUTATIONS["one-step-to-bytes"].applied() as reached:
+        read.append(np.stack(list(iterate_frames(probe_clip(clip.video)))))
+        assert reached() == 10
+    assert np.array_equal(read[0], read[1])
+
+
+def test_what_no_endpoint_takes_is_made_fit_by_us_and_by_ffmpeg_alike(
+    child: Child, tmp_path: Path
+) -> None:
+    clip = synthetic_input(Case("drawn", 128, 96, 60, 1), tmp_path)
+    for path, size, told in (
+        (turned_video(clip, tmp_path), (96, 128), "turned upright by 90 degrees"),
+        (held_video(clip, tmp_path), (128, 96), "made constant at 25 fps"),
+    ):
+        job = {"path": str(path), "folder": str(tmp_path), "frame_rate": "25"}
+        assert child.run("conform", method="ours", **job)["steps"] == [told]
+        made = [tmp_path / f"{path.stem}-conformed.mp4"]
+        if shutil.which("ffmpeg"):
+            assert child.run("conform", method="ffmpeg", **job)["size_bytes"] > 0
+            made.append(tmp_path / "conformed-ffmpeg.mp4")
+        for file in map(probe_clip, made):
+            assert (file.width, file.height) == size
+            assert file.is_constant_rate
+            assert file.frame_rate == 25
+            assert abs(file.frame_count - 60) <= (file.path != made[0])
+
+
+def test_frames_of_a_graph_go_to_a_server_in_steps_that_are_all_timed(
+    child: Child, clip: Input, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "sent.mp4")
+    with PostServer() as server:
+        sent = child.run("tensor", method="whole", source=clip.source, path=path, url=server.url)
+    steps = [sent[f"{name}_seconds"] for name in ("digest", "encode", "count", "send")]
+    assert 0 < sum(steps) <= sent["seconds"]
+    assert sent["received_bytes"] == sent["size_bytes"] == Path(path).stat().st_size
 
 
 def test_a_mutation_that_the_work_never_comes_upon_is_no_measurement(
@@ -221,7 +275,7 @@ def test_what_is_replaced_is_put_back(tmp_path: Path) -> None:
 
 
 def test_every_optimisation_is_taken_back_and_judged_in_the_report(tmp_path: Path) -> None:
-    plan = replace(QUICK, cases=(Case("720p", 64, 48, 5, 1),), mutation_rounds=1)
+    plan = replace(QUICK, cases=(Case("720p", 64, 48, 30, 1),), mutation_rounds=1)
     bench = Bench(plan=plan, runtime=HERE, folder=tmp_path, disk=tmp_path)
     section = PARTS["mutations"](bench)
     assert not section.missing

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from viseme import media
 
 from .encoders import QUIET
+from .turning import turn_by_a_quarter
 from .work import Facts, Job, run_program
 
 RATE = Fraction(25)
@@ -26,7 +27,6 @@ _DELAY_SECONDS = 0.5
 _BARS = ((1, 1, 1), (1, 1, 0), (0, 1, 1), (0, 1, 0), (1, 0, 1), (1, 0, 0), (0, 0, 1), (0, 0, 0))
 _BAR_PIXELS = 160
 _EDGE_PIXELS = 8
-_QUARTER_TURN = (0, 1 << 16, 0, -(1 << 16), 0)
 
 Floats = NDArray[np.float32]
 
@@ -170,10 +170,7 @@ def rotation(folder: Path) -> Facts:
     given[:, 32:, 48:] = (0.25, 0.75, 0.25)
     path = folder / "exact-turned.mp4"
     media.encode_clip(path, given, RATE)
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 44
-    data[at : at + 20] = b"".join(n.to_bytes(4, "big", signed=True) for n in _QUARTER_TURN)
-    path.write_bytes(data)
+    turn_by_a_quarter(path)
     found = media.decode_frames(media.probe_clip(path))
     turned = np.rot90(given, -1, axes=(1, 2))
     is_right = found.shape == turned.shape

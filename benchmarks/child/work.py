@@ -23,6 +23,8 @@ _KINDS = {
     "encode": "encoders",
     "decode": "decoders",
     "pass": "passing",
+    "conform": "conforming",
+    "tensor": "tensors",
     "build": "building",
     "post": "posting",
     "sound": "sounds",

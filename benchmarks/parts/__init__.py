@@ -8,6 +8,7 @@ from ..bench import Bench
 from ..report import Section
 from . import (
     bodies,
+    conform,
     decode,
     encode,
     exact,
@@ -19,6 +20,7 @@ from . import (
     scaling,
     sounds,
     stops,
+    tensors,
 )
 
 PARTS: Mapping[str, Callable[[Bench], Section]] = {
@@ -26,6 +28,8 @@ PARTS: Mapping[str, Callable[[Bench], Section]] = {
     "decode": decode.measure,
     "mutations": mutations.measure,
     "passing": passing.measure,
+    "conform": conform.measure,
+    "tensors": tensors.measure,
     "bodies": bodies.measure,
     "sounds": sounds.measure,
     "exact": exact.measure,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from ..altered import held_video, turned_video
 from ..bench import Bench
 from ..child.work import Job
 from ..mutations import MUTATIONS
@@ -24,10 +25,11 @@ def measure(bench: Bench) -> Section:
     section = Section("Optimisations, each taken back")
     clip = bench.input(_CASE)
     section.say(
-        f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames encoded and decoded "
-        "with our defaults, and once more without each of the optimisations in every one of "
-        f"{bench.plan.mutation_rounds} rounds, after one that is not counted. Each way without is "
-        "compared with ours of the same round; seen is what was slower in eight of nine, and an "
+        f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames encoded, decoded and "
+        "hashed with our defaults, turned, with held pictures or with accurate colours where an "
+        "optimisation is for these, and once more without each of the optimisations in every one "
+        f"of {bench.plan.mutation_rounds} rounds, after one that is not counted. Each way without "
+        "is compared with ours of the same round; seen is what was slower in eight of nine, and an "
         "optimisation that is not seen has no right to its code."
     )
     why = bench.lacks_memory(int(clip.tensor_bytes * 1.1) + (512 << 20))
@@ -35,10 +37,17 @@ def measure(bench: Bench) -> Section:
         section.lacks(f"any of it, since {why}.")
         return section
     fed = {"source": clip.source, "path": str(bench.folder / "mutations.mp4")}
+    turned, held = turned_video(clip, bench.folder), held_video(clip, bench.folder)
+    conformed = {"method": "ours", "folder": str(bench.folder)}
     ways: list[tuple[str, str, Job]] = [
         ("encode", "encode", {"method": "ours", **fed}),
         ("encode-alpha", "encode", {"method": "ours-alpha", **fed}),
         ("decode", "decode", {"method": "ours", "path": str(clip.video)}),
+        ("decode-accurate", "decode", {"method": "ours-accurate", "path": str(clip.video)}),
+        ("decode-held", "decode", {"method": "ours", "path": str(held)}),
+        ("conform-turned", "conform", {"path": str(turned), **conformed}),
+        ("conform-held", "conform", {"path": str(held), **conformed}),
+        ("digest", "tensor", {"method": "digest", "source": clip.source}),
     ]
     section.table(_HEAD, [row for way in ways for row in _measure(bench, section, *way)])
     return section
@@ -46,7 +55,10 @@ def measure(bench: Bench) -> Section:
 
 def _measure(bench: Bench, section: Section, part: str, kind: str, ours: Job) -> list[list[str]]:
     bench.say(f"taking optimisations back: {part}")
-    names = [name for name, one in MUTATIONS.items() if part in one.parts]
+    asked = bench.mutations or MUTATIONS
+    names = [name for name, one in MUTATIONS.items() if part in one.parts and name in asked]
+    if not names:
+        return []
     jobs: dict[str, Job] = {"ours": ours}
     jobs |= {name: {**ours, "mutation": name} for name in names}
     rounds = side_by_side(bench, section, kind, jobs, 1 + bench.plan.mutation_rounds)
