@@ -21,7 +21,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """``scaled_seconds`` are the lengths of the scaling; ``node_seconds`` that of the host's clip.
+    """``scaled_seconds`` are the lengths of the scaling; ``node_seconds`` that of the host's clip
+    and ``stopped_seconds`` that of the large file in which somebody stops, a megabyte a second.
 
     ``memory_methods`` says whose memory is counted in which case. ``footage_frames`` is how much
     of a real clip is taken.
@@ -39,6 +40,7 @@ class Plan:
     passing_rounds: int
     sound_rounds: int
     gap_rounds: int
+    stopped_seconds: int
     starts: int
     scaled_seconds: tuple[int, ...]
     node_seconds: int
@@ -67,6 +69,7 @@ FULL = Plan(
     passing_rounds=5,
     sound_rounds=5,
     gap_rounds=5,
+    stopped_seconds=300,
     starts=5,
     scaled_seconds=(1, 4, 15, 60, 300, 1800),
     node_seconds=600,
@@ -90,6 +93,7 @@ QUICK = Plan(
     passing_rounds=1,
     sound_rounds=1,
     gap_rounds=1,
+    stopped_seconds=20,
     starts=1,
     scaled_seconds=(1, 3),
     node_seconds=10,

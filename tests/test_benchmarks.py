@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.altered import held_video, turned_video
+from benchmarks.altered import held_video, long_video, turned_video
 from benchmarks.bench import Bench
 from benchmarks.child.exactness import CHECKS
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
@@ -24,6 +24,7 @@ from benchmarks.parts import PARTS, common
 from benchmarks.parts.common import Taken, times_slower
 from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
+from benchmarks.parts.stops import LEAST_STOPPED
 from benchmarks.plan import QUICK, Case
 from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
@@ -138,6 +139,31 @@ def test_what_is_told_to_stop_tells_how_long_that_took_and_nothing_where_it_had_
     replaced = child.run("stop", method="replace", after_seconds=None, **job)
     assert replaced["waited_seconds"] is None
     assert probe_clip(Path(target)).frame_count == 300
+    turned = turned_video(long, tmp_path)
+    told = child.run("stop", method="conform", after_seconds=0.0, **job | {"path": str(turned)})
+    assert 0 <= told["waited_seconds"] <= told["seconds"]
+
+
+def test_stopping_is_judged_only_where_enough_was_stopped(tmp_path: Path) -> None:
+    plan = replace(QUICK, cases=(Case("1080p", 640, 360, 50, 1),), stopped_seconds=4)
+    bench = Bench(plan=plan, runtime=HERE, folder=tmp_path, disk=tmp_path)
+    section = PARTS["stops"](bench)
+    rows = [line.split("|") for line in section.lines if " of 7 |" in line]
+    enough = [row[1] for row in rows if int(row[2].split()[0]) >= LEAST_STOPPED]
+    assert len(enough) == len(section.figures)
+    assert len(section.figures) + len(section.missing) == 5
+    assert (judge(target_named("stop"), {"stops": section.figures})[1] in MET_OR_NOT) == (
+        len(section.figures) == 5
+    )
+
+
+def test_the_long_clip_has_sound_as_long_as_its_pictures(tmp_path: Path) -> None:
+    long_video(tmp_path / "long.mp4", 64, 48, 14)
+    clip = probe_clip(tmp_path / "long.mp4")
+    assert (clip.frame_count, clip.is_constant_rate) == (350, True)
+    assert clip.sound is not None
+    assert clip.sound.sample_count == 14 * clip.sound.sample_rate
+    assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted on Linux alone")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from viseme import media
 from viseme.errors import Interrupted
+from viseme.model import Clip
 
+from .passing import CODECS, CONTAINERS
 from .source import Source
 from .work import Facts, Job
 
@@ -62,16 +67,31 @@ def _act(job: Job) -> Callable[[Cancel], None]:
             media.encode_clip(target, frames, source.frame_rate, sound, cancel=cancel)
 
         return encode
-    clip = media.probe_clip(path)
+    clip, track = _opened(path, job.get("sound_seconds"))
+    if job["method"] == "conform":
+
+        def conform(cancel: Cancel) -> None:
+            media.conform_clip(
+                clip, target.parent, containers=CONTAINERS, codecs=CODECS, cancel=cancel
+            )
+
+        return conform
     if job["method"] == "decode":
 
         def decode(cancel: Cancel) -> None:
             media.decode_frames(clip, cancel=cancel)
 
         return decode
-    track = media.decode_sound(clip)
 
     def replace(cancel: Cancel) -> None:
         media.replace_sound(clip, track, target, cancel=cancel)
 
     return replace
+
+
+@cache
+def _opened(path: Path, sound_seconds: int | None) -> tuple[Clip, tuple[Any, int]]:
+    """A clip and, to replace its sound with, the first of its own."""
+    clip = media.probe_clip(path)
+    seconds = None if sound_seconds is None else Fraction(sound_seconds)
+    return clip, media.decode_sound(clip, stop_seconds=seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,12 @@ from tests.host.client import Graph
 from tests.host.hosting import Host, Installation, ModalSandbox
 from viseme import media
 
+from ..altered import LONG_BITS_A_SECOND, LONG_SPEECH_SECONDS, long_video
 from ..bench import Bench
 from ..report import Section, mebibytes, ratio, seconds
-from ..scene import SAMPLE_RATE, draw_frames, loudness, speech
+from ..scene import SAMPLE_RATE, speech
 
-# As a camera or a phone writes it.
-_BITS_A_SECOND = 8_000_000
-_LOOP_FRAMES = 50
+_WARM_SECONDS = 2
 _RUN_SECONDS = 3000.0
 _RECEIPT = 4  # by index among the node's outputs
 
@@ -34,14 +32,16 @@ def measure(bench: Bench) -> Section:
     width, height = plan.node_size
     bench.say(f"writing {plan.node_seconds} s of {width}x{height} for the node")
     folder = bench.disk / "node"
-    folder.mkdir()
-    clip, sound = _long_clip(folder, width, height, plan.node_seconds)
+    warm = _pair(folder / "warm", _WARM_SECONDS, width, height)
+    clip, sound = _pair(folder / "long", plan.node_seconds, width, height)
     box = ModalSandbox(folder / "sandbox", "brisk")
     try:
         base = folder / "comfyui"
         installation = Installation(runtime.comfyui, runtime.python, runtime.libraries)
         host = Host(installation, base, "--disable-api-nodes", sandbox=box, home=base / "home")
         try:
+            bench.say("a warm run of the node")
+            _run(host, *warm, take=1)
             _measure_node(bench, section, host, clip, sound)
         finally:
             host.stop()
@@ -53,8 +53,6 @@ def measure(bench: Bench) -> Section:
 
 def _measure_node(bench: Bench, section: Section, host: Host, clip: Path, sound: Path) -> None:
     plan = bench.plan
-    bench.say("a warm run of the node")
-    _run(host, *_short_pair(clip.parent), take=1)
     name, voice = host.put(clip), host.put(sound)
     _load_speech(host, voice)
     idle = _idle_cpu(host)
@@ -74,17 +72,17 @@ def _measure_node(bench: Bench, section: Section, host: Host, clip: Path, sound:
     width, height = plan.node_size
     section.say(
         f"{plan.node_seconds} s of {width}x{height} ({size / 1e6:.0f} MB, "
-        f"{_BITS_A_SECOND // 1_000_000} Mbit/s, as a camera writes it) from Load Video through "
-        "Sync Lip Sync 2 Pro, of which only the receipt is taken, in a real ComfyUI, against the "
-        "sandbox in another process. Memory is how far the host's VmHWM rose over what it held "
-        "before. Computing is the host's and its children's user and system time over the run, "
-        "less what it uses while idle for as long, against the time in which the clip is copied "
-        "twice on the same disk. Counted is computing alone, that of the kernel for reading, "
-        "writing and sending with it; the time in which the host stood still for a disk or for the "
-        "sandbox is not. Of input and output the bytes are counted, against the four times "
-        "the clip's size that two copies read and write: what the host read and wrote by the "
-        "kernel's `rchar` and `wchar`, in the page cache or not; what went through sockets is in "
-        "it only as far as it was read from a file or written to one."
+        f"{LONG_BITS_A_SECOND // 1_000_000} Mbit/s and AAC, as a camera writes it) from Load Video "
+        "through Sync Lip Sync 2 Pro, of which only the receipt is taken, in a real ComfyUI, "
+        "against the sandbox in another process. Memory is how far the host's VmHWM rose over "
+        "what it held before. Computing is the host's and its children's user and system time "
+        "over the run, less what it uses while idle for as long, against the time in which the "
+        "clip is copied twice on the same disk. Counted is computing alone, that of the kernel "
+        "for reading, writing and sending with it; the time in which the host stood still for a "
+        "disk or for the sandbox is not. Of input and output the bytes are counted, against the "
+        "four times the clip's size that two copies read and write: what the host read and wrote "
+        "by the kernel's `rchar` and `wchar`, in the page cache or not; what went through sockets "
+        "is in it only as far as it was read from a file or written to one."
     )
     rows = [
         ["growth of memory", f"{mebibytes(growth)} MiB"],
@@ -104,47 +102,14 @@ def _measure_node(bench: Bench, section: Section, host: Host, clip: Path, sound:
     }
 
 
-def _long_clip(folder: Path, width: int, height: int, length: int) -> tuple[Path, Path]:
-    """A video of that many seconds with sound, and the same speech as a file for LoadAudio.
-
-    Its pictures repeat every two seconds: coded once, copied often.
-    """
-    path, sound = folder / "long.mp4", folder / "speech.wav"
-    samples = speech(min(length, 10))
+def _pair(folder: Path, length: int, width: int, height: int) -> tuple[Path, Path]:
+    """A video with sound, and speech as a file for LoadAudio."""
+    folder.mkdir(parents=True)
+    path, sound = folder / f"{folder.name}.mp4", folder / f"{folder.name}.wav"
+    long_video(path, width, height, length)
+    samples = speech(min(length, LONG_SPEECH_SECONDS))
     media.write_sound(sound, samples[np.newaxis], SAMPLE_RATE, "wav")
-    piece = folder / "piece.mp4"
-    settings = media.EncodeSettings(bit_rate=_BITS_A_SECOND)
-    openings = loudness(samples, _LOOP_FRAMES)
-    with media.ClipWriter(
-        piece, width=width, height=height, frame_rate=Fraction(25), settings=settings
-    ) as writer:
-        for frame in draw_frames(width, height, _LOOP_FRAMES, openings):
-            writer.write_frame(frame)
-    _repeat(piece, path, length * 25 // _LOOP_FRAMES)
     return path, sound
-
-
-def _repeat(piece: Path, path: Path, turns: int) -> None:
-    import av
-
-    with av.open(str(piece)) as source, av.open(str(path), "w") as target:
-        stream = source.streams.video[0]
-        out = target.add_stream_from_template(stream)
-        packets = [(packet, packet.pts, packet.dts) for packet in source.demux(stream)]
-        packets = [one for one in packets if one[0].size]
-        ticks = int(_LOOP_FRAMES / Fraction(25) / Fraction(stream.time_base or 1))
-        for turn in range(turns):
-            for packet, pts, dts in packets:
-                if pts is None or dts is None:
-                    continue
-                packet.pts, packet.dts = pts + turn * ticks, dts + turn * ticks
-                packet.time_base = stream.time_base or Fraction(1)
-                packet.stream = out
-                target.mux(packet)
-
-
-def _short_pair(folder: Path) -> tuple[Path, Path]:
-    return folder / "piece.mp4", folder / "speech.wav"
 
 
 def _run(host: Host, clip: Path | str, sound: Path | str, take: int) -> None:
