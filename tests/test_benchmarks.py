@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from benchmarks.altered import held_video, long_video, turned_video
 from benchmarks.bench import Bench
-from benchmarks.child.exactness import CHECKS
+from benchmarks.child.exactness import CHECKS, drift
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
 from benchmarks.measuring import Spread, alternating, slope
@@ -124,6 +125,26 @@ def test_sound_is_coded_and_a_turned_picture_comes_back(
     turned = child.run("exact", check="rotation", folder=str(tmp_path))
     assert 0 < turned["turned_error"] <= 2
     assert set(CHECKS) == set(CHECKS_TOLD)
+
+
+def test_pictures_that_are_shown_a_frame_off_are_a_drift(child: Child, tmp_path: Path) -> None:
+    times = [Fraction(ms, 1000) for ms in (0, 53, 95, 105, 186)]
+    right = [0, 1, 2, 3, 3, 4]  # frames of 40 ms: 0, 40, 80, 120, 160, 200
+    assert drift(times, right, Fraction(25)) == 0.375
+    early, late, dropped, cut = [0, 1, 2, 3, 4], [0, 0, 1, 2, 3, 4], [0, 1, 1, 1, 1, 4], right[:-1]
+    for wrong in (early, late, dropped, cut):
+        assert drift(times, wrong, Fraction(25)) > 0.5
+    found = child.run("exact", check="variable rate", folder=str(tmp_path))
+    assert 0.3 < found["drift_frames"] <= 0.5
+
+
+def test_colours_at_the_borders_of_bars_are_told_beside_the_others(
+    child: Child, tmp_path: Path
+) -> None:
+    found = child.run("exact", check="bars", folder=str(tmp_path))
+    assert set(CHECKS_TOLD["bars"]) <= set(found)
+    for name in ("bars_error", "bars_error_accurate"):
+        assert found[name] < found[f"{name}_with_borders"]
 
 
 def test_what_is_told_to_stop_tells_how_long_that_took_and_nothing_where_it_had_ended(

@@ -53,7 +53,10 @@ class Post:
                 return answer.content
 
             return send_json
-        ready = b"".join(our_body(self.path, None).chunks())
+        if method == "raw":
+            ready = self.path.read_bytes()
+        else:
+            ready = b"".join(our_body(self.path, None).chunks())
 
         async def send_ready() -> bytes:
             return (await client.post(self.url, content=ready)).content

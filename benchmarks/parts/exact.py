@@ -20,10 +20,19 @@ CHECKS_TOLD: dict[str, dict[str, tuple[str, str]]] = {
     },
     "bars": {
         "bars_error": (
-            "colour bars there and back: mean error of the worst channel",
+            "colour bars there and back, 8 pixels on each side of their borders left out: mean "
+            "error of the worst channel",
             "{:.3f}/255",
         ),
         "bars_error_accurate": ("the same with accurate colours", "{:.3f}/255"),
+        "bars_error_with_borders": (
+            "the same bars, borders and all, where 4:2:0 has one colour for four pixels",
+            "{:.3f}/255",
+        ),
+        "bars_error_accurate_with_borders": (
+            "borders and all, with accurate colours",
+            "{:.3f}/255",
+        ),
     },
     "rounding": {"byte_bias": ("floats to bytes: bias", "{:.5f}/255")},
     "odd size": {"odd_error": ("511x513 there and back: mean error", "{:.3f}/255")},
