@@ -11,7 +11,7 @@
 #   make prove PARTS=claims,mutants
 #   make prove SEED=7 POINTS=500 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
-# And one that writes docs/benchmarks.md; takes half an hour, on a machine with nothing else to do:
+# And one that writes docs/benchmarks.md; takes some 40 minutes, on a machine with nothing else to do:
 #
 #   make bench   speed and memory beside peers
 #   make bench FOOTAGE="talk.mp4 other.mp4"

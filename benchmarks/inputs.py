@@ -22,7 +22,8 @@ PEER_SETTINGS = media.EncodeSettings(preset="medium", crf=23)
 class Input:
     """Frames as rgb24 bytes in ``raw``, float32 samples in ``sound``, and the same as an mp4 file.
 
-    ``video`` is what decoders read: of real footage the file itself, else one that we wrote.
+    ``video`` is what decoders read: of real footage the file itself, else one that we wrote. It is
+    plain at a constant rate and upright.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Input:
     channels: int
     decoded_count: int
     is_real: bool = False
+    is_plain: bool = True
 
     @property
     def source(self) -> dict[str, Any]:
@@ -131,6 +133,7 @@ def footage_input(name: str, path: Path, most_frames: int, folder: Path) -> Inpu
         channels=samples.shape[0],
         decoded_count=clip.frame_count,
         is_real=True,
+        is_plain=clip.is_constant_rate and clip.is_upright,
     )
 
 

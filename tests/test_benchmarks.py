@@ -11,26 +11,31 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from benchmarks.altered import held_video, long_video, turned_video
 from benchmarks.bench import Bench
 from benchmarks.child.exactness import CHECKS, drift
+from benchmarks.child.passing import Untouched
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
+from benchmarks.judging import Bound, Target, judge
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS, common
 from benchmarks.parts.common import Taken, times_slower
+from benchmarks.parts.encode import tell_quality
 from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
+from benchmarks.parts.quality import matrix_of_file
 from benchmarks.parts.stops import LEAST_STOPPED
 from benchmarks.plan import QUICK, Case
 from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
 from benchmarks.scene import draw_frames, loudness, speech
-from benchmarks.targets import Bound, Target, judge, target_lines, targets
+from benchmarks.targets import target_lines, targets
 from viseme.media import floats, iterate_frames, probe_clip, writer
 from viseme.samples import sample_clip_path
 
@@ -447,6 +452,81 @@ def test_quality_is_judged_beside_core_in_drawn_and_real_clips() -> None:
     for given, verdict in ((figures, "met"), (worse, "**not met**"), (larger, "**not met**")):
         rows = rows_of("## Targets\n" + "\n".join(target_lines({"encode": given})))
         assert rows["E2"][3] == verdict
+
+
+def test_growth_is_told_only_where_the_longest_clip_was_measured(tmp_path: Path) -> None:
+    cases = (Case("720p", 64, 48, 25, 1),)
+    plan = replace(QUICK, cases=cases, scaled_seconds=(15, 30))
+    bench = Bench(plan=plan, runtime=HERE, folder=tmp_path, disk=tmp_path)
+    whole = PARTS["scaling"](bench)
+    assert not whole.missing
+    assert {"encode/time slope", "replace/memory growth"} <= set(whole.figures)
+    (tmp_path / "scaled-30.mp4").mkdir()  # so that it cannot be written
+    broken = PARTS["scaling"](bench)
+    assert not broken.figures
+    assert any("how time and memory grow, since 30 s was" in line for line in broken.missing)
+    assert any("| file to frames |" in line for line in broken.lines)
+
+
+def test_bytes_that_are_not_the_files_are_not_called_the_same(tmp_path: Path, clip: Input) -> None:
+    path = tmp_path / "passed.mp4"
+    shutil.copyfile(clip.video, path)
+    passed = Untouched(path, tmp_path)
+    assert not passed.facts()["is_same"]
+    passed.run()
+    assert passed.facts()["is_same"]
+    before = path.read_bytes()
+    passed = Untouched(path, tmp_path)
+    path.write_bytes(before + bytes(8))
+    passed.run()
+    assert not passed.facts()["is_same"]
+
+
+def test_the_matrix_of_a_file_is_asked_of_the_file(tmp_path: Path, clip: Input) -> None:
+    assert matrix_of_file(clip.video) == "bt709"
+    with av.open(str(tmp_path / "plain.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    assert matrix_of_file(tmp_path / "plain.mp4") == "bt601"
+
+
+def test_frames_must_be_cores_only_at_a_constant_rate_and_upright(
+    tmp_path: Path, clip: Input
+) -> None:
+    footage = [clip.video, turned_video(clip, tmp_path), held_video(clip, tmp_path)]
+    bench = Bench(plan=QUICK, runtime=HERE, folder=tmp_path, disk=tmp_path, footage=footage)
+    plain = [name for name in bench.footage_names if bench.any_input(name).is_plain]
+    assert plain == [clip.video.name]
+    figures = {
+        "encode": {f"{name}/ours/ssim": 0.9 for name in bench.footage_names},
+        "decode": {f"{plain[0]}/ours/is core's": 0.0}
+        | {f"{name}/ours/is core's all the same": 0.0 for name in list(bench.footage_names)[1:]},
+    }
+    d1 = next(one for one in targets(figures) if one.name == "D1")
+    judged = {one.figure: one for one in d1.bounds if ".mp4/" in one.figure}
+    assert len(judged) == 3
+    assert {name.partition("/")[0] for name, one in judged.items() if not one.is_told} == {*plain}
+
+
+def test_what_is_said_of_veryfast_is_of_what_was_measured(tmp_path: Path) -> None:
+    ride = tmp_path / "ride.mp4"
+    for footage, shortfall in (([], None), ([ride], 0.001), ([ride], 0.0)):
+        bench = Bench(plan=QUICK, runtime=HERE, folder=tmp_path, disk=tmp_path, footage=footage)
+        section = Section("Encoding")
+        for name, _ in bench.all_inputs():
+            short = shortfall if name == "ride.mp4" and shortfall else 0.0
+            section.figures |= {
+                f"{name}/core/ssim": 0.97,
+                f"{name}/ours-veryfast/ssim": 0.97 - short,
+            }
+        tell_quality(bench, section)
+        text = "\n".join(section.lines)
+        assert ("ride.mp4 (0.96900 where core has 0.97000)" in text) == bool(shortfall)
+        assert ("nowhere falls short" in text) == (not shortfall)
+        assert ("No filmed clip was named" in text) == (not footage)
 
 
 def test_what_is_lacking_is_said_in_the_report() -> None:

@@ -21,7 +21,8 @@ def measure(bench: Bench) -> Section:
     bench.say(f"passing {clip.name} through")
     section.say(
         f"A {clip.width}x{clip.height} file of {clip.seconds:.1f} s, H.264 and AAC. As it is: its "
-        "frames are counted and its bytes hashed, and the same file is sent. Sound replaced: other "
+        "frames are counted and its bytes hashed; what would be sent is hashed after that, and is "
+        "to be what was in the file before. Sound replaced: other "
         "sound is coded, the pictures are copied."
     )
     base: dict[str, Any] = {

@@ -6,10 +6,20 @@ import re
 import subprocess
 from pathlib import Path
 
+import av
+
 from ..inputs import Input
 
+_BT709 = 1  # AVCOL_SPC_BT709
 
-def ssim_y(clip: Input, encoded: Path, matrix: str = "bt709") -> float:
+
+def matrix_of_file(path: Path) -> str:
+    """The one that a file of RGB frames is coded in: untagged it is swscale's own, BT.601."""
+    with av.open(str(path)) as container:
+        return "bt709" if container.streams.video[0].codec_context.colorspace == _BT709 else "bt601"
+
+
+def ssim_y(clip: Input, encoded: Path, matrix: str) -> float:
     """1 is equal. What went in is made YUV by ``matrix``, the one that the file is coded in.
 
     Raises ``RuntimeError`` where ffmpeg fails.

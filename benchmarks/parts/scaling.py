@@ -44,6 +44,9 @@ def measure(bench: Bench) -> Section:
         done.append(length)
         for way, one in measured.items():
             found[way].append(one)
+    is_whole = len(done) == len(lengths)
+    if not is_whole:
+        section.lacks(f"how time and memory grow, since {lengths[len(done)]} s was not measured.")
     rows = []
     for way, values in found.items():
         if len(values) != len(done) or not done:
@@ -56,7 +59,7 @@ def measure(bench: Bench) -> Section:
                 tuple(float(one.get("extra_bytes", 0)) for one in values),
             )
         )
-        rows.append(_row(section, way, done, values))
+        rows.append(_row(section, way, done, values, is_whole=is_whole))
     head = [
         "way",
         *(f"{length} s" for length in done),
@@ -93,8 +96,14 @@ def _measure_length(
 
 
 def _row(
-    section: Section, way: str, lengths: Sequence[int], values: Sequence[dict[str, Any]]
+    section: Section,
+    way: str,
+    lengths: Sequence[int],
+    values: Sequence[dict[str, Any]],
+    *,
+    is_whole: bool,
 ) -> list[str]:
+    """``is_whole``: up to the greatest length, without which nothing is said of growth."""
     times = [float(one["seconds"]) for one in values]
     memory = [float(one.get("extra_bytes", 0)) for one in values]
     cells = [
@@ -102,7 +111,7 @@ def _row(
     ]
     long = [index for index, length in enumerate(lengths) if length >= _LEAST_FITTED_SECONDS]
     time_slope = memory_slope = None
-    if len(long) > 1:
+    if is_whole and len(long) > 1:
         fitted = [float(lengths[index]) for index in long]
         time_slope = slope(fitted, [times[index] for index in long])
         section.figures[f"{way}/time slope"] = time_slope
