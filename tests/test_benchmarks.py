@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -19,6 +21,7 @@ from benchmarks.altered import held_video, long_video, turned_video
 from benchmarks.bench import Bench
 from benchmarks.child.exactness import CHECKS, drift
 from benchmarks.child.passing import Untouched
+from benchmarks.child.stopping import Stopping
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
 from benchmarks.judging import Bound, Target, judge
@@ -170,12 +173,25 @@ def test_what_is_told_to_stop_tells_how_long_that_took_and_nothing_where_it_had_
     assert 0 <= told["waited_seconds"] <= told["seconds"]
 
 
+def test_who_does_not_heed_a_stop_lets_somebody_wait_to_the_end() -> None:
+    deaf = Stopping(lambda _cancel: time.sleep(0.2), 0.05)
+    deaf.run()
+    assert deaf.facts()["waited_seconds"] > 0
+    over = Stopping(lambda _cancel: None, 60.0)
+    over.run()
+    assert over.facts() == {"waited_seconds": None}
+
+
 def test_stopping_is_judged_only_where_enough_was_stopped(tmp_path: Path) -> None:
     plan = replace(QUICK, cases=(Case("1080p", 640, 360, 50, 1),), stopped_seconds=4)
     bench = Bench(plan=plan, runtime=HERE, folder=tmp_path, disk=tmp_path)
     section = PARTS["stops"](bench)
-    rows = [line.split("|") for line in section.lines if " of 7 |" in line]
-    enough = [row[1] for row in rows if int(row[2].split()[0]) >= LEAST_STOPPED]
+    counts = [
+        (int(found[1]), int(found[2]))
+        for line in section.lines
+        if (found := re.search(r"\| (\d+) of (\d+) \|", line))
+    ]
+    enough = [stopped for stopped, told in counts if stopped >= LEAST_STOPPED * told]
     assert len(enough) == len(section.figures)
     assert len(section.figures) + len(section.missing) == 5
     assert (judge(target_named("stop"), {"stops": section.figures})[1] in MET_OR_NOT) == (

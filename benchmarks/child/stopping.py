@@ -40,16 +40,19 @@ class Stopping:
         except Interrupted:
             if self._stopped_at is None:
                 raise
-            self._waited_seconds = time.perf_counter() - self._stopped_at
         finally:
+            ended_at = time.perf_counter()
             timer.cancel()
+        # One that heeded nothing any more let somebody wait too, until it had done all.
+        if self._stopped_at is not None and self._stopped_at < ended_at:
+            self._waited_seconds = ended_at - self._stopped_at
 
     def _stop(self) -> None:
         self._stopped_at = time.perf_counter()
         self._wish.set()
 
     def facts(self) -> Facts:
-        """``waited_seconds`` is None where it ended before it was told, or unmoved."""
+        """``waited_seconds`` is None where it had ended before it was told."""
         return {"waited_seconds": self._waited_seconds}
 
 
