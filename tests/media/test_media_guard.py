@@ -227,6 +227,48 @@ def test_readers_end_with_whom_they_read_for_and_know_no_key(long_sound: Path) -
     await_end(server)
 
 
+FORKING = """
+import os, sys
+from pathlib import Path
+from viseme.errors import MediaDamaged
+from viseme.media import MediaGuard
+
+first, second, broken = map(Path, sys.argv[1:])
+guard = MediaGuard()
+guard.clip(first)  # its reader waits for the next file
+for _ in range(2):
+    forked = os.fork()
+    if forked == 0:
+        try:
+            guard.clip(broken)
+        except MediaDamaged:
+            assert guard.clip(second).path == second
+            sys.exit(0)
+        sys.exit("the broken file passed")
+    assert os.waitpid(forked, 0)[1] == 0
+    assert guard.clip(second).path == second
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_and_the_one_it_came_from_read_with_readers_of_their_own(
+    make: MediaMaker, tmp_path: Path
+) -> None:
+    """Else each would hear what the other one's file is."""
+    first, second = make.clip("a.mp4"), make.clip("b.mp4", frame_count=5)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(first.read_bytes()[:-200])
+    program = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING]
+    done = subprocess.run(
+        [*program, str(first), str(second), str(broken)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process' memory")
 def test_more_memory_than_is_allowed_is_refused_with_the_setting_that_allows_it(
     make: MediaMaker,

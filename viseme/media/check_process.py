@@ -102,6 +102,10 @@ class CheckProcess:
         self._reader.join(_END_SECONDS)
         return code
 
+    def disown(self) -> None:
+        """It is another process's: nothing is said here of its not having ended."""
+        self._process.returncode = 0
+
     def _kill(self) -> None:
         if self._process.poll() is not None:
             return
@@ -112,9 +116,13 @@ class CheckProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
+def _new_slots() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+
+
 _idle: list[CheckProcess] = []
 _lock = threading.Lock()
-_slots = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+_slots = _new_slots()
 
 
 @contextmanager
@@ -150,6 +158,19 @@ def _end_idle() -> None:
         ended, _idle[:] = list(_idle), []
     for process in ended:
         process.end(at_once=True)
+
+
+def _forget_idle() -> None:
+    """In a process that was forked from this one: what they say is read by threads over there."""
+    global _lock, _slots  # threads over there may have held them
+    for process in _idle:
+        process.disown()
+    _idle.clear()
+    _lock, _slots = threading.Lock(), _new_slots()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_idle)
 
 
 def not_started(why: str) -> LocalError:
