@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sqlite3
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Table
@@ -8,7 +12,15 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.url import URL
 from sqlalchemy.schema import CreateTable
 
-from viseme.ledger import EventRecord, ItemRecord, JobRecord, SubmissionRecord, UploadRecord
+from viseme.ledger import (
+    EventRecord,
+    ItemRecord,
+    JobRecord,
+    Ledger,
+    State,
+    SubmissionRecord,
+    UploadRecord,
+)
 from viseme.ledger.schema import events, items, jobs, metadata, one_live_job, submissions, uploads
 
 
@@ -49,3 +61,22 @@ def test_one_live_job_for_a_fingerprint_is_the_databases_own_rule(
     condition = text.partition("WHERE")[2]
     assert "NOT IN" in condition
     assert all(state in condition for state in ("FAILED", "CANCELLED", "DISCARDED"))
+
+
+def test_a_ledger_of_an_early_checkout_gets_the_columns_it_lacks_with_what_its_jobs_tell(
+    tmp_path: Path, new_job: Any
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with Ledger.open(path) as ledger:
+        job, _ = ledger.claim(dataclasses.replace(new_job(), order={"sent": {"sync_mode": "loop"}}))
+        ledger.move(job.id, State.INTENT, media_hashes={"video": "abc"})
+        ledger.begin_submission(job.id)
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
+        old.execute("ALTER TABLE jobs DROP COLUMN sent_arguments")
+        old.execute("ALTER TABLE submissions DROP COLUMN sent_arguments")
+        old.execute("ALTER TABLE submissions DROP COLUMN media_hashes")
+    with Ledger.open(path) as ledger:
+        [submission] = ledger.submissions(job.id)
+        assert submission.media_hashes == {"video": "abc"}
+        assert submission.sent_arguments == {"sync_mode": "loop"}
+        assert ledger.get(job.id).sent_arguments == {"sync_mode": "loop"}

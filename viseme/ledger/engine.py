@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LedgerError
 from .file_systems import network_kind
-from .schema import SCHEMA_VERSION, metadata, schema_version
+from .schema import SCHEMA_VERSION, jobs, metadata, schema_version, submissions
 
 _log = logging.getLogger(__name__)
 
@@ -256,3 +256,28 @@ def _prepare_schema(connection: Connection, path: Path, now: int) -> None:
             limit=SCHEMA_VERSION,
             remedy="Install the newest Viseme (`pip install -U viseme`, or update the node pack).",
         )
+    _add_columns(connection)
+
+
+def _add_columns(connection: Connection) -> None:
+    """Give a ledger of an early checkout the columns that it lacks, with what its jobs tell."""
+    has = {
+        table.name: {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for table in (jobs, submissions)
+    }
+    lacking = [
+        (table, column)
+        for table in (jobs, submissions)
+        for column in table.columns
+        if column.name not in has[table.name]
+    ]
+    if not lacking:
+        return
+    for table, column in lacking:
+        kind = column.type.compile(connection.dialect)
+        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+    for job in connection.execute(select(jobs.c.id, jobs.c.order, jobs.c.media_hashes)).all():
+        sent = {"sent_arguments": (job.order or {}).get("sent")}
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(sent))
+        hashes = {"media_hashes": job.media_hashes, **sent}
+        connection.execute(update(submissions).where(submissions.c.job_id == job.id).values(hashes))
