@@ -13,6 +13,7 @@ from ..bodies import JsonBody
 from ..edits import EditPlan
 from ..endpoints.base import Endpoint, Order
 from ..media import Conformed, MediaLimits, conform_clip, conform_speech
+from ..media.sniff import SUFFIXES_BY_TYPE
 from ..model import (
     Carried,
     Carry,
@@ -274,7 +275,7 @@ async def _upload(medium: Medium, service: Service, report: Report) -> Upload:
             file.path,
             file.media_type,
             file.size_bytes,
-            f"{medium.role}{file.path.suffix}",
+            f"{medium.role}{SUFFIXES_BY_TYPE[file.media_type]}",
             medium.file_digest,
         ),
         on_bytes_sent,
