@@ -6,9 +6,10 @@
 # And a longer one, which writes docs/proof.md (seed, parts, numbers and minutes can be set):
 #
 #   make prove   real crashes at 10,000 points of each vendor's protocol, 40,000 claims by eight
-#                processes, 10,000 damaged files of each kind; takes hours
+#                processes, 10,000 damaged files of each kind, and what is counted in tests; takes
+#                hours
 #   make prove PARTS=crashes     about half an hour of two cores
-#   make prove PARTS=claims,mutants
+#   make prove PARTS=claims,mutants,promises
 #   make prove SEED=7 POINTS=500 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
 # And one that writes docs/benchmarks.md; takes some 40 minutes, on a machine with nothing else to do:

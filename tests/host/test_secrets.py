@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,8 @@ def pixverse(take: int, vendor: str) -> tuple[SampleGraph, Node]:
     return graph, sync
 
 
-def use_every_node(host: Host, take: int) -> None:
+def use_every_node(host: Host, take: int) -> set[str]:
+    """Run them all; their names."""
     graph = SampleGraph(take)
     syncs = [graph.lip_sync(class_type, run_on=LIVE) for class_type in LIP_SYNCS]
     syncs += [
@@ -98,7 +99,9 @@ def use_every_node(host: Host, take: int) -> None:
     collected.save(job[0])
     host.run(collected)
     classes = {node["class_type"] for node in graph.prompt.values()} | {"VisemeCollectLipSyncJob"}
-    assert {name for name in host.object_info() if name.startswith("Viseme")} <= classes
+    ours = {name for name in host.object_info() if name.startswith("Viseme")}
+    assert ours <= classes
+    return ours
 
 
 def fail_in_every_way(host: Host, box: ModalSandbox, take: int) -> list[Entry]:
@@ -136,12 +139,17 @@ def files_with_a_key(*roots: Path) -> list[Path]:
     ]
 
 
-def test_a_key_is_nowhere_afterwards(_live_host: Host, canned_box: ModalSandbox, take: int) -> None:
+def test_a_key_is_nowhere_afterwards(
+    _live_host: Host,
+    canned_box: ModalSandbox,
+    take: int,
+    record_property: Callable[[str, int], None],
+) -> None:
     """The keys come from the private file at first, and from the environment after a kill -9."""
     host, box, takes = _live_host, canned_box, take + 10**6
     ask(host, box.base_urls)
     enter_keys(host)
-    use_every_node(host, takes)
+    record_property("nodes", len(use_every_node(host, takes)))
     assert len(box.charges()) == 5
     assert all(call["has_key"] for call in box.calls("submit"))
     box.fault("slow-queue", seconds=FOREVER_SECONDS)
@@ -162,6 +170,7 @@ def test_a_key_is_nowhere_afterwards(_live_host: Host, canned_box: ModalSandbox,
     failed = [entry for entry in entries if not entry.is_success]
     assert len(failed) >= 20, entries
     assert not [entry for entry in failed if not entry.error]
+    record_property("failures", len(failed))
     look_at_answers(host)
     suffixes = {path.suffix for path in (host.base / "output").rglob("*")}
     assert {".mp4", ".png"} <= suffixes

@@ -123,7 +123,12 @@ def test_a_form_of_a_key_is_found_wherever_it_stands() -> None:
 
 
 def test_no_key_is_in_anything_that_verbs_errors_and_crashes_leave(
-    quick: Command, sandbox: Box, words: Words, trail: Trail, tmp_path: Path
+    quick: Command,
+    sandbox: Box,
+    words: Words,
+    trail: Trail,
+    tmp_path: Path,
+    record_property: Callable[[str, int], None],
 ) -> None:
     quick.live(
         sandbox,
@@ -150,6 +155,8 @@ def test_no_key_is_in_anything_that_verbs_errors_and_crashes_leave(
     assert len(trail.kinds) >= 15, sorted(trail.kinds)
     assert {"log of httpx", "log of httpcore", "home: wal", "home: results"} <= set(trail.kinds)
     assert trail.hits() == {}
+    record_property("failures", len(trail.failures))
+    record_property("kinds", len(trail.kinds))
 
 
 def _fail_in_every_way(quick: Command, sandbox: Box, words: Words, trail: Trail) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,7 +75,12 @@ async def stopped_at(
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_run_stopped_wherever_it_waits_asks_the_vendor_to_stop_or_records_it(
-    home: Path, sandbox: Box, clip: Path, speech: Path, endpoint: str
+    home: Path,
+    sandbox: Box,
+    clip: Path,
+    speech: Path,
+    endpoint: str,
+    record_property: Callable[[str, int], None],
 ) -> None:
     stopped: list[State] = []
     with Ledger.open(Home(home).create().ledger) as ledger:
@@ -107,3 +112,4 @@ def test_a_run_stopped_wherever_it_waits_asks_the_vendor_to_stop_or_records_it(
             pytest.fail("it never came to its end")
     assert State.CANCELLED in stopped
     assert len(stopped) >= 8, stopped
+    record_property("places", len(stopped))

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .claims import claims_table, prove_claims
+from .counting import count, promises_table, run_tests, wrong_promises
 from .mutants import mutants_table, prove_mutants, wrong_mutants
+from .promises import PROMISES
 from .purchases import Order, Tell, prove_crashes, prove_sequences
 from .scene import Outcome
 from .tables import CRASHES, SEQUENCES, shortfall, table, too_few_kills
@@ -94,10 +96,24 @@ def show_mutants(order: Order, sizes: Sizes, tell: Tell) -> Shown:
     return Shown("Damaged media are read whole or refused", lines, wrong_mutants(tried))
 
 
+def show_promises(order: Order, _: Sizes, tell: Tell) -> Shown:
+    words = (
+        "What is promised beside the other parts: Q1 to Q3 are shown by the crashes and the "
+        "sequences, Q4 by the claims, most of S5 by the damaged files. Each number is of cases of "
+        "tests that passed; `tools/proof/promises.py` says of which."
+    )
+    started = time.monotonic()
+    cases = run_tests(PROMISES, tell)
+    found = count(PROMISES, cases)
+    lines = [words, "", _facts(order, started), "", *promises_table(found, cases)]
+    return Shown("What else is promised", lines, wrong_promises(found, cases))
+
+
 PROCESSES = 8
 PARTS: Mapping[str, Callable[[Order, Sizes, Tell], Shown]] = {
     "claims": show_claims,
     "mutants": show_mutants,
+    "promises": show_promises,
     "sequences": show_sequences,
     "crashes": show_crashes,
 }
