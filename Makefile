@@ -8,9 +8,9 @@
 #   make prove   real crashes at 10,000 points of each vendor's protocol, 40,000 claims by eight
 #                processes, 10,000 damaged files of each kind, and what is counted in tests; takes
 #                hours
-#   make prove PARTS=crashes     about half an hour of two cores
+#   make prove PARTS=crashes     about three quarters of an hour of two cores
 #   make prove PARTS=claims,mutants,promises
-#   make prove SEED=7 POINTS=500 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
+#   make prove SEED=7 POINTS=500 CROWDS=50 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
 # And one that writes docs/benchmarks.md; takes some 40 minutes, on a machine with nothing else to do:
 #
@@ -41,8 +41,8 @@ prove: $(VENV)/.ready-for-test
 	@$(VENV)/bin/python tools/prove.py --write $(if $(SEED),--seed $(SEED)) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(CLAIMS),--claims $(CLAIMS)) \
 		$(if $(MUTANTS),--mutants $(MUTANTS)) \
-		$(if $(POINTS),--points $(POINTS)) $(if $(SEQUENCES),--sequences $(SEQUENCES)) \
-		$(if $(MINUTES),--minutes $(MINUTES))
+		$(if $(POINTS),--points $(POINTS)) $(if $(CROWDS),--crowds $(CROWDS)) \
+		$(if $(SEQUENCES),--sequences $(SEQUENCES)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(VENV)/.ready-for-bench
 	@$(VENV)/bin/python -m benchmarks $(if $(FOOTAGE),--footage $(FOOTAGE))

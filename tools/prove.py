@@ -41,13 +41,22 @@ def main() -> int:
         return 0
     seed = _seed_of_today() if options.seed is None else options.seed
     _tell(f"seed {seed}")
-    if options.history is not None:
-        outcome = play_one(seed, options.history, options.time_scale, options.keep)
+    if options.history or options.crowd:
+        name = options.crowd or options.history
+        kind = "crowds" if options.crowd else "crashes"
+        outcome = play_one(kind, seed, name, options.time_scale, options.keep)
         _tell(story_of(outcome))
         return 1 if outcome.wrongs else 0
     vendors = tuple(options.vendors.split(","))
     order = Order(seed, options.minutes * 60, options.workers, vendors)
-    sizes = Sizes(options.points, options.sequences, options.claims, options.kills, options.mutants)
+    sizes = Sizes(
+        options.points,
+        options.crowds,
+        options.sequences,
+        options.claims,
+        options.kills,
+        options.mutants,
+    )
     wrongs: list[str] = []
     for part in options.parts.split(","):
         shown = PARTS[part](order, sizes, _tell)
@@ -80,12 +89,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", help="today's date by default")
     parser.add_argument("--parts", default=",".join(PARTS), help=",".join(PARTS))
     parser.add_argument("--points", type=int, default=10_000, metavar="N", help="at each vendor")
+    parser.add_argument("--crowds", type=int, default=1_000, metavar="N", help="points, as above")
     parser.add_argument("--sequences", type=int, default=300, metavar="N", help="at each vendor")
     parser.add_argument("--claims", type=int, default=5_000, metavar="N", help="of each process")
     parser.add_argument("--kills", type=int, default=100, metavar="N", help="at most, of claimers")
     parser.add_argument("--mutants", type=int, default=10_000, metavar="N", help="of each kind")
     parser.add_argument(
-        "--minutes", type=float, default=240.0, metavar="M", help="for each of crashes, sequences"
+        "--minutes",
+        type=float,
+        default=240.0,
+        metavar="M",
+        help="for each of crashes, crowds, sequences",
     )
     parser.add_argument("--workers", type=int, default=3 * (os.cpu_count() or 1), metavar="N")
     parser.add_argument("--vendors", default=",".join(VENDORS))
@@ -97,7 +111,8 @@ def _options() -> argparse.Namespace:
         metavar="FILE",
         help="write the tables there, or into docs/proof.md",
     )
-    parser.add_argument("--history", metavar="VENDOR/N", help="play this one alone")
+    parser.add_argument("--history", metavar="VENDOR/N", help="play this one of crashes alone")
+    parser.add_argument("--crowd", metavar="VENDOR/N", help="play this one of crowds alone")
     parser.add_argument("--time-scale", type=float, default=TIME_SCALES[0], metavar="X")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="its home, where it went wrong")
     parser.add_argument("--worker", help=argparse.SUPPRESS)

@@ -75,6 +75,19 @@ def test_no_sequence_of_the_verbs_charges_twice_or_loses_a_result(tell: Tell) ->
     assert_nothing_is_wrong(ended, tell)
 
 
+def test_several_purchases_at_once_are_each_paid_once_and_each_have_their_own(tell: Tell) -> None:
+    ended = prove("--parts", "crowds", "--crowds", 15, "--minutes", 0.3, "--workers", 2)
+    told = ended.stdout
+    seed, points = told.splitlines()[0], cells(told, "crash points")
+    tell(f"{seed}: {' '.join(map(str, points))} crashes of several purchases at once")
+    assert ended.returncode == 0, told + ended.stderr
+    assert all(points), told
+    assert all(cells(told, "... with their result here")), told
+    assert cells(told, "... with their result here") == cells(told, "charges at the end")
+    for name in ("charged twice", "paid results lost", "results of several jobs"):
+        assert cells(told, f"**{name}**") == [0, 0, 0], told
+
+
 def test_eight_processes_claim_each_purchase_once_though_holders_are_killed(
     tell: Tell, tmp_path: Path
 ) -> None:

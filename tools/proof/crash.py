@@ -322,6 +322,22 @@ class Victim:
         )
 
 
+def all_ended(victims: Sequence[Victim]) -> list[Ended]:
+    """The ends of processes that run at the same time, each struck when it is to be."""
+    ends: list[Ended | None] = [None] * len(victims)
+
+    def wait(place: int) -> None:
+        ends[place] = victims[place].ended()
+
+    threads = [threading.Thread(target=wait, args=(place,)) for place in range(1, len(victims))]
+    for thread in threads:
+        thread.start()
+    wait(0)
+    for thread in threads:
+        thread.join()
+    return [end for end in ends if end is not None]
+
+
 def _live(words: list[str], blow: Blow, pipe: int) -> None:
     """The forked process, from its first moment to its last."""
     code = 99

@@ -7,12 +7,10 @@ state a crash left a job, and as the user sees it (``viseme jobs``, ``viseme sho
 from __future__ import annotations
 
 import shutil
-import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
-from .crash import Blow, Ended, Victim, quiet
+from .crash import Blow, Ended, Victim, all_ended, quiet
 from .judge import Judge
 from .plans import Act, Plan
 from .scene import DEAD, IN_DOUBT, Outcome, Row, Scene, Stage, states
@@ -61,7 +59,7 @@ class History:
         if act.box_dies_after is not None:
             time.sleep(act.box_dies_after)
             self.restart_box()
-        ends = _all_ended(victims)
+        ends = all_ended(victims)
         scene.look_again()
         for place, end in enumerate(ends):
             self._note(verb, blows[place], end, is_fresh=act.is_fresh and place == 0)
@@ -184,22 +182,6 @@ def _possible(verb: str, job: Row | None) -> str:
     if job is None or (verb in ("resubmit", "discard") and job["state"] not in IN_DOUBT):
         return "run"
     return verb
-
-
-def _all_ended(victims: Sequence[Victim]) -> list[Ended]:
-    """The ends of processes that run at the same time, each struck when it is to be."""
-    ends: list[Ended | None] = [None] * len(victims)
-
-    def wait(place: int) -> None:
-        ends[place] = victims[place].ended()
-
-    threads = [threading.Thread(target=wait, args=(place,)) for place in range(1, len(victims))]
-    for thread in threads:
-        thread.start()
-    wait(0)
-    for thread in threads:
-        thread.join()
-    return [end for end in ends if end is not None]
 
 
 def _sent_anew(row: Row, job: Row | None) -> bool:

@@ -161,7 +161,8 @@ class Judge:
     def _charge(self, charge: dict[str, Any], shown: list[Row]) -> None:
         owners = [job for job in shown if charge["vendor_id"] in job["vendor_ids"].values()]
         if len(owners) == 1 and owners[0]["state"] == "FETCHED":
-            self._files(owners[0])
+            for problem in file_problems(self._scene, owners[0]):
+                self._outcome.wrong(problem)
             self._outcome.counts["results brought home"] += 1
             return
         if self._scene.anew:  # the user gave it up, or has two that nobody can tell apart
@@ -181,12 +182,16 @@ class Judge:
         else:
             self._outcome.counts["charges in doubt, and said so"] += 1
 
-    def _files(self, job: Row) -> None:
-        document = quiet(self._scene.words("show", job)).document
-        kept = [item for item in document["items"] if item["state"] == "FETCHED"]
-        if not kept:
-            self._outcome.wrong(f"{job['id']} is FETCHED without a file")
-        for item in kept:
-            data = Path(item["file"]).read_bytes()
-            if blake3(data).hexdigest() != item["digest"] or item["digest"] not in item["file"]:
-                self._outcome.wrong(f"{item['file']} is not what its name says")
+
+def file_problems(scene: Scene, job: Row) -> list[str]:
+    """What is wrong with the files of a job that is here, if anything is."""
+    document = quiet(scene.words("show", job)).document
+    kept = [item for item in document["items"] if item["state"] == "FETCHED"]
+    if not kept:
+        return [f"{job['id']} is FETCHED without a file"]
+    return [
+        f"{item['file']} is not what its name says"
+        for item in kept
+        if blake3(Path(item["file"]).read_bytes()).hexdigest() != item["digest"]
+        or item["digest"] not in item["file"]
+    ]

@@ -10,16 +10,18 @@ from .claims import claims_table, prove_claims
 from .counting import count, promises_table, run_tests, wrong_promises
 from .mutants import mutants_table, prove_mutants, wrong_mutants
 from .promises import PROMISES
-from .purchases import Order, Tell, prove_crashes, prove_sequences
+from .purchases import Order, Tell, prove_crashes, prove_crowds, prove_sequences
 from .scene import Outcome
-from .tables import CRASHES, SEQUENCES, shortfall, table, too_few_kills
+from .tables import CRASHES, CROWD_PEAKS, CROWDS, SEQUENCES, shortfall, table, too_few_kills
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of each part is wanted. ``points`` and ``sequences`` are of each vendor."""
+    """How much of each part is wanted. ``points``, ``crowds`` (points too) and
+    ``sequences`` are of each vendor."""
 
     points: int
+    crowds: int
     sequences: int
     claims: int
     kills: int
@@ -64,6 +66,20 @@ def show_crashes(order: Order, sizes: Sizes, tell: Tell) -> Shown:
         missing += [f"**Too few real SIGKILLs: {', '.join(few)}.**", ""]
     lines = [words, "", _facts(order, started), "", *missing, *table(sums, CRASHES)]
     return Shown("One purchase is paid once, and nothing is lost", lines, wrongs)
+
+
+def show_crowds(order: Order, sizes: Sizes, tell: Tell) -> Shown:
+    words = (
+        "Two to five purchases of the same media in one home, most of them with the same arguments "
+        "too, each by a process of its own and some by two, all at the same time and struck in "
+        "turns; at last one command for each. Every charge must be of one job, which is here, and "
+        "every result have been charged once."
+    )
+    started = time.monotonic()
+    sums = prove_crowds(order, sizes.crowds, tell)
+    missing = shortfall(sums, sizes.crowds)
+    lines = [words, "", _facts(order, started), "", *missing, *table(sums, CROWDS, CROWD_PEAKS)]
+    return Shown("Several purchases at once", lines, _wrong_purchases(sums))
 
 
 def show_claims(order: Order, sizes: Sizes, tell: Tell) -> Shown:
@@ -115,6 +131,7 @@ PARTS: Mapping[str, Callable[[Order, Sizes, Tell], Shown]] = {
     "mutants": show_mutants,
     "promises": show_promises,
     "sequences": show_sequences,
+    "crowds": show_crowds,
     "crashes": show_crashes,
 }
 

@@ -234,13 +234,13 @@ def _fate(draw: random.Random) -> Fate:
 
 def _faults(draw: random.Random, vendor: str) -> tuple[dict[str, Any], ...]:
     number = draw.choice((1, 1, 1, 2, 3))
-    found = [_fault(draw, vendor, FAULTS) for _ in range(number)]
+    found = [draw_fault(draw, vendor, FAULTS) for _ in range(number)]
     if draw.random() < 0.4:  # what happens to a submission matters most
-        found[0] = _fault(draw, vendor, SUBMIT_FAULTS)
+        found[0] = draw_fault(draw, vendor, SUBMIT_FAULTS)
     return tuple(found)
 
 
-def _fault(draw: random.Random, vendor: str, kinds: tuple[FaultKind, ...]) -> dict[str, Any]:
+def draw_fault(draw: random.Random, vendor: str, kinds: tuple[FaultKind, ...]) -> dict[str, Any]:
     name, operations, seconds = draw.choice(kinds)
     document: dict[str, Any] = {"name": name, "vendor": vendor, "count": draw.choice((1, 1, 2, 4))}
     if operations:

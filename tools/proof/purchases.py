@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .box import ROOT
+from .crowd import Crowd, make_crowd
 from .history import History
 from .plans import VENDORS, make_plan
 from .scene import Outcome, Stage
@@ -43,9 +44,18 @@ class Order:
 
 def prove_crashes(order: Order, points: int, tell: Tell) -> dict[str, Outcome]:
     """Play histories until every vendor has its crash points, or the time is over."""
+    return _prove_points(order, "crashes", points, tell)
+
+
+def prove_crowds(order: Order, points: int, tell: Tell) -> dict[str, Outcome]:
+    """The same of several purchases at once."""
+    return _prove_points(order, "crowds", points, tell)
+
+
+def _prove_points(order: Order, kind: str, points: int, tell: Tell) -> dict[str, Outcome]:
     shares = [
         {
-            "kind": "crashes",
+            "kind": kind,
             "seed": order.seed,
             "points": -(-points // order.workers),
             "seconds": order.seconds,
@@ -134,7 +144,7 @@ def work(share: Share, write: Tell) -> None:
             for vendor in share["vendors"]:
                 if points[vendor] >= share["points"] or time.monotonic() > end:
                     continue
-                outcome = History(make_plan(share["seed"], vendor, number), made).play()
+                outcome = _play(share["kind"], share["seed"], vendor, number, made)
                 points[vendor] += outcome.counts["crash points"]
                 write(json.dumps(vars(outcome)))
             number += share["step"]
@@ -155,14 +165,21 @@ def _work_sequences(share: Share, made: Stage, end: float, write: Tell) -> None:
         left, number = left - examples, number + 1
 
 
-def play_one(seed: int, name: str, time_scale: float, keep: Path | None) -> Outcome:
-    """One history again, by its name; with ``keep`` its home is left there where it went wrong."""
+def _play(kind: str, seed: int, vendor: str, number: int, made: Stage) -> Outcome:
+    if kind == "crowds":
+        return Crowd(make_crowd(seed, vendor, number), made).play()
+    return History(make_plan(seed, vendor, number), made).play()
+
+
+def play_one(kind: str, seed: int, name: str, time_scale: float, keep: Path | None) -> Outcome:
+    """One history or crowd again, by its name; with ``keep`` its home is left there where it went
+    wrong."""
     vendor, _, number = name.partition("/")
     with stage(time_scale=time_scale) as made:
-        history = History(make_plan(seed, vendor, int(number)), made)
-        outcome = history.play()
-        if keep is not None and history.scene.home.exists():
-            shutil.move(history.scene.home, keep)  # perhaps to another disk
+        outcome = _play(kind, seed, vendor, int(number), made)
+        home = made.home_of(name)
+        if keep is not None and home.exists():
+            shutil.move(home, keep)  # perhaps to another disk
     return outcome
 
 

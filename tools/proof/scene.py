@@ -57,6 +57,10 @@ class Stage:
     # it depends on how busy the machine is.
     usual_seconds: dict[str, float] = field(default_factory=lambda: {"run": 0.2, "fresh": 1.0})
 
+    def home_of(self, name: str) -> Path:
+        """The home in which a history or crowd of that name is played."""
+        return self.folder / name.replace("/", "-")
+
 
 class Scene:
     """A home of its own and an empty sandbox, made at once.
@@ -68,7 +72,7 @@ class Scene:
         self.plan = plan
         self.stage = stage
         self.box = stage.box
-        self.home = stage.folder / plan.name.replace("/", "-")
+        self.home = stage.home_of(plan.name)
         self.outcome = Outcome(plan.name)
         self.outcome.counts["histories"] += 1
         self.anew = 0

@@ -44,12 +44,30 @@ SEQUENCES = tuple(
         "sent again in doubt",
     }
 )
+CROWDS: Sequence[tuple[str, str]] = (
+    ("homes", "histories"),
+    ("purchases", "purchases"),
+    ("crash points", "crash points"),
+    ("**real SIGKILLs**", "killed"),
+    ("commands", "commands"),
+    ("submissions that reached the sandbox", "submits"),
+    ("charges at the end", "charges"),
+    ("... with their result here", "results brought home"),
+    ("**charged twice**", "duplicate charges"),
+    ("**paid results lost**", "lost results"),
+    ("**results of several jobs**", "shared results"),
+    ("jobs left in doubt at the end, never charged, and said so", "left in doubt, never charged"),
+)
 MOST_KILLS_ASKED = 500  # of each vendor's commands, where many points are
 PEAKS: Sequence[tuple[str, str]] = (
     ("most commands to recover (promised: 1)", "commands to recover"),
     ("longest `viseme jobs` after a crash (promised: 2 s)", "seconds to list after the crash"),
     ("longest command", "seconds of a command"),
     ("longest return from an interrupt (promised: 2 s)", "seconds to return from an interrupt"),
+)
+CROWD_PEAKS: Sequence[tuple[str, str]] = (
+    ("most processes at once", "processes at once"),
+    ("longest command", "seconds of a command"),
 )
 
 
@@ -78,12 +96,16 @@ def too_few_kills(sums: Mapping[str, Outcome], points: int) -> list[str]:
     ]
 
 
-def table(sums: Mapping[str, Outcome], rows: Sequence[tuple[str, str]]) -> list[str]:
+def table(
+    sums: Mapping[str, Outcome],
+    rows: Sequence[tuple[str, str]],
+    peaks: Sequence[tuple[str, str]] = PEAKS,
+) -> list[str]:
     """A column for each vendor; below it how often each fault was set."""
     each = list(sums.values())
     lines = [_row("", [LABELS[vendor] for vendor in sums]), "|---|" + "--:|" * len(sums)]
     lines += [_row(name, [f"{one.counts[key]:,}" for one in each]) for name, key in rows]
-    for name, key in PEAKS:
+    for name, key in peaks:
         is_time = key.startswith("seconds")
         values = [one.most.get(key, 0.0) for one in each]
         lines.append(_row(name, [f"{v:.2f} s" if is_time else f"{v:.0f}" for v in values]))
