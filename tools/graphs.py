@@ -45,16 +45,19 @@ def save(key: str, prefix: str, pos: tuple[int, int]) -> Node:
 
 
 def own_media(title: str, lip: Node, prefix: str, text: str) -> Template:
-    """Load Video and Load Audio into one lip-sync node, and its receipt shown."""
+    """Load Video and Load Audio into one lip-sync node, and its receipt shown.
+
+    What shows a video grows with it, an upright one far down: nothing stands below.
+    """
     return Template(
         title,
         (
-            Node("video", "LoadVideo", (0, 0), {"file": None}, (300, 330)),
-            Node("audio", "LoadAudio", (0, 400), {"audio": None}, (300, 140)),
+            Node("audio", "LoadAudio", (0, 0), {"audio": None}, (300, 140)),
+            Node("video", "LoadVideo", (0, 260), {"file": None}, (300, 330)),
             lip,
             save("save", prefix, (SAVE_X, 0)),
-            Node("receipt", "PreviewAny", (SAVE_X, 450), {}, (320, 260), "Receipt"),
-            note(text, (0, 590), (300, 190)),
+            Node("receipt", "PreviewAny", (SAVE_X + 360, 0), {}, (320, 420), "Receipt"),
+            note(text, (0, -230), (SAVE_X - 60, 150)),
         ),
         (
             ("video", "VIDEO", "lip", "media"),
