@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..errors import InputError, Interrupted
 from ..ledger import DEAD, JobRecord, State, utc_milliseconds
 from .commands import job_command
-from .doubt import settle
+from .doubt import doubtful, in_doubt, settle
 from .follow import stop
 from .held import HeldJob
 from .run import Finished, advance, drive, ended_error, finished, lost_items
@@ -80,6 +80,8 @@ async def _wind_up(held: HeldJob, _planned: Planned | None) -> None:
     if held.job.state in (State.SENT, State.UNKNOWN):
         await settle(held)
     if held.job.state in _NOT_BOUGHT:
+        if doubtful(held):
+            raise in_doubt(held, "It was stopped while it was being sent.")
         held.move(State.CANCELLED)
     elif held.job.state in (State.ACCEPTED, State.RUNNING):
         await stop(held)

@@ -27,6 +27,7 @@ from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments
 from ..transport import AnswerLost, NotSent
 from .budget import check_budget
+from .commands import choices
 from .doubt import SAME_TASK, accepted, check_no_doubt, doubtful, in_doubt
 from .held import HeldJob
 from .prepare import (
@@ -75,12 +76,14 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
             ) from problem
         except Interrupted:
             _give_up(held, State.CANCELLED, None)
+            check_no_doubt(held, "It was stopped before it was sent again.")
             raise
         except VisemeError as problem:
             cause = await asyncio.to_thread(true_cause, problem, planned.order)
             _give_up(held, State.FAILED, cause)
             if isinstance(cause, VendorError):
                 check_no_doubt(held, cause.message)
+            _tell_of_doubt(held, cause)
             if cause is problem:
                 raise
             raise cause from problem
@@ -101,6 +104,15 @@ def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
         if problem is None:
             raise
         # The disk that failed the job fails the note of it too; PLANNED means the same.
+
+
+def _tell_of_doubt(held: HeldJob, problem: VisemeError) -> None:
+    """Where the job stays in doubt, what can be done about that is told beside the remedy."""
+    if held.job.state is State.UNKNOWN:
+        doubt = (
+            f"An earlier submission may have been bought: {choices(held.job.id, held.place.home)}"
+        )
+        problem.remedy = doubt if problem.remedy is None else f"{problem.remedy} {doubt}"
 
 
 async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
@@ -300,7 +312,7 @@ async def _begin_in_turn(held: HeldJob, planned: Planned) -> int:
         number = held.begin_submission()
         if number is not None:
             return number
-        held.report(Step.WAIT, f"waiting: others were faster to {held.service.vendor.label}")
+        held.report(Step.WAIT, f"waiting for a turn at {held.service.vendor.label}")
         await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
         _check_stopped(held)
 
@@ -311,13 +323,14 @@ def _check_still_in_budget(held: HeldJob, planned: Planned) -> None:
 
     A task that is in doubt and sent again is bought once at most, and counted already.
     """
+    held.renew_lease()
     if doubtful(held, held.job.request_token):
         return
-    held.renew_lease()
     try:
         _check_budget(held, planned)
     except BudgetExceeded as problem:
         _give_up(held, State.FAILED, problem)
+        _tell_of_doubt(held, problem)
         raise
 
 

@@ -207,10 +207,14 @@ async def resubmit(
             "graph again: that buys it anew, which may be a second charge.",
         )
     destination = await destination_of(job, place, sandbox_url)
+    known_token = job.request_token
 
     async def begin_anew(held: HeldJob, _planned: Planned | None) -> None:
         if held.other_key is not None:  # it sees the job, and what it sent would be its own
             raise held.other_key.problem
+        is_in_doubt = held.job.state in (State.SENT, State.UNKNOWN)
+        if is_in_doubt and held.job.request_token != known_token:
+            raise in_doubt(held, "Another command has submitted it anew meanwhile.")
         if held.job.state is State.SENT:
             held.move(State.UNKNOWN, detail="given up by the user, who submits anew")
         if held.job.state is State.UNKNOWN:
