@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import wait_for
+
 # What the fixtures give; their classes are in tests/conftest.py.
 Box = Any
 Command = Any
@@ -158,6 +160,37 @@ def test_a_command_killed_while_downloading_leaves_a_result_to_fetch(
     assert quick.states() == ["SUCCEEDED"]
     assert quick(*wish()).code == 0
     assert len(sandbox.charges()) == 1
+
+
+def test_check_brings_a_result_that_the_vendor_has(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    """Its address does not hold for ever."""
+    sandbox.fault("slow-queue", seconds=0.5, count=1)
+    running = quick.start(*wish())
+    sandbox.await_call("status")
+    running.kill()
+    job_id = quick.job_id()
+    wait_for(lambda: quick("check", job_id, "--json").document["state"] == "FETCHED")
+    shown = quick("show", job_id, "--json")
+    assert Path(shown.document["items"][0]["file"]).is_file()
+    asked = len(sandbox.calls())
+    assert quick("resume", job_id).code == 0
+    assert len(sandbox.calls()) == asked
+
+
+def test_a_job_that_ran_on_though_it_was_to_be_cancelled_is_brought_here(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("slow-queue", seconds=0.5, count=1)
+    sandbox.fault("cancel-ignored")
+    running = quick.start(*wish())
+    sandbox.await_call("status")
+    running.kill()
+    ended = quick("cancel", quick.job_id(), "--json")
+    assert ended.code == 0, ended
+    assert ended.document["state"] == "FETCHED"
+    assert len(sandbox.charges()) == len(sandbox.calls("download")) == 1
 
 
 @pytest.mark.parametrize("by", ["resume", "the same command"])

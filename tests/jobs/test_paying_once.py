@@ -391,7 +391,7 @@ def test_check_finds_a_job_that_the_vendor_had_hidden(
     sandbox.end_faults()
     # fal lists ended requests only, so it may take a moment more.
     found = poll(lambda: quick("check", job_id, "--json"), lambda ended: ended.code == 0)
-    assert found.document["state"] in ("ACCEPTED", "RUNNING", "SUCCEEDED")
+    assert found.document["state"] in ("ACCEPTED", "RUNNING", "FETCHED")
     ended = quick(*command)
     assert ended.code == 0, ended
     assert ended.document["id"] == job_id

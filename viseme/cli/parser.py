@@ -186,7 +186,7 @@ def _add_jobs(verbs: argparse._SubParsersAction[Parser]) -> None:
     jobs = _verb(verbs, "jobs", "all jobs, newest first")
     jobs.add_argument("--limit", type=_count, default=50, metavar="N")
     _job_verb(verbs, "show", "the receipt of a job", sandbox=False)
-    _job_verb(verbs, "check", "ask the vendor how a job stands")
+    _job_verb(verbs, "check", "ask the vendor how a job stands, and fetch what it has")
     resume = _job_verb(verbs, "resume", "bring a job to its end; fetch its results again")
     _job_verb(verbs, "cancel", "ask the vendor to stop a job")
     resubmit = _job_verb(verbs, "resubmit", "submit a job in doubt anew; may be a second charge")

@@ -13,7 +13,7 @@ from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
 from .doubt import doubtful, in_doubt, settle
-from .fetching import fetch_gone_again, gone_items
+from .fetching import fetch_gone_again, fetch_results, gone_items
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
 from .holding import check_key, release, take_lease
@@ -64,6 +64,7 @@ async def check(
 ) -> JobRecord:
     """Ask the vendor once, write down what it says, and return the job as it stands.
 
+    A result that it has is brought here at once.
     While another process works on the job, what that one has written down is returned.
     Raises OutcomeUnknown where a job stays in doubt.
     """
@@ -79,6 +80,8 @@ async def check(
             await settle(held, wait=False)
         if held.job.state in AT_VENDOR:
             await apply_report(held, await watch.cancel.guard(ask(held), held.job.id))
+        if held.job.state is State.SUCCEEDED:  # addresses of results do not hold for ever
+            await fetch_results(held)
 
     return await drive(job.id, place, destination, watch, step=look_once)
 
@@ -116,6 +119,8 @@ async def cancel(
             await apply_report(held, await watch.cancel.guard(ask(held), held.job.id))
             held.report(Step.CANCEL, "waiting for the vendor to stop it")
             await watch.cancel.sleep(max(0.05, held.pace))
+        if held.job.state is State.SUCCEEDED:  # it ran on, and is bought
+            await fetch_results(held)
 
     ended = await drive(job.id, place, destination, watch, step=stop_it, checks_key=False)
     return ended, said[0] if said else None
