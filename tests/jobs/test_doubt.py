@@ -155,6 +155,37 @@ def test_uploads_of_a_failed_job_are_deleted_too(quick: Any, box: Any, wish: Wis
     assert all(upload.deleted_at is not None for upload in uploads)
 
 
+def test_uploads_of_a_job_that_was_given_up_are_deleted_with_the_next_result(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("drop-after-accept")
+    box.fault("lookup-hidden")
+    assert quick(*wish("runware", box)).code == 5
+    given_up = quick.job_id()
+    assert quick("discard", given_up).code == 0
+    box.end_faults()
+    assert quick(*wish("runware", box)).code == 0
+    with quick.ledger() as ledger:
+        uploads = [upload for job in ledger.list() for upload in ledger.uploads(job.id)]
+    assert len(uploads) == 4
+    assert all(upload.deleted_at is not None for upload in uploads)
+
+
+def test_uploads_of_a_job_that_may_still_run_are_left_alone(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("drop-after-accept")
+    box.fault("lookup-hidden")
+    assert quick(*wish("runware", box)).code == 5
+    in_doubt = quick.job_id()
+    box.end_faults()
+    assert quick(*wish("runware", box, "--take", 2)).code == 0
+    with quick.ledger() as ledger:
+        assert all(upload.deleted_at is None for upload in ledger.uploads(in_doubt))
+
+
 def test_why_an_answer_was_lost_stands_among_the_events(quick: Any, box: Any, wish: Wish) -> None:
     box.fault("drop-after-accept", count=1)
     quick(*wish("aimlapi", box))

@@ -137,3 +137,21 @@ def test_a_setting_gives_no_lease_for_longer_either() -> None:
     assert Settings.model_validate(longest).lease_seconds == LONGEST_LEASE_SECONDS
     with pytest.raises(ValueError, match="lease_seconds"):
         Settings.model_validate({"lease_seconds": LONGEST_LEASE_SECONDS + 1})
+
+
+def test_nothing_is_sent_under_a_lease_that_lapsed_after_the_caps_were_looked_at(
+    ledger: Ledger, new_job: Make, clock: Any
+) -> None:
+    """Its intent counted for nothing meanwhile: others may have spent what it was let through for.
+
+    Renewed, it may ask again.
+    """
+    job, _ = ledger.claim(new_job())
+    lease = ledger.acquire_lease(job.id, "stands still", 30)
+    assert lease is not None
+    ledger.move(job.id, State.INTENT, fence=lease.fence)
+    clock.pass_seconds(31)
+    assert ledger.begin_submission_in_turn(job.id, 8, fence=lease.fence) is None
+    assert ledger.get(job.id).state is State.INTENT
+    ledger.renew_lease(lease, 30)
+    assert ledger.begin_submission_in_turn(job.id, 8, fence=lease.fence) is not None

@@ -72,6 +72,7 @@ def test_a_ledger_of_an_early_checkout_gets_the_columns_it_lacks_with_what_its_j
         ledger.move(job.id, State.INTENT, media_hashes={"video": "abc"})
         ledger.begin_submission(job.id)
     with contextlib.closing(sqlite3.connect(path)) as old, old:
+        old.execute("DROP INDEX ix_submissions_vendor_id")
         old.execute("ALTER TABLE jobs DROP COLUMN sent_arguments")
         old.execute("ALTER TABLE submissions DROP COLUMN sent_arguments")
         old.execute("ALTER TABLE submissions DROP COLUMN media_hashes")
@@ -80,3 +81,6 @@ def test_a_ledger_of_an_early_checkout_gets_the_columns_it_lacks_with_what_its_j
         assert submission.media_hashes == {"video": "abc"}
         assert submission.sent_arguments == {"sync_mode": "loop"}
         assert ledger.get(job.id).sent_arguments == {"sync_mode": "loop"}
+    with contextlib.closing(sqlite3.connect(path)) as now:
+        indexes = {name for _, name, *_ in now.execute("PRAGMA index_list(submissions)")}
+    assert "ix_submissions_vendor_id" in indexes

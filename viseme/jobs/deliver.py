@@ -11,7 +11,7 @@ from ..errors import (
     UnreadableAnswer,
     VisemeError,
 )
-from ..ledger import ItemRecord, ItemState, NewItem, State
+from ..ledger import ItemRecord, ItemState, NewItem, State, UploadRecord, utc_milliseconds
 from ..model import ResultItem, VendorResult
 from .endings import goes_on, unfetched
 from .held import HeldJob
@@ -21,6 +21,8 @@ from .signals import Step
 from .workplace import Workplace, fetch_rules, media_guard
 
 DELETE_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
+MOST_LEFT_AT_ONCE = 8  # uploads of earlier jobs, which nobody is to wait for long
+LEFT_DAYS = 30  # what could not be deleted for so long is asked for no more
 
 
 async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
@@ -153,19 +155,33 @@ def without_gone(held: HeldJob, number: int) -> tuple[str, ...]:
 
 async def delete_uploads(held: HeldJob) -> None:
     """What the vendor can delete is deleted once it is not needed; failing at it costs nothing."""
+    await _delete(held, held.ledger.uploads(held.job.id))
+
+
+async def delete_uploads_left(held: HeldJob) -> None:
+    """The same for jobs that ended without it: given up, or with a vendor that did not answer."""
+    if held.service.can_delete_uploads and held.other_key is None:
+        since = utc_milliseconds() - LEFT_DAYS * 86_400_000
+        await _delete(
+            held, held.ledger.uploads_left(held.job.id, since=since, limit=MOST_LEFT_AT_ONCE)
+        )
+
+
+async def _delete(held: HeldJob, uploads: Sequence[UploadRecord]) -> None:
     if not held.service.can_delete_uploads:
         return
-    for upload in held.ledger.uploads(held.job.id):
-        if upload.deleted_at is not None:
-            continue
-        try:
-            if held.other_key is not None and not held.other_key.is_set:
-                raise held.other_key.problem
-            await asyncio.wait_for(
-                held.service.delete_upload(upload.reference), DELETE_TIMEOUT_SECONDS
-            )
-        except (VisemeError, asyncio.TimeoutError) as problem:
-            why = str(problem) or "no answer in time"
-            held.ledger.note(held.job.id, "cleanup", f"{upload.reference} not deleted: {why}")
-        else:
-            held.ledger.mark_upload_deleted(upload.id)
+    await asyncio.gather(
+        *(_delete_one(held, upload) for upload in uploads if upload.deleted_at is None)
+    )
+
+
+async def _delete_one(held: HeldJob, upload: UploadRecord) -> None:
+    try:
+        if held.other_key is not None and not held.other_key.is_set:
+            raise held.other_key.problem
+        await asyncio.wait_for(held.service.delete_upload(upload.reference), DELETE_TIMEOUT_SECONDS)
+    except (VisemeError, asyncio.TimeoutError) as problem:
+        why = str(problem) or "no answer in time"
+        held.ledger.note(upload.job_id, "cleanup", f"{upload.reference} not deleted: {why}")
+    else:
+        held.ledger.mark_upload_deleted(upload.id)

@@ -16,7 +16,15 @@ from ..ledger import ItemRecord, ItemState, NewItem, State
 from ..model import ResultItem
 from ..services.base import Phase
 from .commands import job_command
-from .deliver import bring, delete_uploads, gone_words, item_is_here, numbered, without_gone
+from .deliver import (
+    bring,
+    delete_uploads,
+    delete_uploads_left,
+    gone_words,
+    item_is_here,
+    numbered,
+    without_gone,
+)
 from .endings import gone, unfetched
 from .held import HeldJob, ask
 from .signals import Step
@@ -31,6 +39,7 @@ async def fetch_results(held: HeldJob) -> None:
     await _bring_all(held)
     await delete_uploads(held)
     held.move(State.FETCHED)
+    await delete_uploads_left(held)
 
 
 def gone_items(items: Sequence[ItemRecord]) -> list[ItemRecord]:

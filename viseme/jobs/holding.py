@@ -35,7 +35,7 @@ HOLDER_LOOK_SECONDS = 0.3
 async def holding(
     job_id: str, place: Workplace, destination: Destination, watch: Watch, caps: Caps
 ) -> AsyncIterator[HeldJob | None]:
-    """The job with its lease, renewed while the block runs; None where it is FETCHED or over.
+    """The job with its lease, renewed while the block runs; None where it is over without a result.
 
     While somebody else holds it, its state is shown and waited for; a process that has provably
     ended is not waited for. Raises Interrupted while waiting.

@@ -20,7 +20,7 @@ from .records import (
     lease_counts,
 )
 from .schema import items, jobs, submissions, uploads
-from .states import AT_VENDOR, ItemState, Outcome, State, check_item_move, check_outcome
+from .states import AT_VENDOR, ENDED, ItemState, Outcome, State, check_item_move, check_outcome
 from .store import VENDOR_ID_TAKEN, Store, checked_row, job_row, move_row
 
 _PROTECTED_ITEM = frozenset({"job_id", "number"})
@@ -56,12 +56,16 @@ class Deliveries(Store):
     ) -> SubmissionRecord | None:
         """The same, unless as many other jobs of the account are at the vendor already: then None.
 
+        None also where the lease of ``fence`` has lapsed since it was renewed: to others this
+        job's intent counted for nothing meanwhile, and what it may spend is to be asked again.
         Counted are those that a live process works on: whose lease holds, and whose owner is not
         provably gone (``is_gone``). However many processes ask at once, no more than
         ``most_at_once`` are let through, for counting and beginning are one transaction.
         """
         with self._database.write() as connection:
             row, now = checked_row(connection, job_id, fence), self._clock()
+            if fence is not None and not lease_counts(row.lease_until, now):
+                return None
             others = select(jobs.c.lease_owner, jobs.c.lease_until).where(
                 jobs.c.id != job_id,
                 jobs.c.account == row.account,
@@ -277,6 +281,30 @@ class Deliveries(Store):
         query = select(uploads).where(uploads.c.job_id == job_id).order_by(uploads.c.id)
         with self._database.read() as connection:
             return tuple(rows.upload_record(row) for row in connection.execute(query))
+
+    def uploads_left(self, job_id: str, *, since: int, limit: int) -> tuple[UploadRecord, ...]:
+        """Files of other jobs that have ended and are still at the vendor, newest first.
+
+        They are of the account, vendor and destination of this job, and were put there after
+        ``since`` (UTC milliseconds). At most ``limit`` of them.
+        """
+        with self._database.read() as connection:
+            row = job_row(connection, job_id)
+            query = (
+                select(uploads)
+                .join(jobs, jobs.c.id == uploads.c.job_id)
+                .where(
+                    *_at_same_place(row),
+                    jobs.c.account == row.account,
+                    jobs.c.id != job_id,
+                    jobs.c.state.in_(sorted(state.value for state in ENDED)),
+                    uploads.c.deleted_at.is_(None),
+                    uploads.c.created_at > since,
+                )
+                .order_by(uploads.c.id.desc())
+                .limit(limit)
+            )
+            return tuple(rows.upload_record(found) for found in connection.execute(query))
 
     def mark_upload_deleted(self, upload_id: int) -> None:
         """Write down that the vendor has deleted the file; the first time it was so stays.

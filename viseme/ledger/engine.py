@@ -276,6 +276,8 @@ def _add_columns(connection: Connection) -> None:
     for table, column in lacking:
         kind = column.type.compile(connection.dialect)
         connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+    for index in (*jobs.indexes, *submissions.indexes):
+        index.create(connection, checkfirst=True)
     for job in connection.execute(select(jobs.c.id, jobs.c.order, jobs.c.media_hashes)).all():
         sent = {"sent_arguments": (job.order or {}).get("sent")}
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(sent))
