@@ -55,7 +55,9 @@ def show_crashes(order: Order, sizes: Sizes, tell: Tell) -> Shown:
         "process of its own, with faults of the vendor, struck by a real signal or by a disk that "
         "is full from that moment on, then run, resumed, checked or cancelled, and struck again, "
         "until one last command without faults brings it to its end. What was charged is counted "
-        "by the sandbox, not by the ledger."
+        "by the sandbox, not by the ledger. More processes run than the machine has cores for: of "
+        "the times that are promised one and a half times as much is let pass, and more where a "
+        "usual command is slow too; the table has what was measured."
     )
     started = time.monotonic()
     sums = prove_crashes(order, sizes.points, tell)
