@@ -207,6 +207,7 @@ async def bring(
         for path in finished.files
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
+    _host.keep_track(execution.node_id, execution.prompt_id, finished.files)
     execution.say_last(_summary(finished))
     receipt = json.dumps(finished.receipt, indent=2)
     return Bought(finished.job.id, tuple(results), receipt, shown)

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ NOTICE_EVENT = "viseme.notice"
 DECODED_KEY = "viseme_decoded"
 # Outputs that cost memory and time to make, by node: name and index.
 _DECODED: dict[str, dict[str, int]] = {}
+
+# The files that a node gave on, by its id: the prompt that it was executed in, and the files.
+_GIVEN: dict[str, tuple[str, set[Path]]] = {}
+_LOSSES: Counter[str] = Counter()
 
 _place_lock = threading.Lock()
 _ledgers: dict[Path, Ledger] = {}
@@ -87,7 +92,8 @@ def decode_when_consumed(node_id: str, outputs: Mapping[str, int]) -> None:
 
 
 def mark_consumed(request: Any) -> Any:
-    """Write into each node of ours in a prompt which of its decoded outputs are consumed.
+    """Write into each node of ours in a prompt which of its decoded outputs are consumed, and
+    whether files of it were lost.
 
     The host calls it with every prompt, from the page or from a program, before it is validated.
     """
@@ -106,8 +112,27 @@ def mark_consumed(request: Any) -> Any:
         if outputs is None or not isinstance(node.get("inputs"), dict):
             continue
         names = [name for name, index in outputs.items() if (str(key), index) in taken]
-        node["inputs"][DECODED_KEY] = ",".join(names)
+        node["inputs"][DECODED_KEY] = ",".join([*names, *_losses(str(key))])
     return request
+
+
+def keep_track(node_id: str | None, prompt_id: str, files: Iterable[Path]) -> None:
+    """Remember what a node gives on. Once a file of it is gone the host's cache holds for it no
+    more, so that it is executed again, and the file fetched again, instead of others failing."""
+    if node_id is not None:
+        known_prompt, known = _GIVEN.get(node_id, ("", set[Path]()))
+        given = known if known_prompt == prompt_id else set[Path]()  # with lists it runs repeatedly
+        _GIVEN[node_id] = (prompt_id, given | set(files))
+
+
+def _losses(node_id: str) -> list[str]:
+    """A word that differs each time that files of the node were found to be gone."""
+    _, files = _GIVEN.get(node_id, ("", set[Path]()))
+    if not all(file.is_file() for file in files):
+        del _GIVEN[node_id]
+        _LOSSES[node_id] += 1
+    count = _LOSSES[node_id]
+    return [f"again{count}"] if count else []
 
 
 def _values(node: dict[str, Any]) -> list[Any]:
