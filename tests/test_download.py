@@ -827,7 +827,9 @@ asyncio.run(fetch(url, target, FetchRules(trusted_origins=frozenset({origin_of(u
 """
 
 
-def test_what_a_killed_fetch_left_behind_is_written_over(wire_server: Serve, target: Path) -> None:
+def test_what_a_killed_fetch_left_behind_is_not_in_the_way_of_the_next(
+    wire_server: Serve, target: Path
+) -> None:
     def script(wire: Any) -> None:
         wire.read_request()
         if wire.number == 1:
@@ -845,6 +847,92 @@ def test_what_a_killed_fetch_left_behind_is_written_over(wire_server: Serve, tar
     assert part.endswith(".part")
     get(server.url, target, rules_for(server.url))
     assert target.read_bytes() == BODY[:1000]
+    assert left_over(target) == [part, "incoming"]
+
+
+class Standing:
+    """Two files of one server, the first of which stops half way until ``goes_on`` is set."""
+
+    first, second = b"1" * 300_000, b"2" * 200_000
+
+    def __init__(self, wire_server: Serve, target: Path) -> None:
+        self.target = target
+        self.goes_on = threading.Event()
+        self.has_ended = threading.Event()
+        self.breaks = False
+        self.ends: list[FetchedFile | VisemeError] = []
+        self.server = wire_server(self._serve)
+        self.rules = FetchRules(
+            frozenset({origin_of(self.server.url)}), retries=RetryPolicy(attempts=1)
+        )
+        self.thread = threading.Thread(target=self._fetch_first)
+
+    def _serve(self, wire: Any) -> None:
+        body = self.second if "/second" in wire.read_request() else self.first
+        half = len(body) // 2
+        wire.send(http(f"Content-Length: {len(body)}") + body[:half])
+        if body is self.first:
+            self.goes_on.wait(60)
+        elif self.breaks:
+            self._await_bytes(len(self.first) // 2 + 1)
+            self.goes_on.set()
+            self.has_ended.wait(60)
+        if body is self.second or not self.breaks:
+            wire.send(body[half:])
+
+    def _await_bytes(self, least: int) -> None:
+        """Until that many bytes are in the folder, though not necessarily of one file."""
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            if sum(path.stat().st_size for path in self.target.parent.iterdir()) >= least:
+                return
+            time.sleep(0.01)
+
+    def _fetch_first(self) -> None:
+        try:
+            self.ends.append(get(self.server.url + "/first", self.target, self.rules))
+        except VisemeError as problem:
+            self.ends.append(problem)
+        self.has_ended.set()
+
+    def begin(self) -> None:
+        self.thread.start()
+        self._await_bytes(1)
+
+    def fetch_second(self) -> FetchedFile:
+        return get(self.server.url + "/second", self.target, self.rules)
+
+
+def test_a_fetch_that_stood_still_writes_nothing_into_the_file_of_the_one_after_it(
+    wire_server: Serve, target: Path
+) -> None:
+    """As a process does that was stopped, and goes on after its job was taken over."""
+    both = Standing(wire_server, target)
+    both.begin()
+    fetched = both.fetch_second()
+    assert fetched == FetchedFile(target, blake3(both.second).hexdigest(), len(both.second))
+    assert target.read_bytes() == both.second
+    with target.open("rb") as reader:  # whoever has it open keeps it, whatever takes its name
+        both.goes_on.set()
+        both.thread.join(60)
+        assert reader.read() == both.second
+    whole = FetchedFile(target, blake3(both.first).hexdigest(), len(both.first))
+    assert both.ends == [whole]
+    assert target.read_bytes() == both.first
+    assert left_over(target) == ["incoming"]
+
+
+def test_a_fetch_that_breaks_takes_nothing_from_another_of_the_same_file(
+    wire_server: Serve, target: Path
+) -> None:
+    both = Standing(wire_server, target)
+    both.breaks = True
+    both.begin()
+    fetched = both.fetch_second()
+    both.thread.join(60)
+    assert isinstance(both.ends[0], AnswerLost)
+    assert fetched == FetchedFile(target, blake3(both.second).hexdigest(), len(both.second))
+    assert target.read_bytes() == both.second
     assert left_over(target) == ["incoming"]
 
 

@@ -22,25 +22,26 @@ _BELOW_TRANSPORT = {*_VALUES, "endpoints", "retry", "secret"}
 _BELOW_WIRE = {"addresses", "answer", "bodies"}
 _BELOW_SERVICES = {*_BELOW_TRANSPORT, *_BELOW_WIRE, *_KEPT}
 _BELOW_SERVICES |= {"transport", "credentials", "settings"}
-_BELOW_JOBS = {*_BELOW_SERVICES, "media", "ledger", "download", "services"}
+_BELOW_JOBS = {*_BELOW_SERVICES, "media", "ledger", "download", "services", "parts"}
 
 # For each module or folder directly in viseme/: what else in viseme/ it may import.
 MAY_KNOW: dict[str, set[str]] = {
     **dict.fromkeys(_VALUES, _VALUES),
     "retry": _VALUES,
+    "parts": set(),
     "secret": _VALUES,
     "home": _VALUES,
     "settings_source": {*_VALUES, "secret"},
     "account": {*_VALUES, "home", "secret"},
     "endpoints": _VALUES,
-    "media": {*_VALUES, "endpoints"},
+    "media": {*_VALUES, "endpoints", "parts"},
     "ledger": {*_VALUES, "endpoints"},
     "settings": {*_VALUES, "endpoints", "settings_source"},
     "credentials": {*_VALUES, "endpoints", "home", "secret"},
     **dict.fromkeys(_BELOW_WIRE, _BELOW_TRANSPORT),
     "transport": {*_BELOW_TRANSPORT, *_BELOW_WIRE},
     "guard": {*_BELOW_TRANSPORT, *_BELOW_WIRE, "transport"},
-    "download": {*_BELOW_SERVICES, "guard"},
+    "download": {*_BELOW_SERVICES, "guard", "parts"},
     "services": _BELOW_SERVICES,
     "jobs": {*_BELOW_JOBS, "samples"},
     "cli": {*_BELOW_JOBS, "jobs", "samples"} - {"services", "transport"},

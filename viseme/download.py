@@ -21,6 +21,7 @@ from blake3 import blake3
 
 from .errors import FetchRefused, LocalError
 from .guard import checked_address, host_to_check, shown, unreadable
+from .parts import part_path, remove_part
 from .retry import RetryPolicy, next_wait
 from .transport import AnswerLost, Incoming, NotSent, has_system_proxy, open_url
 
@@ -225,20 +226,20 @@ def store_data(data: str, target: Path, max_bytes: int) -> FetchedFile:
 class PartFile:
     """A file that appears under its name only when it is whole and on disk.
 
-    A target has one writer at a time (a job's lease is exclusive), so what a killed one left
-    behind is written over by the next.
+    Several may write one target at once: each has a file of its own on the way, and the last one
+    that is whole stays. What a killed one leaves behind stays too, its name ending in ``.part``.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._part = target.with_name(f".{target.name}.part")
+        self._part = part_path(target)
         self._hasher = blake3()
         self._size_bytes = 0
         self._is_finished = False
 
     def __enter__(self) -> PartFile:
         try:
-            self._file = self._part.open("wb")
+            self._file = self._part.open("xb")
         except OSError as problem:
             raise disk_error(self._target, problem) from problem
         return self
@@ -266,7 +267,7 @@ class PartFile:
         if not self._is_finished:
             with suppress(OSError):  # closing flushes, which fails again on a full disk
                 self._file.close()
-            self._part.unlink(missing_ok=True)
+            remove_part(self._part)
 
 
 def disk_error(path: Path, problem: OSError) -> LocalError:

@@ -224,13 +224,18 @@ def test_what_a_killed_purchase_left_goes_and_what_a_living_one_has_stays(
         next(job.id for job in _jobs(quick) if job.take == take) for take in (1, 2)
     )
     for job_id in (killed_job, alive_job):
-        (home / "results" / f"incoming-{job_id}-1").write_bytes(b"half a result")
+        (home / "results" / f"incoming-{job_id}-1.0123456789ab").write_bytes(b"a result")
+        part = f".incoming-{job_id}-1.0123456789ab.cdef01234567.part"
+        (home / "results" / part).write_bytes(b"half a result")
+    for name in (f"incoming-{killed_job}-1", f".incoming-{killed_job}-1.part"):  # as they were
+        (home / "results" / name).write_bytes(b"of an earlier version")
     assert quick("clean", "--json").document["removed_leftovers"] == 0
     killed.kill()
-    assert quick("clean", "--json").document["removed_leftovers"] == 2
+    assert quick("clean", "--json").document["removed_leftovers"] == 5
     assert [entry.name for entry in (home / "work").iterdir()] == [alive_job]
-    assert [entry.name for entry in (home / "results").glob("incoming-*")] == [
-        f"incoming-{alive_job}-1"
+    assert sorted(entry.name for entry in (home / "results").glob("*incoming-*")) == [
+        f".incoming-{alive_job}-1.0123456789ab.cdef01234567.part",
+        f"incoming-{alive_job}-1.0123456789ab",
     ]
     alive.signal(signal.SIGTERM)
     alive.ended()
@@ -256,7 +261,7 @@ def test_half_a_result_of_a_killed_download_goes_and_counts_until_then(
         assert downloading.runs
         time.sleep(0.01)
     (part,) = (entry for entry in results.iterdir() if entry.is_file())
-    assert part.name != f"incoming-{quick.job_id()}-1", "it is not whole"
+    assert part.name.endswith(".part"), "it is not whole"
     done = quick("clean", "--json").document
     assert done["removed_leftovers"] == 0
     assert 0 < done["kept_bytes"] <= 500_000

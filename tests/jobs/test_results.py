@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import wait_for
+from viseme.addresses import origin_of
 from viseme.download import FetchRules
 from viseme.errors import FetchRefused
 from viseme.jobs.results import KeptResult, keep_result
 from viseme.media import MediaGuard, MediaLimits
 from viseme.media.source import file_state
-from viseme.model import ResultItem
+from viseme.model import Clip, ResultItem
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def keep(file: Path, folder: Path, guard: MediaGuard) -> KeptResult:
@@ -41,6 +49,108 @@ def test_the_same_result_of_another_job_leaves_the_file_as_it_is_for_whoever_rea
     assert keep(media.clip(), folder, guard).path == kept.path
     assert file_state(folder / kept.path) == seen
     assert [path.name for path in folder.iterdir()] == [kept.digest[:2]]
+
+
+class Waiting(MediaGuard):
+    """A guard who begins only once he may."""
+
+    def __init__(self, may_begin: threading.Event) -> None:
+        super().__init__()
+        self._may_begin = may_begin
+
+    def clip(self, path: Path, **options: Any) -> Clip:
+        self._may_begin.wait(60)
+        return super().clip(path, **options)
+
+
+@pytest.mark.parametrize("where", ["half way", "before it is looked at"])
+def test_two_that_fetch_one_result_each_keep_the_whole_of_what_came_to_them(
+    media: Any, tmp_path: Path, wire_server: Callable[..., Any], where: str
+) -> None:
+    """The first stands still, and goes on after its job was taken over."""
+    slow = media.clip("slow.mp4", frames=50, noise=True).read_bytes()
+    fast = media.clip("fast.mp4", frames=12).read_bytes()
+    assert len(slow) > 2 * len(fast)
+    goes_on = threading.Event()
+    half = len(slow) // 2
+
+    def script(wire: Any) -> None:
+        head = wire.read_request()
+        if "/fast" in head:
+            wire.answer(200, fast)
+            return
+        wire.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(slow)}\r\n\r\n".encode())
+        wire.send(slow[:half])
+        if where == "half way":
+            goes_on.wait(60)
+        wire.send(slow[half:])
+
+    server, folder = wire_server(script), tmp_path / "results"
+    folder.mkdir()
+    rules = FetchRules(frozenset({origin_of(server.url)}))
+    kept: list[KeptResult] = []
+
+    def bring(name: str, guard: MediaGuard) -> None:
+        item = ResultItem(url=f"{server.url}/{name}.mp4")
+        kept.append(asyncio.run(keep_result(item, "job-1", folder, rules, guard)))
+
+    standing = threading.Thread(target=bring, args=("slow", Waiting(goes_on)))
+    standing.start()
+    there = ".incoming-*.part" if where == "half way" else "incoming-*"
+    wait_for(lambda: list(folder.glob(there)))
+    bring("fast", MediaGuard())
+    goes_on.set()
+    standing.join(60)
+    assert [(folder / one.path).read_bytes() for one in kept] == [fast, slow]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        {one.digest[:2] for one in kept}
+    )
+
+
+class Disturbed(MediaGuard):
+    """A guard before whom somebody else writes into the file."""
+
+    def clip(self, path: Path, **options: Any) -> Clip:
+        with path.open("ab") as file:
+            file.write(b"\0\0\0\x08free")
+        return super().clip(path, **options)
+
+
+def test_a_file_that_is_not_what_was_fetched_is_never_kept_under_its_digest(
+    media: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    with pytest.raises(FetchRefused, match="something else has changed it"):
+        keep(media.clip(), folder, Disturbed())
+    assert list(folder.iterdir()) == []
+
+
+WATCHED_PROGRAM = """
+import sys
+from pathlib import Path
+from viseme.parts import put_in_place
+
+def note(event, arguments):
+    if event in ("os.rename", "open"):
+        sys.stdout.write(f"{event} {arguments[0]}\\n")
+
+folder = Path(sys.argv[1])
+sys.addaudithook(note)
+put_in_place(folder / "part", folder / "ab" / "whole")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder is opened there")
+def test_the_name_of_a_result_is_flushed_to_the_disk_after_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "part").write_bytes(b"whole")
+    command = [sys.executable, "-c", WATCHED_PROGRAM, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert first == f"os.rename {tmp_path / 'part'}"
+    assert {f"open {tmp_path}", f"open {tmp_path / 'ab'}"} <= set(others)
+    assert (tmp_path / "ab" / "whole").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("size_changes", [False, True])

@@ -26,7 +26,7 @@ SPARED_SECONDS = 24 * 3600.0
 EVERY_SECONDS = 3600.0
 _VERDICT_SECONDS = 30 * 24 * 3600.0
 # Results on their way: while they are written down (``PartFile``), and until they have been read.
-_INCOMING = re.compile(r"\.?incoming-(?P<job_id>.+)-\d+(\.part)?")
+_INCOMING = re.compile(r"\.?incoming-(?P<job_id>.+)-\d+(\.[0-9a-f]{12}){0,2}(\.part)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ..errors import FetchRefused, InputError, MediaTooLarge
 from ..media import VIDEO_CONTAINERS, MediaGuard, sniff
 from ..media.digest import digest_file
 from ..model import Clip, ResultItem, Timing
+from ..parts import chance, put_in_place, remove_part
 from .returned import mark_used
 
 SUFFIXES = {
@@ -44,20 +45,20 @@ async def keep_result(
 ) -> KeptResult:
     """Bring one result into ``folder`` under the digest of its bytes.
 
-    ``name`` is unique among files on their way. Raises FetchRefused where what came is no whole
-    video, and what ``fetch`` raises; then nothing is left behind.
+    ``name`` says whose file it is while it is on its way, which clean-up reads. Raises FetchRefused
+    where what came is no whole video, and what ``fetch`` raises; then nothing is left behind.
     """
-    incoming = folder / f"incoming-{name}"
-    if item.data is not None:
-        fetched = await asyncio.to_thread(store_data, item.data, incoming, rules.max_bytes)
-    elif item.url is not None:
-        fetched = await fetch(item.url, incoming, rules, on_bytes)
-    else:
-        raise FetchRefused("The vendor names a result without saying where it is.")
+    incoming = folder / f"incoming-{name}.{chance()}"
     try:
+        if item.data is not None:
+            fetched = await asyncio.to_thread(store_data, item.data, incoming, rules.max_bytes)
+        elif item.url is not None:
+            fetched = await fetch(item.url, incoming, rules, on_bytes)
+        else:
+            raise FetchRefused("The vendor names a result without saying where it is.")
         return await asyncio.to_thread(_keep, fetched, folder, guard)
     finally:
-        incoming.unlink(missing_ok=True)
+        remove_part(incoming)
 
 
 def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
@@ -81,6 +82,13 @@ def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
             f"The result is not a whole video: {problem.message}",
             remedy="Fetch it again; if it stays so, ask the vendor.",
         ) from problem
+    if clip.digest != fetched.digest:
+        raise FetchRefused(
+            "The result's file is not what was written to it: something else has changed it.",
+            value=clip.digest,
+            limit=fetched.digest,
+            remedy="Fetch it again.",
+        )
     relative = f"{fetched.digest[:2]}/{fetched.digest}{SUFFIXES[container]}"
     target = folder / relative
     try:
@@ -88,7 +96,7 @@ def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
         if _is_kept(target, fetched):
             mark_used(target)
         else:
-            fetched.path.replace(target)
+            put_in_place(fetched.path, target)
     except OSError as problem:
         raise disk_error(target, problem) from problem
     return KeptResult(relative, fetched.digest, fetched.size_bytes, clip)

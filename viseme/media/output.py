@@ -13,7 +13,8 @@ import av
 import av.error
 
 from ..errors import Interrupted
-from .partfile import flush_part, part_path, remove_part, translated_writes
+from ..parts import part_path, remove_part
+from .partfile import flush_part, translated_writes
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
 import av.error
 
 from ..errors import LocalError, VisemeError
+from ..parts import part_path, remove_part
 from .digest import stop_if
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
@@ -36,18 +36,6 @@ def part_file(path: Path) -> Iterator[Path]:
             part.replace(path)
     finally:
         remove_part(part)
-
-
-def remove_part(part: Path) -> None:
-    """Remove what is left of an unfinished file, where anything is."""
-    # Where even this fails, the reason is already on its way up.
-    with suppress(OSError):
-        part.unlink(missing_ok=True)
-
-
-def part_path(path: Path) -> Path:
-    """A new hidden name in the folder of ``path``."""
-    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
 
 
 def flush_part(part: Path, cancel: Callable[[], bool] | None = None) -> None:
