@@ -83,8 +83,8 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
                 and reached - withheld_since > held.place.settings.poll_outage_seconds
             ):
                 raise in_doubt(held, lost_at_vendor(held, report))
-            partial_since = partial_since or (time.monotonic() if report.is_partial else None)
-            if partial_since is not None and time.monotonic() - partial_since > partial_grace:
+            partial_since = (partial_since or reached) if report.is_partial else None
+            if partial_since is not None and reached - partial_since > partial_grace:
                 report = replace(report, phase=Phase.SUCCEEDED)
             if await apply_report(held, report):
                 return
