@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -23,13 +24,16 @@ class Runware:
     """A vendor of which every word can be set, where a sandbox would be.
 
     ``says`` is asked for ``(data, errors)`` of the one task at each poll, with the number of
-    seconds since the first one; ``calls`` are the kinds of the tasks that were sent.
+    seconds since the first one; ``calls`` are the kinds of the tasks that were sent, ``fetched``
+    the names of the results that were asked for. ``file_answers`` are in the place of some.
     """
 
     def __init__(self, wire_server: Callable[..., Any], clip: bytes) -> None:
         self.says: Callable[[float], tuple[list[Any], list[Any]]] = lambda _: ([], [])
         self.calls: list[str] = []
-        self.gone: set[str] = set()
+        self.fetched: list[str] = []
+        self.file_answers: dict[str, tuple[int, bytes]] = {}
+        self.poll_answer: tuple[int, Any] | None = None
         self._clip = clip
         self._first_poll: float | None = None
         self._lock = threading.Lock()
@@ -40,28 +44,41 @@ class Runware:
             body = wire.read_body(head)
             if head.startswith("POST"):
                 (task,) = json.loads(body)
-                wire.answer(200, self._answer(task))
+                status, said = self._answer(task)
+                wire.answer(status, said, Retry_After="0")
             elif "/_sandbox/addresses" in head:
                 urls = {"runware": f"{self.server.url}/v1", "runware.results": self.server.url}
                 wire.answer(200, {"sandbox_id": "a-box", "time_scale": 0.01, **urls})
-            elif head.split("/")[1].split(".")[0] in self.gone:
-                wire.answer(404)
             else:
-                wire.answer(200, self._clip)
+                name = head.split("/")[1].split(".")[0]
+                self.fetched.append(name)
+                wire.answer(*self.file_answers.get(name, (200, self._clip)))
 
-    def _answer(self, task: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, task: dict[str, Any]) -> tuple[int, Any]:
         kind = str(task["taskType"])
         with self._lock:
             self.calls.append(kind)
         named = {"taskType": kind, "taskUUID": task["taskUUID"]}
         if kind == "mediaStorage":
-            return {"data": [{**named, "mediaUUID": task["taskUUID"]}]}
+            return 200, {"data": [{**named, "mediaUUID": task["taskUUID"]}]}
+        if kind.startswith("get") and self.poll_answer is not None:
+            return self.poll_answer
         if kind != "getResponse":
-            return {"data": [named]}
+            return 200, {"data": [named]}
         self._first_poll = self._first_poll or time.monotonic()
         data, errors = self.says(time.monotonic() - self._first_poll)
         named["taskType"] = "videoInference"
-        return {"data": [named | one for one in data], "errors": [named | one for one in errors]}
+        entries = {"data": data, "errors": errors}
+        return 200, {key: [named | one for one in those] for key, those in entries.items()}
+
+    def tells(self, *names: str) -> None:
+        """From now on these have come, and the others of three have failed."""
+        videos = [self.video(name) for name in names]
+        self.says = lambda _: (videos, [LOST] * (3 - len(videos)))
+
+    @property
+    def poll_count(self) -> int:
+        return self.calls.count("getResponse")
 
     def video(self, name: str, **more: Any) -> dict[str, Any]:
         url = f"{self.server.url}/{name}.mp4"
@@ -136,3 +153,133 @@ def test_a_job_that_fails_after_some_of_it_came_says_why(
     assert ended.code == 4, ended
     assert "It was lost. [providerError]" in ended.error["message"]
     assert quick.states() == ["FAILED"]
+
+
+def states(ended: Any) -> list[str]:
+    return [str(item["state"]) for item in ended.document["items"]]
+
+
+def told_missing(ended: Any) -> list[str]:
+    return [text for text in ended.document["warnings"] if "results did not come" in text]
+
+
+def test_results_that_did_not_come_are_asked_for_again_by_resume(
+    quick: Command, runware: Runware, run_three: Run
+) -> None:
+    runware.tells("a")
+    first = run_three()
+    assert states(first) == ["FETCHED", "MISSING", "MISSING"]
+    (warning,) = told_missing(first)
+    assert warning.startswith("2 of 3 results did not come: providerError: It was lost.")
+    assert f"resume {quick.job_id()} --home {quick.home}` asks again." in warning
+    assert first.document["cost_usd"] == "0.01"
+
+    runware.tells("a", "b")
+    polls = runware.poll_count
+    second = quick("resume", quick.job_id(), "--json")
+    assert states(second) == ["FETCHED", "FETCHED", "MISSING"]
+    assert told_missing(second) == ["1" + warning[1:]]
+    assert second.document["cost_usd"] == "0.02"
+    assert len(second.document["vendor_output"]["results"]) == 2
+    assert runware.poll_count == polls + 1
+
+    runware.tells("c", "b", "a")  # in another order: it is told by its id which is which
+    third = quick("resume", quick.job_id(), "--json")
+    assert states(third) == ["FETCHED"] * 3
+    assert [item["vendor_id"] for item in third.document["items"]] == ["a", "b", "c"]
+    assert told_missing(third) == []
+    assert third.document["cost_usd"] == "0.03"
+    assert runware.fetched == ["a", "b", "c"]
+
+    polls = runware.poll_count
+    last = quick("resume", quick.job_id(), "--json")
+    assert len(last.document["files"]) == 3
+    assert runware.poll_count == polls
+    assert runware.calls.count("videoInference") == 1
+
+
+@pytest.mark.parametrize("says", ["the same", "less", "nothing", "that it knows no such task"])
+def test_a_vendor_that_names_no_more_leaves_what_came_and_the_warning(
+    quick: Command, runware: Runware, run_three: Run, says: str
+) -> None:
+    runware.tells("a", "b")
+    first = run_three()
+    assert states(first) == ["FETCHED", "FETCHED", "MISSING"]
+    if says == "less":
+        runware.tells("b")
+    elif says == "nothing":
+        runware.says = lambda _: (RUNS, [])
+    elif says != "the same":
+        unknown = {"code": "taskFailedOrNotFound", "message": "There is none."}
+        runware.poll_answer = (404, {"errors": [unknown]})
+    asked = len(runware.calls)
+    again = quick("resume", quick.job_id(), "--json")
+    assert again.code == 0, again
+    assert len(runware.calls) > asked
+    for name in ("items", "warnings", "cost_usd", "vendor_output", "files"):
+        assert again.document[name] == first.document[name]
+
+
+def test_a_vendor_that_is_away_when_asked_for_the_missing_takes_nothing_of_what_came(
+    quick: Command, runware: Runware, run_three: Run
+) -> None:
+    runware.tells("a")
+    first = run_three()
+    runware.poll_answer = (503, "down")
+    away = quick("resume", quick.job_id(), "--json")
+    assert away.code == 4, away
+    assert "The results that came are kept" in away.error["remedy"]
+    assert f"resume {quick.job_id()} --home {quick.home}" in away.error["remedy"]
+    assert quick.states() == ["FETCHED"]
+    assert run_three().document["files"] == first.document["files"]
+
+
+def test_a_result_that_came_late_and_cannot_be_had_yet_is_had_by_the_next_resume(
+    quick: Command, runware: Runware, run_three: Run
+) -> None:
+    runware.tells("a")
+    run_three()
+    runware.tells("a", "b", "c")
+    runware.file_answers = {"b": (200, b"<html>Sign in</html>"), "c": (404, b"")}
+    broken = quick("resume", quick.job_id(), "--json")
+    assert broken.code == 4, broken
+    assert "The results that came are kept" in broken.error["remedy"]
+    assert "same command" not in broken.error["remedy"]
+    assert told_missing(quick("show", quick.job_id(), "--json"))[0].startswith("2 of 3")
+    del runware.file_answers["b"]
+    one_gone = quick("resume", quick.job_id(), "--json")
+    assert states(one_gone) == ["FETCHED", "FETCHED", "MISSING"]
+    assert told_missing(one_gone) == []
+    assert sum(text.startswith("Result 3 is gone.") for text in one_gone.document["warnings"]) == 1
+    assert one_gone.document["cost_usd"] == "0.03"
+    runware.file_answers.clear()
+    whole = quick("resume", quick.job_id(), "--json")
+    assert states(whole) == ["FETCHED"] * 3
+    assert [text for text in whole.document["warnings"] if "gone" in text or "come" in text] == []
+
+
+def test_a_result_that_comes_late_in_the_answer_itself_is_kept(
+    quick: Command, runware: Runware, run_three: Run, clip: Path
+) -> None:
+    runware.tells("a")
+    run_three()
+    data = "data:video/mp4;base64," + base64.b64encode(clip.read_bytes()).decode()
+    late = [{"status": "success", "videoUUID": name, "videoDataURI": data} for name in "bc"]
+    late[1]["videoDataURI"] = data[:-400]
+    runware.says = lambda _: ([runware.video("a"), *late], [])
+    half = quick("resume", quick.job_id(), "--json")
+    assert half.code == 4, half
+    runware.says = lambda _: ([runware.video("a"), late[0]], [LOST])
+    without = quick("resume", quick.job_id(), "--json")
+    assert states(without) == ["FETCHED", "FETCHED", "MISSING"]
+    assert told_missing(without)[0].startswith("1 of 3")
+    late[1]["videoDataURI"] = data
+    runware.says = lambda _: ([runware.video("a"), *late], [])
+    whole = quick("resume", quick.job_id(), "--json")
+    assert states(whole) == ["FETCHED"] * 3
+    assert told_missing(whole) == []
+    assert runware.fetched == ["a"]
+    for item in whole.document["items"]:
+        Path(item["file"]).unlink(missing_ok=True)  # all have the same bytes, so one file
+    assert states(quick("resume", quick.job_id(), "--json")) == ["FETCHED"] * 3
+    assert runware.calls.count("videoInference") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -13,6 +14,7 @@ from ..errors import (
 )
 from ..ledger import ItemRecord, ItemState, NewItem, State, UploadRecord, utc_milliseconds
 from ..model import ResultItem, VendorResult
+from .commands import job_command
 from .endings import goes_on, unfetched
 from .held import HeldJob
 from .receipt import result_json, timing_from_json
@@ -23,6 +25,7 @@ from .workplace import Workplace, fetch_rules, media_guard
 DELETE_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 MOST_LEFT_AT_ONCE = 8  # uploads of earlier jobs, which nobody is to wait for long
 LEFT_DAYS = 30  # what could not be deleted for so long is asked for no more
+_DID_NOT_COME = re.compile(r"(\d+)( of \d+ results did not come.*)", re.DOTALL)
 
 
 async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
@@ -44,16 +47,14 @@ async def succeed(held: HeldJob, answer: Mapping[str, Any]) -> None:
     ]
     held.ledger.set_items(held.job.id, [*came, *missing], fence=held.lease.fence)
     try:
-        for number, item in items.items():
-            if item.data is not None and not _is_here(held, number):
-                await bring(held, number, item)
+        await bring_data(held, items)
     except VisemeError as problem:
         raise unfetched(held, problem) from problem
     held.move(
         State.SUCCEEDED,
         vendor_output=result.vendor_output,
         cost_usd=result.cost_usd,
-        warnings=(*held.job.warnings, *_missing_warning(result)),
+        warnings=(*held.job.warnings, *_missing_warning(held, result)),
         error=None,
     )
 
@@ -77,17 +78,42 @@ def number_results(items: Sequence[ResultItem], known: Mapping[str, int]) -> dic
     return dict(sorted(numbered.items()))
 
 
-def _missing_warning(result: VendorResult) -> list[str]:
+def _missing_warning(held: HeldJob, result: VendorResult) -> list[str]:
     missing = result.expected_items - len(result.items)
     if missing <= 0:
         return []
     why = f": {'; '.join(result.notes)}".rstrip(".") if result.notes else ""
-    return [f"{missing} of {result.expected_items} results did not come{why}."]
+    resume = job_command("resume", held.job.id, held.place.home)
+    told = f"{missing} of {result.expected_items} results did not come{why}. `{resume}` asks again."
+    return [told]
 
 
-def _is_here(held: HeldJob, number: int) -> bool:
-    item = next((i for i in held.ledger.items(held.job.id) if i.number == number), None)
-    return item is not None and item_is_here(held.place, item)
+def recounted(warnings: Sequence[str], items: Sequence[ItemRecord]) -> tuple[str, ...]:
+    """Warnings with the number of results that did not come as it is now; at none, without. Pure.
+
+    Those of which it is told that they are gone do not count, nor any that was not missed before.
+    """
+    absent = sum(
+        item.state is not ItemState.FETCHED
+        and not any(warning.startswith(gone_words(item.number)) for warning in warnings)
+        for item in items
+    )
+    told = []
+    for warning in warnings:
+        found = _DID_NOT_COME.fullmatch(warning)
+        left = 0 if found is None else min(int(found[1]), absent)
+        if found is None or left:
+            told.append(warning if found is None else f"{left}{found[2]}")
+    return tuple(told)
+
+
+async def bring_data(held: HeldJob, items: Mapping[int, ResultItem]) -> bool:
+    """Bring the results that stand in the vendor's answer itself; whether any was not here yet."""
+    here = {i.number for i in held.ledger.items(held.job.id) if item_is_here(held.place, i)}
+    fresh = {n: item for n, item in items.items() if item.data is not None and n not in here}
+    for number, item in fresh.items():
+        await bring(held, number, item)
+    return bool(fresh)
 
 
 def item_is_here(place: Workplace, item: ItemRecord) -> bool:
@@ -137,7 +163,7 @@ def _write_down(held: HeldJob, number: int, kept: KeptResult) -> None:
     timing = dict(held.job.timing or {})
     results = {**timing.get("results", {}), str(number): result_json(kept.clip)}
     found = differences(kept.clip, timing_from_json(timing.get("predicted")))
-    before = without_gone(held, number)
+    before = recounted(without_gone(held, number), held.ledger.items(held.job.id))
     fresh = [warning for warning in found if warning not in before]
     held.update(timing={**timing, "results": results}, warnings=(*before, *fresh))
 

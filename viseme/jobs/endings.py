@@ -27,6 +27,14 @@ def unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
     return _again(problem, first + remedy, held)
 
 
+def still_missing(held: HeldJob, problem: VisemeError) -> VisemeError:
+    """``problem`` with asking for results that did not come, while others of the job are here."""
+    command = job_command("resume", held.job.id, held.place.home)
+    first = f"{problem.remedy} " if problem.remedy else ""
+    remedy = f"The results that came are kept; `{command}` asks for the others again."
+    return _again(problem, first + remedy, held)
+
+
 def gone(held: HeldJob, problem: VisemeError) -> VisemeError:
     """A result that is not even at the address which the vendor names anew."""
     command = job_command("resume", held.job.id, held.place.home)

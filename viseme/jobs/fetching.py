@@ -13,19 +13,21 @@ from ..errors import (
     VisemeError,
 )
 from ..ledger import ItemRecord, ItemState, NewItem, State
-from ..model import ResultItem
+from ..model import ResultItem, VendorResult
 from ..services.base import Phase
 from .commands import job_command
 from .deliver import (
     bring,
+    bring_data,
     delete_uploads,
     delete_uploads_left,
     gone_words,
     item_is_here,
     numbered,
+    recounted,
     without_gone,
 )
-from .endings import gone, unfetched
+from .endings import gone, still_missing, unfetched
 from .held import HeldJob, ask
 from .signals import Step
 
@@ -42,22 +44,35 @@ async def fetch_results(held: HeldJob) -> None:
     await delete_uploads_left(held)
 
 
-def gone_items(items: Sequence[ItemRecord]) -> list[ItemRecord]:
-    """The results of a FETCHED job that the vendor made, and that were gone when asked for."""
-    return [
-        item
-        for item in items
-        if item.url is not None and item.state in (ItemState.MISSING, ItemState.READY)
-    ]
+def absent_items(items: Sequence[ItemRecord]) -> list[ItemRecord]:
+    """The results of a FETCHED job that were gone when asked for, or were never named."""
+    return [item for item in items if item.state in (ItemState.MISSING, ItemState.READY)]
 
 
-async def fetch_gone_again(held: HeldJob) -> None:
-    """Ask once more for the results of a FETCHED job that were gone; it stays FETCHED."""
-    for item in gone_items(held.ledger.items(held.job.id)):
-        held.ledger.update_item(
-            held.job.id, item.number, fence=held.lease.fence, state=ItemState.READY
-        )
+async def fetch_absent(held: HeldJob) -> None:
+    """Ask once more for the results of a FETCHED job that are not here; it stays FETCHED.
+
+    What the vendor still does not name stays MISSING, as the warnings say of it.
+    """
+    if any(item.url is None for item in absent_items(held.ledger.items(held.job.id))):
+        await _ask_for_unnamed(held)
+    for item in absent_items(held.ledger.items(held.job.id)):
+        state = ItemState.MISSING if item.url is None else ItemState.READY
+        held.ledger.update_item(held.job.id, item.number, fence=held.lease.fence, state=state)
     await _bring_all(held)
+
+
+async def _ask_for_unnamed(held: HeldJob) -> None:
+    """Ask the vendor whether it has results by now that it has not named."""
+    held.report(Step.FETCH, "asking for the results that did not come")
+    try:
+        await _renew_addresses(held)
+    except Interrupted:
+        raise
+    except VisemeError as problem:
+        if not _is_gone(problem):
+            raise still_missing(held, problem) from problem
+        held.ledger.note(held.job.id, "fetch", problem.message)
 
 
 async def _bring_all(held: HeldJob) -> None:
@@ -76,6 +91,8 @@ async def _bring_all(held: HeldJob) -> None:
         ) from problem
     except VisemeError as problem:
         told = gone if _is_gone(problem) else unfetched
+        if held.job.state is State.FETCHED:  # the same command asks for nothing any more
+            told = still_missing
         raise told(held, problem) from problem
 
 
@@ -139,7 +156,8 @@ def _do_without(held: HeldJob, failed: Mapping[int, VisemeError]) -> None:
             f"{gone_words(number)} {problem.message} `{resume}` asks for it once more; if it "
             f"stays so, the same command with --take {held.job.take + 1} buys all of them anew."
         )
-        held.update(warnings=(*without_gone(held, number), told))
+        warnings = (*without_gone(held, number), told)
+        held.update(warnings=recounted(warnings, held.ledger.items(held.job.id)))
 
 
 def _is_gone(problem: VisemeError) -> bool:
@@ -151,8 +169,11 @@ def _some_are_here(held: HeldJob) -> bool:
 
 
 async def _renew_addresses(held: HeldJob) -> bool:
-    """Ask the vendor where the results are now; whether any of them is elsewhere than before."""
-    known = {item.number: item.url for item in held.ledger.items(held.job.id)}
+    """Ask the vendor where the results are now; whether any of them is elsewhere than before.
+
+    Those that stand in its answer itself are brought here at once.
+    """
+    known = held.ledger.items(held.job.id)
     report = await held.watch.cancel.guard(ask(held), held.job.id)
     if report.answer is None:
         if report.phase in (Phase.MISSING, Phase.FAILED, Phase.CANCELLED):
@@ -160,9 +181,27 @@ async def _renew_addresses(held: HeldJob) -> bool:
             raise FetchRefused(f"{vendor} no longer has the result.", code="gone")
         return False
     result = held.endpoint.read_result(report.answer, expected_items=held.job.item_count)
-    new = [
-        NewItem(number, url=item.url, vendor_id=item.vendor_id)
-        for number, item in numbered(held, result).items()
-    ]
+    items = numbered(held, result)
+    # Before the results themselves: whatever stops this here, the next to ask tells it again.
+    _take_over_receipt(held, result, known, items)
+    new = [NewItem(n, url=item.url, vendor_id=item.vendor_id) for n, item in items.items()]
     held.ledger.set_items(held.job.id, new, fence=held.lease.fence)
-    return any(item.url != known.get(item.number) for item in new)
+    came = await bring_data(held, items)
+    before = {item.number: item.url for item in known}
+    return came or any(item.url != before.get(item.number) for item in new)
+
+
+def _take_over_receipt(
+    held: HeldJob,
+    result: VendorResult,
+    known: Sequence[ItemRecord],
+    items: Mapping[int, ResultItem],
+) -> None:
+    """Where the vendor names all results that it did before and more, its words and its price."""
+    named = {
+        item.number for item in known if item.state is not ItemState.MISSING or item.url is not None
+    }
+    if not items.keys() > named:
+        return
+    cost_usd = held.job.cost_usd if result.cost_usd is None else result.cost_usd
+    held.update(vendor_output=result.vendor_output, cost_usd=cost_usd)

@@ -13,7 +13,7 @@ from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
 from .doubt import doubtful, in_doubt, settle
-from .fetching import fetch_gone_again, fetch_results, gone_items
+from .fetching import absent_items, fetch_absent, fetch_results
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
 from .holding import check_key, release, take_lease
@@ -37,21 +37,22 @@ async def destination_of(job: JobRecord, place: Workplace, sandbox_url: str | No
 async def resume(
     job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
 ) -> Finished:
-    """Bring a job to its end, and its results here; those that are gone are asked for again.
+    """Bring a job to its end, and its results here.
 
-    Results that are here need neither the vendor nor a key.
+    Those that are gone, or that the vendor did not name, are asked for again; a job all of whose
+    results are here needs neither the vendor nor a key.
     """
     job = place.ledger.get(job_id)
     was_fetched = job.state is State.FETCHED
-    are_gone = gone_items(place.ledger.items(job.id))
-    if was_fetched and not are_gone and not lost_items(job, place):
+    absent = absent_items(place.ledger.items(job.id))
+    if was_fetched and not absent and not lost_items(job, place):
         return finished(job, place, reused=True)
     destination = await destination_of(job, place, sandbox_url)
 
     async def bring(held: HeldJob, planned: Planned | None) -> None:
         await advance(held, planned)
         if was_fetched:
-            await fetch_gone_again(held)
+            await fetch_absent(held)
 
     ended = await drive(job.id, place, destination, watch, step=bring)
     if ended.state is State.CANCELLED:
