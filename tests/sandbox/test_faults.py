@@ -144,6 +144,15 @@ def test_a_call_from_before_a_reset_takes_no_fault_from_after_it(box: Box) -> No
         box.fal_submit()
 
 
+def test_a_call_from_before_a_reset_books_nothing_after_it(box: Box) -> None:
+    box.fault("stall", operation="submit", count=1, seconds=0.6)
+    with pytest.raises(httpx.ReadTimeout):
+        box.fal_submit(timeout=0.1)
+    box.reset()
+    time.sleep(1.0)
+    assert box.charges() == []
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_no_credit_and_bad_key(box: Box, vendor: str) -> None:
     box.fault("no-credit", count=1)

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from ..errors import InputError
 from .faults import read_fault
-from .wire import Box, touch
+from .wire import Box, give_up_calls, touch
 
 
 def addresses_document(box: Box) -> dict[str, Any]:
@@ -105,7 +105,11 @@ def _delivery(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def reset_box(box: Box) -> None:
-    """Forget jobs, charges, requests, deliveries and faults; uploads and the id stay."""
+    """Forget jobs, charges, requests, deliveries and faults; uploads and the id stay.
+
+    Calls under way are given up first: what they would have bought belongs to what is forgotten.
+    """
+    await give_up_calls(box)
     await box.jobs.stop()
     await box.couriers.stop(forget=True)
     box.faults.clear()
