@@ -65,13 +65,15 @@ def workplace() -> Workplace:
 
 def _tell_left(ledger: Ledger) -> None:
     """Say in the log, once, what an earlier ComfyUI or command has left unfinished."""
-    from ._left import left_in
+    from ._left import is_sandboxed, left_in
 
     for job in left_in(ledger):
+        is_free = is_sandboxed(job)
         log.warning(
-            "Job %s (%s, %s) is not finished. Run its graph again, or give its id to Collect Lip "
-            "Sync Job; nothing is paid for twice.",
-            *(job.id, job.endpoint, job.state.value),
+            "Job %s (%s, %s%s) is not finished. Run its graph again, or give its id to Collect Lip "
+            "Sync Job%s.",
+            *(job.id, job.endpoint, job.state.value, ", sandbox" if is_free else ""),
+            "" if is_free else "; nothing is paid for twice",
         )
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from ..viseme.errors import LedgerError, OutcomeUnknown, VendorError, VisemeError
 from ..viseme.jobs.collect import wind_up
 from ..viseme.jobs.commands import job_command
+from ..viseme.jobs.destination import LIVE
 from ..viseme.jobs.run import Finished
 from ..viseme.jobs.signals import Progress
 from ..viseme.jobs.workplace import Watch, Workplace
@@ -169,8 +170,8 @@ async def _leave(shared: SharedJob, prompt_id: str) -> None:
         notify(
             "info",
             "A lip-sync runs on.",
-            f"Another node has failed, and job {job.id} was sent to {job.vendor.label} already. "
-            "Run the same graph again, and its result comes without being paid for twice.",
+            f"Another node has failed, and job {job.id} was sent to {_vendor_of(job)} already. "
+            f"Run the same graph again, and its result comes {_how_it_comes(job)}.",
         )
 
 
@@ -216,9 +217,22 @@ async def _follow(shared: SharedJob) -> None:
         notify(
             "info",
             "An interrupted lip-sync was made all the same.",
-            f"{finished.job.vendor.label} did not stop job {finished.job.id} and bills it. Its "
-            "result is kept: run the same graph again, and it comes without being paid for twice.",
+            f"{_vendor_of(finished.job)} did not stop job {finished.job.id}"
+            f"{' and bills it' if _is_live(finished.job) else ''}. Its result is kept: run the "
+            f"same graph again, and it comes {_how_it_comes(finished.job)}.",
         )
+
+
+def _is_live(job: JobRecord) -> bool:
+    return job.destination == LIVE
+
+
+def _vendor_of(job: JobRecord) -> str:
+    return job.vendor.label if _is_live(job) else f"{job.vendor.label} in the sandbox"
+
+
+def _how_it_comes(job: JobRecord) -> str:
+    return "without being paid for twice" if _is_live(job) else "free, without being made twice"
 
 
 async def _log_end(job: JobRecord | None, place: Workplace, problem: VisemeError) -> None:

@@ -20,6 +20,13 @@ def jobs_left() -> tuple[JobRecord, ...]:
     return left_in(_host.workplace().ledger)
 
 
+def is_sandboxed(job: JobRecord) -> bool:
+    """Whether it was ordered in a sandbox, where nothing is paid."""
+    from ..viseme.jobs.destination import LIVE
+
+    return job.destination != LIVE
+
+
 def left_in(ledger: Ledger) -> tuple[JobRecord, ...]:
     """Those that may cost something or have a result, and that no living process works on."""
     from ..viseme.jobs.workplace import owner_is_gone

@@ -8,8 +8,8 @@ They are write-only: no answer, log or error holds a key. A key belongs to the s
 ``{"vendor": V, "key": TEXT}``, or null for a key to clear it, and answers the same. A refusal is
 ``{"error": {kind, field, limit, remedy, text}}``.
 
-``GET /viseme/jobs/left`` answers ``{"jobs": [{id, vendor, label, endpoint, state}]}``, newest
-first: those that are not finished and that no program works on.
+``GET /viseme/jobs/left`` answers ``{"jobs": [{id, vendor, label, endpoint, state, is_sandbox}]}``,
+newest first: those that are not finished and that no program works on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..viseme.errors import CredentialError, InputError, VisemeError
 from ..viseme.model import Vendor
 from ..viseme.secret import Secret
 from ._host import home
-from ._left import jobs_left
+from ._left import is_sandboxed, jobs_left
 from ._same_origin import OWN_HEADER, why_not_ours
 
 _PATH = "/viseme/keys"
@@ -80,6 +80,7 @@ async def _tell_left(request: web.Request) -> web.Response:
             "label": job.vendor.label,
             "endpoint": job.endpoint,
             "state": job.state.value,
+            "is_sandbox": is_sandboxed(job),
         }
         for job in jobs
     ]

@@ -6,7 +6,10 @@ import { api } from "../../scripts/api.js";
 import { showToast } from "./errors.js";
 import { words } from "./words.js";
 
-/** @typedef {{id: string, vendor: string, label: string, endpoint: string, state: string}} Job */
+/**
+ * @typedef {{id: string, vendor: string, label: string, endpoint: string, state: string,
+ *   is_sandbox: boolean}} Job
+ */
 
 const ROUTE = "/viseme/jobs/left";
 const TOLD = "viseme.jobs.left"; // in this tab's memory: what it was told of already
@@ -22,8 +25,14 @@ export async function tellLeft() {
   const ids = jobs.map(({ id }) => id).join(" ");
   if (ids === "" || ids === sessionStorage.getItem(TOLD)) return;
   sessionStorage.setItem(TOLD, ids);
-  const named = jobs.slice(0, MOST_NAMED).map(({ id, label }) => `${id} (${label})`);
+  const named = jobs.slice(0, MOST_NAMED).map(nameOf);
   if (jobs.length > MOST_NAMED) named.push("...");
-  const remedy = words("leftRemedy", { jobs: named.join(", ") });
+  const paid = jobs.every(({ is_sandbox }) => is_sandbox) ? "" : words("leftPaid");
+  const remedy = words("leftRemedy", { paid, jobs: named.join(", ") });
   showToast("warn", words("left", { count: jobs.length }), remedy);
+}
+
+/** @param {Job} job */
+function nameOf({ id, label, is_sandbox }) {
+  return is_sandbox ? `${id} (${label}, ${words("sandbox")})` : `${id} (${label})`;
 }

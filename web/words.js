@@ -30,9 +30,9 @@ const ENGLISH = {
     "ComfyUI answered {status} to {route}. Look into its log; where Viseme is new or was updated, " +
     "restart ComfyUI.",
   left: "Unfinished lip-syncs: {count}",
-  leftRemedy:
-    "Run their graphs again, or give an id to Collect Lip Sync Job. Nothing is paid for twice. " +
-    "{jobs}",
+  leftRemedy: "Run their graphs again, or give an id to Collect Lip Sync Job. {paid}{jobs}",
+  leftPaid: "Nothing is paid for twice. ",
+  sandbox: "sandbox",
 };
 
 /** @type {Record<string, Record<Word, string>>} */
@@ -61,7 +61,9 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI 对 {route} 的应答为 {status}。请查看其日志；如果刚安装或更新了 Viseme，请重启 ComfyUI。",
     left: "未完成的口型同步：{count} 个",
-    leftRemedy: "请重新运行其工作流，或把编号交给 Collect Lip Sync Job 节点。不会重复付费。{jobs}",
+    leftRemedy: "请重新运行其工作流，或把编号交给 Collect Lip Sync Job 节点。{paid}{jobs}",
+    leftPaid: "不会重复付费。",
+    sandbox: "沙盒",
   },
   ja: {
     title: "Viseme：キー",
@@ -89,8 +91,9 @@ const LANGUAGES = {
       "直後なら、ComfyUI を再起動してください。",
     left: "完了していないリップシンク：{count} 件",
     leftRemedy:
-      "そのグラフをもう一度実行するか、ID を Collect Lip Sync Job に渡してください。二重に支払うことは" +
-      "ありません。{jobs}",
+      "そのグラフをもう一度実行するか、ID を Collect Lip Sync Job に渡してください。{paid}{jobs}",
+    leftPaid: "二重に支払うことはありません。",
+    sandbox: "サンドボックス",
   },
   ko: {
     title: "Viseme: 키",
@@ -117,8 +120,9 @@ const LANGUAGES = {
       "ComfyUI가 {route}에 {status}(으)로 응답했습니다. 로그를 확인하세요. Viseme를 새로 설치했거나 " +
       "업데이트했다면 ComfyUI를 다시 시작하세요.",
     left: "끝나지 않은 립싱크: {count}개",
-    leftRemedy:
-      "해당 그래프를 다시 실행하거나 ID를 Collect Lip Sync Job에 넣으세요. 두 번 결제되지 않습니다. {jobs}",
+    leftRemedy: "해당 그래프를 다시 실행하거나 ID를 Collect Lip Sync Job에 넣으세요. {paid}{jobs}",
+    leftPaid: "두 번 결제되지 않습니다. ",
+    sandbox: "샌드박스",
   },
   fr: {
     title: "Viseme : clés",
@@ -146,8 +150,9 @@ const LANGUAGES = {
       "vient d'être mis à jour, redémarrez ComfyUI.",
     left: "Synchronisations inachevées : {count}",
     leftRemedy:
-      "Relancez leurs graphes, ou donnez un identifiant à Collect Lip Sync Job. Rien n'est payé deux " +
-      "fois. {jobs}",
+      "Relancez leurs graphes, ou donnez un identifiant à Collect Lip Sync Job. {paid}{jobs}",
+    leftPaid: "Rien n'est payé deux fois. ",
+    sandbox: "bac à sable",
   },
   es: {
     title: "Viseme: claves",
@@ -175,8 +180,9 @@ const LANGUAGES = {
       "actualizar, reinicia ComfyUI.",
     left: "Sincronizaciones sin terminar: {count}",
     leftRemedy:
-      "Vuelve a ejecutar sus grafos o da un identificador a Collect Lip Sync Job. Nada se paga dos " +
-      "veces. {jobs}",
+      "Vuelve a ejecutar sus grafos o da un identificador a Collect Lip Sync Job. {paid}{jobs}",
+    leftPaid: "Nada se paga dos veces. ",
+    sandbox: "sandbox",
   },
   pt: {
     title: "Viseme: chaves",
@@ -204,8 +210,9 @@ const LANGUAGES = {
       "ser atualizado, reinicie o ComfyUI.",
     left: "Sincronizações inacabadas: {count}",
     leftRemedy:
-      "Execute seus grafos de novo ou dê um identificador ao Collect Lip Sync Job. Nada é pago duas " +
-      "vezes. {jobs}",
+      "Execute seus grafos de novo ou dê um identificador ao Collect Lip Sync Job. {paid}{jobs}",
+    leftPaid: "Nada é pago duas vezes. ",
+    sandbox: "sandbox",
   },
 };
 

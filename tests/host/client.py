@@ -371,10 +371,10 @@ def in_the_way(folder: Path) -> Iterator[None]:
             aside.rename(folder)
 
 
-def left_job(command: Command, box: ModalSandbox, take: int) -> str:
+def left_job(command: Command, box: ModalSandbox, take: int, *, is_live: bool = False) -> str:
     """The id of a job that a killed process has left at the vendor."""
     media = ("--video", sample_clip_path(), "--audio", sample_speech_path())
-    options = ("--sandbox", box.control, "--take", take)
+    options = ("--take", take) if is_live else ("--sandbox", box.control, "--take", take)
     running = command.start("run", "fal-sync", *media, *options)
     box.await_charge()
     until(lambda: command.states()[0] in ("ACCEPTED", "RUNNING"), "the vendor's yes")
@@ -382,8 +382,13 @@ def left_job(command: Command, box: ModalSandbox, take: int) -> str:
     return command.job_id()
 
 
-def jobs_left(client: Client) -> list[str]:
-    """The ids of the unfinished jobs that the page is told of."""
+def jobs_left(client: Client) -> dict[str, bool]:
+    """The ids of the unfinished jobs that the page is told of, each with whether it is free."""
     answer = client.http.get("/viseme/jobs/left")
     assert answer.status_code == 200, answer.text
-    return [job["id"] for job in answer.json()["jobs"]]
+    return {job["id"]: job["is_sandbox"] for job in answer.json()["jobs"]}
+
+
+def speaks_of_paying(text: str) -> bool:
+    """Whether a text tells of money that a job has cost or costs."""
+    return any(word in text for word in ("bills", "paid for", "paying", "billed"))

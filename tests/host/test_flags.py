@@ -10,7 +10,13 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.host.client import FOREVER_SECONDS, SampleGraph, jobs_left, until
+from tests.host.client import (
+    FOREVER_SECONDS,
+    SampleGraph,
+    jobs_left,
+    speaks_of_paying,
+    until,
+)
 from tests.host.hosting import Host, ModalSandbox
 
 StartComfy = Callable[..., Host]
@@ -21,7 +27,7 @@ def test_three_queues_a_kill_and_a_restart_under_another_cache_are_one_charge_ea
 ) -> None:
     host = start_comfy("--disable-api-nodes")
     assert host.home is not None
-    assert jobs_left(host) == []
+    assert not jobs_left(host)
     assert not host.home.exists(), "loading the pack has touched the disk"
     graph = SampleGraph(take)
     sync = graph.lip_sync()
@@ -45,9 +51,11 @@ def test_three_queues_a_kill_and_a_restart_under_another_cache_are_one_charge_ea
         again = host.run(graph).receipt(receipt)
         assert again["id"] == bought["id"]
         assert again["reused"]
-    assert f"Job {left} (fal-sync, " in host.log()
+    [told] = [line for line in host.log().splitlines() if f"Job {left} (fal-sync, " in line]
+    assert ", sandbox)" in told
+    assert not speaks_of_paying(told)
     host.run(cut_off)
-    assert jobs_left(host) == []
+    assert not jobs_left(host)
     assert len(slow_box.charges()) == 2
     slow_box.fault("slow-queue", seconds=FOREVER_SECONDS)
     interrupt_one(host, SampleGraph(take + 10**7))

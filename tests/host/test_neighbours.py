@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.host.client import (
@@ -11,6 +13,7 @@ from tests.host.client import (
     Client,
     Entry,
     SampleGraph,
+    speaks_of_paying,
     until,
 )
 from tests.host.hosting import Host, ModalSandbox
@@ -61,15 +64,26 @@ def test_three_jobs_run_on(
 def test_the_page_is_told_that_the_job_runs_on(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
-    seen = len(comfy.events)
+    started = time.time()
     graph.save(graph.lip_sync()[0])
     failed_beside(comfy, slow_box, graph, 1)
+    said = comfy.await_notice("runs on", started)
+    assert f"job {comfy.jobs()[0].id} was sent to fal in the sandbox already" in said["detail"]
+    assert not speaks_of_paying(said["detail"])
 
-    def notice() -> object:
-        return [event for event in comfy.events[seen:] if event.type == "viseme.notice"]
 
-    [event] = until(notice, "the notice")
-    assert "without being paid" in event.data["detail"]
+def test_the_page_is_told_that_a_paid_job_runs_on(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    with comfy.live(slow_box):
+        started = time.time()
+        graph.save(graph.lip_sync(run_on="live (paid)")[0])
+        failed_beside(comfy, slow_box, graph, 1)
+        said = comfy.await_notice("runs on", started)
+        assert f"job {comfy.jobs()[0].id} was sent to fal already" in said["detail"]
+        assert "without being paid for twice" in said["detail"]
+        comfy.run(graph)
+    assert len(slow_box.charges()) == 1
 
 
 def test_a_job_that_runs_on_to_its_end_is_there_for_a_later_run(

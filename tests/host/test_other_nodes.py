@@ -487,7 +487,7 @@ def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
 ) -> None:
     slow_box.fault("slow-queue", seconds=12, count=1)
     job_id = left_job(command, slow_box, take)
-    assert job_id in jobs_left(comfy)
+    assert jobs_left(comfy)[job_id], "a job of a sandbox is told as a paid one"
     graph = Graph()
     collect = graph.add("VisemeCollectLipSyncJob", job_id=job_id)
     video = graph.record(collect[0])
@@ -501,6 +501,17 @@ def test_a_job_that_was_left_is_waited_for_and_an_interrupt_does_not_cancel_it(
     assert Path(entry.facts(video)[0]["source"]).is_file()
     assert job_id not in jobs_left(comfy)
     assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 1
+
+
+def test_a_paid_job_that_was_left_is_told_as_one(
+    comfy: Host, canned_box: ModalSandbox, command: Command, take: int
+) -> None:
+    canned_box.fault("slow-queue", seconds=FOREVER_SECONDS, count=1)
+    command.environment["FAL_KEY"] = "live-id:live-secret"
+    with comfy.settings({"base_urls": canned_box.base_urls}):
+        job_id = left_job(command, canned_box, take, is_live=True)
+        assert jobs_left(comfy)[job_id] is False
+        assert command("cancel", job_id).code == 0
 
 
 def test_a_job_that_was_never_sent_is_not_bought(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.host.client import FOREVER_SECONDS, Node, SampleGraph, until
+from tests.host.client import FOREVER_SECONDS, Node, SampleGraph, speaks_of_paying, until
 from tests.host.hosting import Host, ModalSandbox
 from viseme.ledger import JobRecord
 
@@ -88,8 +88,23 @@ def test_a_job_that_is_made_all_the_same_is_kept_and_told(
     said = comfy.await_notice("made all the same", started)
     job = ended_as(comfy, "FETCHED")
     assert job.id in said["detail"]
-    assert "without being paid for twice" in said["detail"]
+    assert f"{vendor} in the sandbox did not stop" in said["detail"]
+    assert not speaks_of_paying(said["detail"])
     assert_bought_once(comfy, canned_box, graph)
+
+
+def test_a_job_that_a_vendor_bills_all_the_same_is_told_to_be_billed(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    with comfy.live(canned_box, listing_visibility={"fal": 6000}):
+        sync = graph.lip_sync(run_on="live (paid)")
+        graph.save(sync[0])
+        started = interrupt_while_sending(comfy, canned_box, graph, sync)
+        said = comfy.await_notice("made all the same", started)
+        job = ended_as(comfy, "FETCHED")
+        assert f"fal did not stop job {job.id} and bills it." in said["detail"]
+        assert "without being paid for twice" in said["detail"]
+        assert_bought_once(comfy, canned_box, graph)
 
 
 @pytest.mark.usefixtures("patient_listing")

@@ -65,6 +65,7 @@ def assert_kept(ended: Any, command: Command, box: Box, code: int = 4) -> str:
     assert ended.code == code, ended
     job_id = str(ended.error["job_id"])
     assert f"resume {job_id} --home {command.home}" in ended.error["remedy"]
+    assert "paid" not in ended.error["remedy"], "a sandbox is free"
     assert command.states() == ["SUCCEEDED"]
     assert len(box.charges()) == 1
     assert "Traceback" not in ended.err
@@ -100,6 +101,16 @@ def test_a_result_that_did_not_come_whole_is_fetched_later_for_nothing(
     assert Path(came.document["files"][0]).stat().st_size > 0
     assert quick.states() == ["FETCHED"]
     assert len(sandbox.charges()) == 1
+
+
+def test_a_result_of_a_vendors_that_did_not_come_is_said_to_be_paid_for(
+    quick: Command, sandbox: Box, clip: Path, speech: Path
+) -> None:
+    quick.live(sandbox)
+    sandbox.fault("html-200", operation="download", count=1)
+    ended = quick("run", "fal-sync", "--video", clip, "--audio", speech, "--json")
+    assert ended.code == 4, ended
+    assert ended.error["remedy"].count("It is paid for; ") == 1
 
 
 def test_the_same_command_fetches_what_did_not_come(
@@ -234,6 +245,7 @@ def test_a_result_that_is_gone_everywhere_is_not_bought_by_itself(
     gone = quick(*wish())
     assert gone.code == 4, gone
     assert "--take" in gone.error["remedy"]
+    assert "paid" not in gone.error["remedy"]
     assert len(sandbox.calls("submit")) == len(sandbox.charges()) == 1
 
 

@@ -61,7 +61,7 @@ def test_what_the_server_tells_is_shown_as_text_whatever_it_says(page: Page, sev
 
 
 @pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")
-def test_a_paid_job_that_goes_on_without_its_graph_is_told(
+def test_a_job_that_goes_on_without_its_graph_is_told(
     page: Page, box: ModalSandbox, tmp_path: Path
 ) -> None:
     box.fault("slow-queue", seconds=20)
@@ -73,7 +73,7 @@ def test_a_paid_job_that_goes_on_without_its_graph_is_told(
     box.await_charge()
     now.touch()
     assert "on purpose" in page.host.wait(prompt_id).error
-    visible_toast(page, "was sent to fal already")
+    visible_toast(page, "was sent to fal in the sandbox already")
 
 
 @pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")
@@ -103,7 +103,9 @@ def test_a_job_that_an_earlier_program_left_is_told_when_the_page_opens(
     job_id = left_job(command, box, 3001 if page.mode == "classic" else 3002)
     try:
         page.open_anew()
-        visible_toast(page, job_id)
+        toast = visible_toast(page, job_id)
+        assert f"{job_id} (fal, sandbox)" in toast.inner_text()
+        assert "paid" not in toast.inner_text()
         page.open_anew()
         assert page.toast(job_id).count() == 0, "it was told already"
     finally:

@@ -21,9 +21,9 @@ def unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
     """``problem`` of a job whose result the vendor has."""
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
-    remedy = f"It is paid for; the same command fetches it, and so does `{command}`."
+    remedy = f"{_made(held)}; the same command fetches it, and so does `{command}`."
     if _is_another_key_at_hand(held, problem):
-        remedy = f"It is paid for; `{command}` fetches it."
+        remedy = f"{_made(held)}; `{command}` fetches it."
     return _again(problem, first + remedy, held)
 
 
@@ -39,10 +39,14 @@ def gone(held: HeldJob, problem: VisemeError) -> VisemeError:
     """A result that is not even at the address which the vendor names anew."""
     command = job_command("resume", held.job.id, held.place.home)
     remedy = (
-        f"It is paid for; try `{command}` later. If it stays so, the vendor keeps it no longer, "
+        f"{_made(held)}; try `{command}` later. If it stays so, the vendor keeps it no longer, "
         f"and the same command with --take {held.job.take + 1} buys it anew."
     )
     return _again(problem, remedy, held)
+
+
+def _made(held: HeldJob) -> str:
+    return "It is paid for" if held.destination.is_live else "It is made, free in the sandbox"
 
 
 def _is_another_key_at_hand(held: HeldJob, problem: VisemeError) -> bool:
