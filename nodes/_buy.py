@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -15,7 +16,7 @@ import torch
 from comfy_api.latest import io
 
 from ..viseme.endpoints import endpoint
-from ..viseme.errors import InputError
+from ..viseme.errors import InputError, Interrupted, MediaTooLarge, VisemeError
 from ..viseme.jobs.destination import LIVE, Destination, chosen_sandbox, live
 from ..viseme.jobs.orders import odd_size_of
 from ..viseme.jobs.quotes import price_text
@@ -23,6 +24,7 @@ from ..viseme.jobs.run import Finished, job_mark, run
 from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.wish import Planned, Wish, make_plan
 from ..viseme.jobs.workplace import Watch, Workplace, media_guard
+from ..viseme.ledger import JobRecord
 from ..viseme.model import Clip, Recording, SpokenText
 from ..viseme.money import usd_text
 from . import _host
@@ -198,12 +200,12 @@ async def bring(
 ) -> Bought:
     """A job's results as outputs, with what of ``frames`` and ``audio`` is wanted decoded.
 
-    Frames of a clip whose odd sides were padded to even ones are cropped to them again.
+    Frames of a clip whose odd sides were padded to even ones are cropped to them again. An error
+    names the job, and says that its result is kept and which outputs go without what failed.
     """
     execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
-    native_size = odd_size_of(finished.job)
     results = [
-        await asyncio.to_thread(_result, path, wanted, place, execution, native_size)
+        await asyncio.to_thread(_result, path, finished.job, wanted, place, execution)
         for path in finished.files
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
@@ -226,29 +228,55 @@ def _summary(finished: Finished) -> str:
 
 
 def _result(
-    path: Path,
-    wanted: frozenset[str],
-    place: Workplace,
-    execution: Execution,
-    native_size: tuple[int, int] | None,
+    path: Path, job: JobRecord, wanted: frozenset[str], place: Workplace, execution: Execution
 ) -> Result:
     guard, cancel = media_guard(place), execution.cancel
-    clip = guard.clip(path, frames="frames" in wanted, cancel=cancel)
-    crop_to = native_size
-    if native_size is not None and (clip.width, clip.height) != _even(native_size):
-        crop_to = None
-    frames = None
+    with _of_job(job, "video", f"take {path}", f"raise media_limits in {place.home.settings}"):
+        clip = guard.clip(path, cancel=cancel)
+    frames = audio = None
+    without = "disconnect {} and take the video"
     if "frames" in wanted:
         is_accurate = place.settings.accurate_colours
-        frames = frames_output(
-            clip, crop_to, cancel, accurate_colours=is_accurate, limits=guard.limits
-        )
-    return Result(
-        path,
-        float(clip.frame_rate),
-        frames,
-        audio_output(clip, cancel, guard.limits) if "audio" in wanted else None,
-    )
+        with _of_job(job, "frames", without.format("frames"), "run this with more memory free"):
+            guard.frames(clip, cancel=cancel)
+            frames = frames_output(
+                clip,
+                _crop_of(clip, job),
+                cancel,
+                accurate_colours=is_accurate,
+                limits=guard.limits,
+            )
+    if "audio" in wanted:
+        with _of_job(job, "audio", without.format("audio"), "run this with more memory free"):
+            audio = audio_output(clip, cancel, guard.limits)
+    return Result(path, float(clip.frame_rate), frames, audio)
+
+
+@contextmanager
+def _of_job(job: JobRecord, output: str, instead: str, if_too_large: str) -> Iterator[None]:
+    """Have an error in here say that the result is there, and how to come by it."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except VisemeError as problem:
+        kept = "kept and paid for once" if job.destination == LIVE else "kept"
+        way = f"{instead}, or {if_too_large}" if isinstance(problem, MediaTooLarge) else instead
+        raise type(problem)(
+            problem.message,
+            field=output,
+            value=problem.value,
+            limit=problem.limit,
+            remedy=f"The result is {kept}: {way}.",
+            job_id=job.id,
+        ) from problem
+
+
+def _crop_of(clip: Clip, job: JobRecord) -> tuple[int, int] | None:
+    """The odd size that was padded to the clip's own; None where nothing was."""
+    native_size = odd_size_of(job)
+    is_padded = native_size is not None and (clip.width, clip.height) == _even(native_size)
+    return native_size if is_padded else None
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

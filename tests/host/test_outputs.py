@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 
 from tests.host.client import Entry, Graph, Node, SampleGraph
 from tests.host.hosting import Host, ModalSandbox
+from tests.media.conftest import MediaMaker
 
 MEBIBYTE = 2**20
 # By hand, VISEME_LONG_SECONDS=600 VISEME_LONG_SIZE=1920x1080.
@@ -164,3 +167,48 @@ def test_a_result_that_was_deleted_by_hand_comes_back_without_a_charge(
     assert len(canned_box.charges()) == 1
     graph.save(sync[0], "video/once more")
     assert sync.id in comfy.run(graph).cached
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_frames_that_memory_cannot_hold_are_an_error_that_keeps_the_video(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, tmp_path: Path, is_live: bool
+) -> None:
+    """A few pictures that are shown for hours take the place of the result."""
+    held = MediaMaker(tmp_path).clip(size=(1280, 720), stamps_ms=[0, 40, 80, 3 * 3_600_000])
+    with comfy.live(canned_box) if is_live else nullcontext():
+        sync = graph.lip_sync(run_on="live (paid)" if is_live else "sandbox (free)")
+        receipt = graph.record(sync[4])
+        said = comfy.run(graph).receipt(receipt)
+        file = Path(said["items"][0]["file"])
+        whole = file.read_bytes()
+        shutil.copyfile(held, file)
+        try:
+            frames = graph.record(sync[1])
+            entry = comfy.execute(graph)
+            del graph.prompt[frames.id]
+            sync.inputs["video-preview"] = ""
+            comfy.run(graph)
+        finally:
+            file.write_bytes(whole)
+    assert entry.failed_node == sync.id
+    assert "of memory are free" in entry.error
+    kept = "The result is kept and paid for once: " if is_live else "The result is kept: "
+    assert f"{kept}disconnect frames and take the video, or " in entry.error
+    assert f"(job {said['id']})" in entry.error
+    assert len(canned_box.charges()) == 1
+
+
+def test_a_result_over_a_limit_of_this_machine_is_an_error_that_says_where_it_is(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    receipt = graph.record(graph.lip_sync()[4])
+    said = comfy.run(graph).receipt(receipt)
+    again = Graph()
+    collect = again.add("VisemeCollectLipSyncJob", job_id=said["id"])
+    with comfy.settings({"media_limits": {"max_bytes": 1000}}):
+        entry = comfy.execute(again)
+    assert entry.failed_node == collect.id
+    where = f"The result is kept: take {said['items'][0]['file']}, or raise media_limits in "
+    assert f"{where}{comfy.home}/settings.json" in entry.error
+    assert f"(job {said['id']})" in entry.error
+    comfy.run(again)
