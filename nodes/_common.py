@@ -187,8 +187,8 @@ def run_inputs(*, has_vendors: bool = False) -> list[Any]:
             optional=True,
             advanced=True,
             tooltip="Stop waiting after so many seconds. The job runs on at the vendor, and the "
-            "next run comes back to it. 0: as long as Viseme's settings allow, an hour by "
-            "default.",
+            "next run comes back to it; one that was not sent yet is given up, unpaid. 0: as long "
+            "as Viseme's settings allow, an hour by default.",
         ),
     ]
 

@@ -29,6 +29,7 @@ from ._runner import Execution, HostToken, runner
 
 LOOK_SECONDS = 0.03
 FOLLOW_SECONDS = 900.0
+GIVE_UP_SECONDS = 10.0  # for what is under way when a job is stopped before it is sent
 _NOT_SENT = frozenset({State.PLANNED, State.INTENT})
 
 
@@ -109,6 +110,7 @@ async def attend(
             if execution.cancel.is_cancelled:
                 shared.cancel.cancel()
             elif until is not None and time.monotonic() > until:
+                shared.waiting.discard(execution)
                 raise await _took_too_long(shared, time_limit_seconds)
             await asyncio.wait({shared.task}, timeout=LOOK_SECONDS)
         finished = shared.task.result()
@@ -118,12 +120,6 @@ async def attend(
             shared.was_left = True
             runner().in_background(_leave(shared, execution.prompt_id))
         raise
-    except VendorError:
-        shared.waiting.discard(execution)
-        if shared.is_dropped:  # the time limit
-            shared.was_left = True
-            runner().in_background(_stop_unsent(shared))
-        raise
     finally:
         shared.waiting.discard(execution)
     if has_joined:
@@ -132,15 +128,45 @@ async def attend(
 
 
 async def _took_too_long(shared: SharedJob, limit_seconds: float | None) -> VendorError:
-    job = await shared.job()
+    """What to tell who waits no longer. What nobody else waits for is left, or given up unsent."""
+    shared.was_left = shared.was_left or shared.is_dropped
+    job, is_given_up = None, False
+    try:
+        job = await shared.job()
+        if shared.is_dropped and await _stop_unsent(shared):
+            is_given_up = await _has_ended_unsent(shared, job)
+    except LedgerError as problem:
+        log.warning("%s", in_node_words(str(problem)))
+        runner().in_background(_stop_unsent(shared))
+    limit = {"field": "time_limit_seconds", "value": f"{limit_seconds:g}"}
+    job_id = None if job is None else job.id
+    if is_given_up:
+        return VendorError(
+            f"The job was not sent within {limit_seconds:g} s.",
+            **limit,
+            remedy="It is given up, and nothing is paid: running the same graph begins anew. A "
+            "higher time_limit_seconds waits longer.",
+            job_id=job_id,
+        )
+    unpaid = ", without paying twice" if job is None or _is_live(job) else ""
     return VendorError(
         f"The job has not ended after {limit_seconds:g} s.",
-        field="time_limit_seconds",
-        value=f"{limit_seconds:g}",
-        remedy="It goes on: running the same graph comes back to it, without paying twice. A "
-        "higher time_limit_seconds waits longer.",
-        job_id=None if job is None else job.id,
+        **limit,
+        remedy=f"It goes on: running the same graph comes back to it{unpaid}. A higher "
+        "time_limit_seconds waits longer.",
+        job_id=job_id,
     )
+
+
+async def _has_ended_unsent(shared: SharedJob, job: JobRecord | None) -> bool:
+    """Whether a job that was to be stopped before it is sent has ended so."""
+    if not shared.cancel.is_cancelled:  # somebody has come back to it meanwhile
+        return False
+    await asyncio.wait({shared.task}, timeout=GIVE_UP_SECONDS)
+    if job is None:
+        return True
+    ended = await asyncio.to_thread(shared.place.ledger.get, job.id)
+    return ended.state is State.CANCELLED and not ended.vendor_ids
 
 
 async def _stop_unsent(shared: SharedJob) -> bool:
@@ -149,7 +175,7 @@ async def _stop_unsent(shared: SharedJob) -> bool:
         return False
     if shared.is_dropped:  # nobody has come back to it meanwhile
         shared.cancel.cancel()
-        log.info("A lip-sync was given up before it was sent: its prompt has ended.")
+        log.info("A lip-sync was given up before it was sent: nobody waits for it any more.")
     return True
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +147,69 @@ def test_a_run_that_waits_no_longer_says_so_and_the_next_one_has_the_result(
     sync.inputs["time_limit_seconds"] = 0
     comfy.run(graph)
     assert len(slow_box.charges()) == 1
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_job_that_is_not_sent_within_the_time_limit_is_given_up_unless_another_waits_for_it(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph, is_alone: bool
+) -> None:
+    """It waits for its turn, since another one is at the vendor."""
+    slow_box.fault("slow-queue", seconds=4, count=1)
+    first = SampleGraph(graph.take + 10**6)
+    first.save(first.lip_sync()[0])
+    sync = graph.lip_sync(time_limit_seconds=1)
+    graph.save(sync[0])
+    if not is_alone:
+        graph.save(graph.lip_sync(time_limit_seconds=FOREVER_SECONDS)[0])
+    with comfy.settings({"concurrency": {"fal": 1}}):
+        failed_beside(comfy, slow_box, first, 1)
+        entry = comfy.execute(graph)
+        assert entry.failed_node == sync.id
+        if is_alone:
+            [given_up, _] = comfy.jobs()[:2]
+            assert given_up.state.value == "CANCELLED"
+            assert "The job was not sent within 1 s. It is given up, and nothing is paid" in (
+                entry.error
+            )
+            assert "goes on" not in entry.error
+            assert len(slow_box.calls("submit")) == 1
+        else:
+            assert "It goes on: running the same graph comes back to it." in entry.error
+        sync.inputs["time_limit_seconds"] = 0
+        comfy.run(graph)
+    assert len(slow_box.charges()) == len(slow_box.calls("submit")) == 2
+
+
+def test_a_time_limit_is_told_though_the_ledger_cannot_be_read(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """And a job that may have been sent is not given up then; the next run comes back to it."""
+    assert comfy.home is not None
+    canned_box.fault("stall", operation="upload", seconds=8, count=1)
+    sync = graph.lip_sync(time_limit_seconds=2, carry="upload")
+    graph.save(sync[0])
+    prompt_id = comfy.post(graph)
+    canned_box.await_strike()
+    job_id = comfy.jobs()[0].id
+    with unreadable(comfy.home / "ledger.sqlite3"):
+        entry = comfy.wait(prompt_id)
+    assert entry.failed_node == sync.id
+    assert "The job has not ended after 2 s. It goes on" in entry.error
+    del sync.inputs["time_limit_seconds"]
+    comfy.run(graph)
+    assert comfy.jobs()[0].id == job_id
+    assert len(canned_box.charges()) == len(canned_box.calls("submit")) == 1
+
+
+@contextmanager
+def unreadable(ledger: Path) -> Iterator[None]:
+    """Where the table of jobs should be is none."""
+    with closing(sqlite3.connect(ledger, timeout=30)) as connection:
+        connection.execute("ALTER TABLE jobs RENAME TO jobs_aside")
+        try:
+            yield
+        finally:
+            connection.execute("ALTER TABLE jobs_aside RENAME TO jobs")
 
 
 def test_a_time_limit_is_that_of_the_run_which_has_it(
