@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..viseme.edits import output_frame_count, to_json
+from ..viseme.edits import to_json
 from ..viseme.errors import InputError, LocalError
 from ..viseme.jobs.cut import (
     Pictures,
+    check_cut,
     cut_pictures,
     cut_samples,
     pictures_of_clip,
@@ -116,7 +117,7 @@ def _cut_source(
             remedy="Connect a VIDEO, or all frames of the clip as one IMAGE batch.",
         )
     plan = plan_of(text, clip.frame_rate)
-    frame_count = output_frame_count(plan, clip.frame_count)
+    frame_count = check_cut(plan, clip.frame_count, clip.frame_rate, guard.limits)
     is_shown = frame_count * clip.width * clip.height <= _MOST_SHOWN_PIXELS
     wanted = frozenset({"audio", "preview"}) if consumed is None else consumed
     has_preview = is_shown or "preview" in wanted
@@ -138,7 +139,9 @@ def _cut_source(
     value = EditsValue(plan, clip.frame_rate, clip.frame_count, digest, seconds)
     if has_preview and source.frames is None:
         guard.frames(_file_of(source), cancel=cancel)
-    cut = None if sound is None else (_cut_sound(sound[0], sound[1], value), sound[1])
+    cut = None
+    if sound is not None:
+        cut = (_cut_sound(sound[0], sound[1], value, guard.limits, cancel), sound[1])
     preview = None
     if has_preview:
         try:
@@ -188,12 +191,24 @@ def _sound(
 
 
 def _cut_sound(
-    samples: NDArray[np.float32], sample_rate: int, value: EditsValue
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    value: EditsValue,
+    limits: MediaLimits,
+    cancel: Cancel,
 ) -> NDArray[np.float32]:
     """Cut as the frames are; sound that no edit touches stays as it is, however long."""
     if value.plan.is_empty:
         return samples
-    return cut_samples(samples, sample_rate, value.plan, value.frame_count, value.frame_rate)
+    return cut_samples(
+        samples,
+        sample_rate,
+        value.plan,
+        value.frame_count,
+        value.frame_rate,
+        limits=limits,
+        cancel=cancel,
+    )
 
 
 def _note(value: EditsValue, sound: tuple[NDArray[np.float32], int] | None) -> str:

@@ -262,6 +262,22 @@ def test_drawing_a_preview_stops_when_it_is_interrupted(comfy: Host, graph: Samp
     assert comfy.is_alive()
 
 
+@pytest.mark.parametrize("count", [2_000_000, 10_000_000])
+def test_a_cut_of_days_is_refused_before_it_takes_memory(
+    comfy: Host, graph: SampleGraph, count: int
+) -> None:
+    text = json.dumps({"unit": "frames", "additions": [{"at": 0, "duration": count}]})
+    edits = edit(graph, graph.clip[0], text, audio=graph.clip[1])
+    graph.record(edits[FRAME_COUNT])
+    comfy.reset_peak()
+    before = comfy.held_bytes()
+    entry = comfy.execute(graph)
+    assert entry.failed_node == edits.id
+    assert f"edits makes {count + 125} frames of the clip" in entry.error
+    assert "at most 14400 s" in entry.error
+    assert comfy.peak_bytes() - before < 2**28
+
+
 def test_one_image_is_no_clip_to_edit(comfy: Host, graph: SampleGraph) -> None:
     graph.record(edit(graph, graph.clip[2])[FRAME_COUNT])
     assert "single image" in comfy.execute(graph).error

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from viseme.edits import Addition, EditPlan, Removal
-from viseme.errors import InputError
+from viseme.errors import InputError, Interrupted, MediaTooLarge
 from viseme.jobs.cut import cut_clip, cut_pictures, cut_samples, pictures_of_frames
 from viseme.jobs.marks import COLOURS, Marks, Origin, text_dots
-from viseme.media import iterate_frames, probe_clip, probe_speech
+from viseme.media import MediaLimits, iterate_frames, probe_clip, probe_speech
 from viseme.model import Recording, Sound
 
 Media = Any
@@ -49,6 +49,40 @@ def test_speech_that_ends_early_is_followed_by_silence() -> None:
     assert cut.shape == (1, 1, 900)
     assert np.array_equal(cut[0, 0, :350], np.arange(101, 451))
     assert not cut[0, 0, 350:].any()
+
+
+@pytest.mark.parametrize("frames", [361_000, 10_000_000])
+def test_a_cut_of_more_hours_than_are_read_is_refused(frames: int) -> None:
+    plan = EditPlan(additions=(Addition(0, frames),))
+    with pytest.raises(MediaTooLarge, match="at most 14400 s are cut") as caught:
+        cut_samples(ramp(1000), 1000, plan, 25, Fraction(25))
+    problem = caught.value
+    assert (problem.field, problem.limit) == ("edits", "14400 s")
+    assert problem.value == f"{(frames + 25) / 25:.0f} s"
+    assert "max_seconds" in str(problem.remedy)
+    longer = MediaLimits(max_seconds=10**6)
+    assert cut_samples(ramp(10), 10, plan, 25, Fraction(25), limits=longer).shape[2] == (
+        (frames + 25) * 10 // 25
+    )
+
+
+def test_a_cut_that_memory_cannot_hold_is_refused_before_it_is_made() -> None:
+    plan = EditPlan(additions=(Addition(0, 350_000),))
+    with pytest.raises(MediaTooLarge, match="The cut sound needs") as caught:
+        cut_samples(ramp(1000).repeat(64, axis=1), 384_000, plan, 25, Fraction(25))
+    assert caught.value.field == "edits"
+
+
+def test_a_cut_stops_when_it_is_stopped() -> None:
+    with pytest.raises(Interrupted):
+        cut_samples(
+            ramp(1000),
+            1000,
+            EditPlan(removals=(Removal(0, 0),)),
+            10,
+            Fraction(10),
+            cancel=lambda: True,
+        )
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25)])

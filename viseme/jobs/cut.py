@@ -11,19 +11,32 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..edits import EditPlan, FrameRun, sample_at, segments, sound_segments
+from ..edits import (
+    EditPlan,
+    FrameRun,
+    output_frame_count,
+    sample_at,
+    segments,
+    sound_segments,
+)
+from ..errors import MediaTooLarge
 from ..media import (
+    DEFAULT_LIMITS,
     ClipWriter,
     EncodeSettings,
+    MediaLimits,
     decode_sound,
     iterate_frames,
     probe_speech,
     write_sound,
 )
 from ..media.digest import stop_if
+from ..media.memory import check_memory
 from ..media.pixels import FrameBytes, to_array
 from ..model import Clip, Recording
 from .marks import Marks
+
+_COPIED_SAMPLES = 1 << 22  # of each channel, before a stop is looked for again
 
 Cancel = Callable[[], bool] | None
 Sound: TypeAlias = "tuple[NDArray[np.float32], int]"  # [1, C, S] and its sample rate
@@ -71,21 +84,64 @@ def pictures_of_frames(images: Any, frame_rate: Fraction) -> Pictures:
     return Pictures(width, height, frame_count, Fraction(frame_rate), frames)
 
 
+def check_cut(
+    plan: EditPlan,
+    frame_count: int,
+    frame_rate: Fraction,
+    limits: MediaLimits = DEFAULT_LIMITS,
+) -> int:
+    """How many frames the cut of ``frame_count`` has.
+
+    Raises ``InputError`` for a plan that does not fit, ``MediaTooLarge`` for a cut that is longer
+    than ``limits`` allow.
+    """
+    cut_count = output_frame_count(plan, frame_count)
+    seconds = cut_count / frame_rate
+    if seconds > limits.max_seconds:
+        raise MediaTooLarge(
+            f"edits makes {cut_count} frames of the clip, {float(seconds):.0f} s; at most "
+            f"{limits.max_seconds} s are cut.",
+            field="edits",
+            value=f"{float(seconds):.0f} s",
+            limit=f"{limits.max_seconds} s",
+            remedy="Add less, or raise max_seconds under media_limits in settings.json.",
+        )
+    return cut_count
+
+
 def cut_samples(
     waveform: NDArray[np.float32],
     sample_rate: int,
     plan: EditPlan,
     frame_count: int,
     frame_rate: Fraction,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    cancel: Cancel = None,
 ) -> NDArray[np.float32]:
-    """``waveform`` [1, C, S] cut as ``plan`` cuts ``frame_count`` frames; silence where new."""
+    """``waveform`` [1, C, S] cut as ``plan`` cuts ``frame_count`` frames; silence where new.
+
+    Raises as ``check_cut``, and ``MediaTooLarge`` where free memory has no room for it.
+    """
+    check_cut(plan, frame_count, frame_rate, limits)
     runs = sound_segments(plan, frame_count, frame_rate, sample_rate)
-    cut = np.zeros((1, waveform.shape[1], sum(run.sample_count for run in runs)), np.float32)
+    shape = (1, waveform.shape[1], sum(run.sample_count for run in runs))
+    check_memory(
+        shape[1] * shape[2] * waveform.itemsize,
+        "The cut sound",
+        "Add less, or cut a part of the clip.",
+        field="edits",
+    )
+    cut = np.zeros(shape, np.float32)
     position = 0
     for run in runs:
         if run.start_sample is not None:
             piece = waveform[:, :, run.start_sample : run.end_sample]
-            cut[:, :, position : position + piece.shape[2]] = piece
+            for start in range(0, piece.shape[2], _COPIED_SAMPLES):
+                stop_if(cancel)
+                part = piece[:, :, start : start + _COPIED_SAMPLES]
+                at = position + start
+                cut[:, :, at : at + part.shape[2]] = part
         position += run.sample_count
     return cut
 
@@ -104,8 +160,9 @@ def cut_recording(
 
     With ``clip`` the sound is that clip's own track and is aligned to its picture.
     """
+    check_cut(plan, frame_count, frame_rate)
     waveform, sample_rate = decode_sound(clip or recording.path, cancel=cancel)
-    cut = cut_samples(waveform, sample_rate, plan, frame_count, frame_rate)
+    cut = cut_samples(waveform, sample_rate, plan, frame_count, frame_rate, cancel=cancel)
     write_sound(target, cut, sample_rate, "wav")
     return probe_speech(target)
 
@@ -126,12 +183,14 @@ def cut_clip(
     ``recording`` is cut alike; ``recording_is_own`` says that it is the clip's own track.
     ``is_marked`` as for ``cut_pictures``.
     """
-    segments(plan, clip.frame_count)  # a plan that does not fit is refused before sound is decoded
+    check_cut(plan, clip.frame_count, clip.frame_rate)  # before sound is decoded
     sound: Sound | None = None
     if recording is not None:
         source = clip if recording_is_own else recording.path
         waveform, sample_rate = decode_sound(source, cancel=cancel)
-        cut = cut_samples(waveform, sample_rate, plan, clip.frame_count, clip.frame_rate)
+        cut = cut_samples(
+            waveform, sample_rate, plan, clip.frame_count, clip.frame_rate, cancel=cancel
+        )
         sound = (cut, sample_rate)
     return cut_pictures(
         pictures_of_clip(clip),

@@ -38,13 +38,14 @@ def container_bytes(folder: Path = Path("/sys/fs/cgroup")) -> int:
         return sys.maxsize
 
 
-def check_memory(needed_bytes: int, what: str, remedy: str) -> None:
+def check_memory(needed_bytes: int, what: str, remedy: str, *, field: str | None = None) -> None:
     """Raises ``MediaTooLarge`` where ``needed_bytes`` more do not fit into free memory."""
     free = free_memory_bytes()
     if free is None or needed_bytes + _RESERVE_BYTES <= free:
         return
     raise MediaTooLarge(
         f"{what} needs {needed_bytes / 2**30:.1f} GiB; {free / 2**30:.1f} GiB of memory are free.",
+        field=field,
         value=needed_bytes,
         limit=free,
         remedy=remedy,
