@@ -8,7 +8,9 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import folder_paths
@@ -33,6 +35,8 @@ _DECODED: dict[str, dict[str, int]] = {}
 # The files that a node gave on, by its id: the prompt that it was executed in, and the files.
 _GIVEN: dict[str, tuple[str, set[Path]]] = {}
 _LOSSES: Counter[str] = Counter()
+# The nodes of the prompt that the host is about to validate, which it shows to no node's checks.
+_to_be_checked: ContextVar[Mapping[str, Any]] = ContextVar("nodes", default=MappingProxyType({}))
 
 _place_lock = threading.Lock()
 _ledgers: dict[Path, Ledger] = {}
@@ -97,12 +101,14 @@ def mark_consumed(request: Any) -> Any:
     """Write into each node of ours in a prompt which of its decoded outputs are consumed, and
     whether files of it were lost.
 
-    The host calls it with every prompt, from the page or from a program, before it is validated.
+    The prompt is kept for ``asked`` while it is validated. The host calls this with every prompt,
+    from the page or from a program, before that.
     """
     prompt = request.get("prompt") if isinstance(request, dict) else None
     if not isinstance(prompt, dict):
         return request
     nodes = {key: node for key, node in prompt.items() if isinstance(node, dict)}
+    _to_be_checked.set(nodes)
     taken = {
         (str(value[0]), value[1])
         for node in nodes.values()
@@ -160,9 +166,12 @@ def wanted(hidden: Any) -> frozenset[str]:
 
 
 def asked(hidden: Any, name: str) -> object:
-    """What the prompt itself has under an input's name; None where nothing."""
+    """What the prompt itself has under an input's name; None where nothing. Also before a run."""
     try:
-        node = hidden.dynprompt.get_node(hidden.unique_id)
+        if hidden.dynprompt is None:
+            node = _to_be_checked.get()[str(hidden.unique_id)]
+        else:
+            node = hidden.dynprompt.get_node(hidden.unique_id)
     except Exception:  # noqa: BLE001 - each host has an error of its own for "no such node"
         return None
     return node.get("inputs", {}).get(name)

@@ -66,11 +66,10 @@ class PixverseLipSync(io.ComfyNode):
 
     @classmethod
     async def validate_inputs(cls, **values: Any) -> bool:
-        vendor = values.get("vendor") or {}
-        speech = values.get("speech") or {}
-        label = vendor.get("vendor", Vendor.FAL.label)
+        speech, vendor = cls._chosen(values.get("speech"), values.get("vendor"))
+        label = vendor["vendor"]
         text = None
-        if speech.get("speech") == _common.TEXT:
+        if speech["speech"] == _common.TEXT:
             # None where it is linked, and then not known yet.
             text = speech.get("text", "") if speech.get("text", "") is not None else "..."
         await check_before_run(
@@ -94,11 +93,7 @@ class PixverseLipSync(io.ComfyNode):
     ) -> Any:
         from ._buy import LipSync, buy
 
-        try:
-            speech = chosen_option("speech", speech, _host.asked(cls.hidden, "speech"), _SPEECH)
-            vendor = chosen_option("vendor", vendor, _host.asked(cls.hidden, "vendor"), _VENDOR)
-        except InputError as problem:
-            raise node_error(problem) from problem
+        speech, vendor = cls._chosen(speech, vendor)
         text = None
         if speech["speech"] == _common.TEXT:
             voice = speech.get("voice") or "Auto"
@@ -116,3 +111,14 @@ class PixverseLipSync(io.ComfyNode):
             cls.hidden,
         )
         return bought.list_output()
+
+    @classmethod
+    def _chosen(cls, speech: Any, vendor: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The two that have options, as ``chosen_option`` gives them. Raises LipSyncError."""
+        try:
+            return (
+                chosen_option("speech", speech, _host.asked(cls.hidden, "speech"), _SPEECH),
+                chosen_option("vendor", vendor, _host.asked(cls.hidden, "vendor"), _VENDOR),
+            )
+        except InputError as problem:
+            raise node_error(problem) from problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -165,13 +166,50 @@ def test_an_option_that_is_none_is_refused_before_anything_is_sent(
     words: tuple[str, ...],
 ) -> None:
     """The host shows a node's own checks nothing of an option that it does not know."""
-    sync = graph.lip_sync("VisemePixverseLipSync", **given)
+    graph.save(graph.lip_sync("VisemePixverseLipSync", **given)[0])
+    texts = why_refused(comfy, graph)
+    for word in (*words, "Choose one of them in the node."):
+        assert word in texts
+    assert canned_box.calls() == []
+
+
+@pytest.mark.parametrize("run_on", ["sandbox (free)", "live (paid)"])
+@pytest.mark.parametrize("vendor", ["runware", "", 7, ["1", 0]])
+def test_a_vendor_that_is_none_is_what_is_refused_and_not_the_key_of_another(
+    comfy: Host, graph: SampleGraph, vendor: object, run_on: str
+) -> None:
+    """An option that is linked is none either: the host gives its value to nobody."""
+    graph.save(graph.lip_sync("VisemePixverseLipSync", vendor=vendor, run_on=run_on)[0])
+    texts = why_refused(comfy, graph)
+    assert f"vendor is {vendor!r}; it can be one of fal, AI/ML API, Runware." in texts
+    assert "key" not in texts
+
+
+def test_a_vendor_that_is_left_out_is_the_first_one(comfy: Host, graph: SampleGraph) -> None:
+    """Whatever a prompt before it has had there."""
+    sync = graph.lip_sync("VisemePixverseLipSync", vendor="runware", run_on="live (paid)")
     graph.save(sync[0])
-    entry = comfy.execute(graph)
-    assert entry.failed_node == sync.id
-    for word in words:
-        assert word in entry.error
-    assert "Choose one of them in the node." in entry.error
+    assert "FAL_KEY" not in why_refused(comfy, graph)
+    del sync.inputs["vendor"]
+    assert "FAL_KEY" in why_refused(comfy, graph)
+    sync.inputs["vendor"] = "Runware"
+    assert "RUNWARE_API_KEY" in why_refused(comfy, graph)
+
+
+@pytest.mark.parametrize("given", [{"speech": "karaoke"}, {"vendor": "Acme"}])
+def test_an_option_that_is_none_is_refused_in_an_expanded_graph(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, given: dict[str, str]
+) -> None:
+    """The host validates no nodes that come only while a graph is run."""
+    made = graph.add(
+        "HelperExpand",
+        class_type="VisemePixverseLipSync",
+        media=graph.clip[0],
+        audio=graph.clip[1],
+        widgets=json.dumps(given),
+    )
+    graph.save(made[0])
+    assert "Choose one of them in the node." in comfy.execute(graph).error
     assert canned_box.calls() == []
 
 
