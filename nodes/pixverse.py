@@ -26,7 +26,7 @@ _host.decode_when_consumed(_NODE_ID, _common.DECODED_OUTPUTS)
 _SPEECH = _common.speech_input(
     ("Auto", *PIXVERSE_VOICES),
     "what the audio input gets (or audio_url names)",
-    "What the vendor's voice says. PixVerse takes at most 200 characters.",
+    "What the vendor's voice says. Runware takes at most 200 characters; the others name no limit.",
 )
 _VENDOR = io.DynamicCombo.Input(
     "vendor",

@@ -227,3 +227,28 @@ def test_a_result_is_bought_and_saved_where_no_preview_can_be_shown(
     sync.inputs["video-preview"] = ""  # has it executed again
     assert comfy.saved(comfy.run(graph).file(sync)).is_file()
     assert len(canned_box.charges()) == 1
+
+
+def test_what_a_purchase_is_warned_of_is_told_once_and_stays_in_its_nodes_line(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Nobody takes the receipt here."""
+    given = {"speech": "text", "speech.text": "Hi. " * 75, "vendor.store_io": False}
+    sync = graph.lip_sync("VisemePixverseLipSync", vendor="fal", **given)
+    graph.save(sync[0])
+    started = time.time()
+    comfy.run(graph)
+    said = comfy.await_notice("text is 300 characters", started)
+    assert (said["severity"], said["summary"]) == ("warn", "A lip-sync has 2 warnings.")
+    assert "fal names no limit" in said["detail"]
+    assert "store_io is off" in said["detail"]
+    assert f"(job {comfy.jobs()[0].id})" in said["detail"]
+    assert "fal names no limit" in comfy.log()
+    assert comfy.texts(sync, since=started)[-1].endswith("; 2 warnings, see the receipt")
+    again = time.time()
+    sync.inputs["video-preview"] = ""  # has it executed again
+    comfy.run(graph)
+    assert comfy.texts(sync, since=again)[-1].endswith("; 2 warnings, see the receipt")
+    told = [event for event in comfy.events if event.type == "viseme.notice"]
+    assert all(event.time < again for event in told)
+    assert len(box.charges()) == 1
