@@ -43,8 +43,9 @@ class CollectLipSyncJob(io.ComfyNode):
                     "job_id",
                     default="",
                     optional=True,
-                    tooltip="The job's id, as a receipt or an error message names it. A part of it "
-                    "is enough where only one job has that part.",
+                    tooltip="The job's id, as a receipt or an error message names it. Its "
+                    "beginning, or the beginning of what follows the hyphen, is enough where only "
+                    "one job has it.",
                 ),
             ],
             outputs=_common.result_outputs(is_list=True),

@@ -211,6 +211,17 @@ def test_numbers_in_tooltips_are_the_same_in_every_language() -> None:
             assert numbers <= set(re.findall(r"\d+(?:\.\d+)?", there[path])), (language, path)
 
 
+def test_every_language_says_which_parts_of_an_id_are_enough() -> None:
+    """Its beginning, and the beginning of what follows the hyphen; no other part is looked for."""
+    hyphens = {"en": "hyphen", "zh": "连字符", "ja": "ハイフン", "ko": "하이픈"}
+    hyphens |= {"fr": "trait d'union", "es": "guion", "pt-BR": "hífen"}
+    for language in LANGUAGES:
+        node = _json(LOCALES / language / "nodeDefs.json")["VisemeCollectLipSyncJob"]
+        assert hyphens[language] in node["inputs"]["job_id"]["tooltip"]
+    page = (DOCS / "VisemeCollectLipSyncJob.md").read_text("utf-8")
+    assert "Its beginning, or the beginning of what follows the hyphen, is enough" in page
+
+
 def _by_path(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value

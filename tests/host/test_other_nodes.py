@@ -485,6 +485,21 @@ def test_an_id_alone_is_a_graph(comfy: Host, canned_box: ModalSandbox, graph: Sa
     assert comfy.saved(comfy.run(again).file(collect)).is_file()
 
 
+def test_of_an_id_the_beginning_of_what_follows_the_hyphen_is_enough_and_no_other_part(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    bought = buy(comfy, graph)
+    _, _, last = bought["id"].partition("-")
+    again = Graph()
+    collect = again.add("VisemeCollectLipSyncJob", job_id=last[:-1])
+    receipt = again.record(collect[4])
+    assert comfy.run(again).receipt(receipt)["id"] == bought["id"]
+    collect.inputs["job_id"] = last[1:]
+    with pytest.raises(Refused) as caught:
+        comfy.post(again)
+    assert "There is no job" in caught.value.texts
+
+
 def test_a_result_whose_file_is_gone_is_fetched_again_unpaid(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:
