@@ -13,6 +13,7 @@ from . import _common, _host
 from ._checks import check_before_run
 from ._errors import node_error
 from ._inputs import chosen_option, given_by, option_inputs, options_of
+from ._sockets import check_text
 
 _ENDPOINTS = {
     Vendor.FAL.label: "fal-pixverse",
@@ -96,8 +97,7 @@ class PixverseLipSync(io.ComfyNode):
         speech, vendor = cls._chosen(speech, vendor)
         text = None
         if speech["speech"] == _common.TEXT:
-            voice = speech.get("voice") or "Auto"
-            text = SpokenText(speech.get("text") or "", None if voice == "Auto" else voice)
+            text = _spoken(speech)
         label = vendor["vendor"]
         bought = await buy(
             LipSync(
@@ -122,3 +122,13 @@ class PixverseLipSync(io.ComfyNode):
             )
         except InputError as problem:
             raise node_error(problem) from problem
+
+
+def _spoken(speech: dict[str, Any]) -> SpokenText:
+    """Raises LipSyncError where a linked text has turned out empty."""
+    text, voice = speech.get("text") or "", speech.get("voice") or "Auto"
+    try:
+        check_text(text)
+    except InputError as problem:
+        raise node_error(problem) from problem
+    return SpokenText(text, None if voice == "Auto" else voice)

@@ -301,6 +301,26 @@ def test_an_address_that_turns_out_empty_is_asked_for_in_the_words_of_the_node(
     assert canned_box.calls() == []
 
 
+@pytest.mark.parametrize("vendor", [None, "fal", "AI/ML API", "Runware"])
+def test_a_text_that_turns_out_empty_is_asked_for_in_the_words_of_the_node(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, vendor: str | None
+) -> None:
+    """Of Lip Sync Prices too, where no vendor is named."""
+    empty = graph.add("PrimitiveString", value=" ")
+    speech = {"speech": "text", "speech.text": empty[0]}
+    if vendor is None:
+        node = graph.add("VisemeLipSyncPrices", media=graph.clip[0], **speech)
+    else:
+        node = graph.lip_sync("VisemePixverseLipSync", vendor=vendor, **speech)
+        graph.save(node[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == node.id
+    assert entry.error.strip() == (
+        "speech is text, and there is none. Write what is to be spoken, or choose connected audio."
+    )
+    assert canned_box.calls() == []
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
