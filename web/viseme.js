@@ -20,7 +20,9 @@ app.registerExtension({
     showErrors();
     showRefusals();
     showNotices();
-    void tellLeft();
+    tellLeft().catch((error) => {
+      console.warn("Viseme: ComfyUI did not say which lip-syncs are unfinished.", error);
+    });
   },
 
   nodeCreated(/** @type {any} */ node) {

@@ -111,3 +111,17 @@ def test_a_job_that_an_earlier_program_left_is_told_when_the_page_opens(
     finally:
         command("cancel", job_id)
         command.close()
+
+
+@pytest.mark.parametrize("open_page", ["classic"], indirect=True, scope="session")
+def test_a_server_that_cannot_be_asked_for_unfinished_jobs_is_only_warned_of(page: Page) -> None:
+    page.tab.route("**/viseme/jobs/left", lambda route: route.abort())
+    try:
+        page.open_anew()
+        page.wait("() => app.extensionManager.command.commands.length")
+    finally:
+        page.tab.unroute("**/viseme/jobs/left")
+    said = [text for text in page.complaints if "Failed to load resource" not in text]
+    page.complaints.clear()
+    [warning] = said
+    assert warning.startswith("warning: Viseme: ComfyUI did not say which lip-syncs are unfinished")
