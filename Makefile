@@ -12,7 +12,8 @@
 #   make prove PARTS=claims,mutants,promises
 #   make prove SEED=7 POINTS=500 CROWDS=50 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
-# And one that writes docs/benchmarks.md; takes some 40 minutes, on a machine with nothing else to do:
+# And one that writes docs/benchmarks.md; takes an hour and a half, on a machine with
+# nothing else to do; stopped, it writes what it has:
 #
 #   make bench   speed and memory beside peers
 #   make bench FOOTAGE="talk.mp4 other.mp4"

@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.host.hosting import NoHost, find_installation
@@ -39,7 +40,8 @@ _WITH_COLUMNS = ("encode", "decode")  # parts in which a mutation is one more co
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    # As Ctrl-C does: what was started is ended, and what was made is removed.
+    # As Ctrl-C does: what was started is ended, what was made is removed, and what was measured is
+    # written: a whole run takes more than an hour.
     signal.signal(signal.SIGTERM, _stop)
     started = time.monotonic()
     memory = IN_MEMORY if IN_MEMORY.is_dir() else None
@@ -57,16 +59,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say=_tell_progress,
         )
         names = options.only or list(PARTS)
-        sections = {name: _measure(bench, name) for name in PARTS if name in names}
+        sections: dict[str, Section] = {}
+        with suppress(KeyboardInterrupt, SystemExit):
+            for name in (name for name in PARTS if name in names):
+                sections[name] = _measure(bench, name)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with Child(bench.runtime) as child:
             facts = machine_facts(bench.runtime, child.run("versions"))
     facts["taken"] = f"{(time.monotonic() - started) / 60:.0f} minutes"
-    _conclude(bench, sections, facts, options)
+    left_out = [name for name in names if name not in sections]
+    _conclude(bench, sections, facts, options, left_out)
+    if left_out:
+        return 130
     return 1 if any(section.has_failed for section in sections.values()) else 0
 
 
 def _stop(*_: object) -> None:
-    _tell_progress("ended by SIGTERM")
+    _tell_progress("ended by SIGTERM; what was measured is written")
     sys.exit(130)
 
 
@@ -86,6 +95,7 @@ def _conclude(
     sections: dict[str, Section],
     facts: dict[str, str],
     options: argparse.Namespace,
+    left_out: Sequence[str],
 ) -> None:
     is_whole = not (options.quick or options.only or options.mutate)
     folder = options.output or (DOCS if is_whole else None)
@@ -99,6 +109,8 @@ def _conclude(
     lines = target_lines({name: section.figures for name, section in sections.items()})
     parts = list(sections.values())
     notes = _notes(bench, is_whole=is_whole)
+    if left_out:
+        notes += ["", f"**Ended before these were measured: {', '.join(left_out)}.**"]
     text = report_text(facts=facts, notes=notes, target_lines=lines, sections=parts, plots=plots)
     if folder is None:
         sys.stdout.write(text)

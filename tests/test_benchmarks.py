@@ -78,6 +78,28 @@ def test_one_part_runs_from_the_command_line_to_its_report(tmp_path: Path) -> No
     assert rows_of(text)["E1"][2:] == ["-", "not measured"]
 
 
+def test_a_run_that_is_stopped_writes_what_it_has_measured(tmp_path: Path) -> None:
+    parts = ("--only", "bodies", "--only", "scaling")
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "--quick", *parts, "--output", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        told = ""
+        while "frames to file" not in told:
+            told = running.stderr.readline()
+            assert told, "it ended by itself"
+        running.terminate()
+        running.stderr.read()
+    assert running.returncode == 130
+    text = (tmp_path / "benchmarks.md").read_text("utf-8")
+    assert "**Ended before these were measured: scaling.**" in text
+    assert rows_of(text)["B2"][3] in ("met", "**not met**")
+
+
 def rows_of(text: str) -> dict[str, list[str]]:
     """The table of targets by their names."""
     table = text.partition("## Targets")[2].partition("\n## ")[0]
