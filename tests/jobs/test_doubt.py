@@ -146,6 +146,16 @@ def test_a_task_that_was_sent_twice_is_counted_once(quick: Any, box: Any, wish: 
     assert Decimal(row["least_usd"]) == Decimal(row["most_usd"]) == Decimal(charge["usd"])
 
 
+def leave_in_doubt(quick: Any, box: Any, wish: Wish) -> str:
+    """Buy at Runware with the answer lost and nothing to be found; the job's id."""
+    quick.settings(listing_visibility=NO_WAIT)
+    box.fault("drop-after-accept")
+    box.fault("lookup-hidden")
+    assert quick(*wish("runware", box)).code == 5
+    box.end_faults()
+    return str(quick.job_id())
+
+
 def test_uploads_of_a_failed_job_are_deleted_too(quick: Any, box: Any, wish: Wish) -> None:
     box.fault("job-fails", count=1)
     assert quick(*wish("runware", box)).code == 4
@@ -158,13 +168,8 @@ def test_uploads_of_a_failed_job_are_deleted_too(quick: Any, box: Any, wish: Wis
 def test_uploads_of_a_job_that_was_given_up_are_deleted_with_the_next_result(
     quick: Any, box: Any, wish: Wish
 ) -> None:
-    quick.settings(listing_visibility=NO_WAIT)
-    box.fault("drop-after-accept")
-    box.fault("lookup-hidden")
-    assert quick(*wish("runware", box)).code == 5
-    given_up = quick.job_id()
+    given_up = leave_in_doubt(quick, box, wish)
     assert quick("discard", given_up).code == 0
-    box.end_faults()
     assert quick(*wish("runware", box)).code == 0
     with quick.ledger() as ledger:
         uploads = [upload for job in ledger.list() for upload in ledger.uploads(job.id)]
@@ -175,12 +180,7 @@ def test_uploads_of_a_job_that_was_given_up_are_deleted_with_the_next_result(
 def test_uploads_of_a_job_that_may_still_run_are_left_alone(
     quick: Any, box: Any, wish: Wish
 ) -> None:
-    quick.settings(listing_visibility=NO_WAIT)
-    box.fault("drop-after-accept")
-    box.fault("lookup-hidden")
-    assert quick(*wish("runware", box)).code == 5
-    in_doubt = quick.job_id()
-    box.end_faults()
+    in_doubt = leave_in_doubt(quick, box, wish)
     assert quick(*wish("runware", box, "--take", 2)).code == 0
     with quick.ledger() as ledger:
         assert all(upload.deleted_at is None for upload in ledger.uploads(in_doubt))

@@ -7,7 +7,6 @@ arguments not even that. Whatever was struck, each is paid once and has a result
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import sqlite3
 from collections import Counter
@@ -18,7 +17,7 @@ from typing import Any
 from .crash import Blow, Ended, Victim, all_ended, quiet
 from .judge import TYPED_CODES, file_problems
 from .plans import ENDPOINTS, SUBMIT_FAULTS, VENDORS, Fate, Plan, draw_fault
-from .scene import DEAD, Outcome, Row, Scene, Stage
+from .scene import DEAD, Outcome, Row, Scene, Stage, played
 
 MOST_PURCHASES = 5
 MOST_WAVES = 4
@@ -101,16 +100,13 @@ class Crowd:
         self._started: set[int] = set()
 
     def play(self) -> Outcome:
-        """All waves, and the end. A home stays where anything was wrong."""
-        try:
-            for wave in self._plan.waves:
-                self._do(wave)
-            self._finish()
-        except Exception as problem:  # noqa: BLE001 - the seed must be told with it
-            self._outcome.wrong(f"the proof itself failed: {type(problem).__name__}: {problem}")
-        if not self._outcome.wrongs:
-            shutil.rmtree(self._scene.home, ignore_errors=True)
-        return self._outcome
+        """All waves, and the end."""
+        return played(self._scene, self._play)
+
+    def _play(self) -> None:
+        for wave in self._plan.waves:
+            self._do(wave)
+        self._finish()
 
     def _do(self, wave: Wave) -> None:
         for fault in wave.faults:

@@ -13,7 +13,7 @@ from typing import Any
 from .crash import Blow, Ended, Victim, all_ended, quiet
 from .judge import Judge
 from .plans import Act, Plan
-from .scene import DEAD, IN_DOUBT, Outcome, Row, Scene, Stage, states
+from .scene import DEAD, IN_DOUBT, Outcome, Row, Scene, Stage, played, states
 
 RECOVERIES = 3  # commands; one is promised
 
@@ -28,16 +28,13 @@ class History:
         self._judge = Judge(self.scene)
 
     def play(self) -> Outcome:
-        """All acts of the plan, and the end. A home stays where anything was wrong."""
-        try:
-            for act in self.plan.acts:
-                self.do(act)
-            self.finish()
-        except Exception as problem:  # noqa: BLE001 - the seed must be told with it
-            self.outcome.wrong(f"the proof itself failed: {type(problem).__name__}: {problem}")
-        if not self.outcome.wrongs:
-            shutil.rmtree(self.scene.home, ignore_errors=True)
-        return self.outcome
+        """All acts of the plan, and the end."""
+        return played(self.scene, self._play)
+
+    def _play(self) -> None:
+        for act in self.plan.acts:
+            self.do(act)
+        self.finish()
 
     def do(self, act: Act) -> None:
         """One command, perhaps two at once, struck as the act says."""

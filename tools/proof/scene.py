@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,6 +175,17 @@ class Scene:
 
     def _database(self) -> sqlite3.Connection:
         return sqlite3.connect(self.home / "ledger.sqlite3", timeout=30)
+
+
+def played(scene: Scene, play: Callable[[], None]) -> Outcome:
+    """What ``play`` shows of a scene. Its home stays where anything was wrong."""
+    try:
+        play()
+    except Exception as problem:  # noqa: BLE001 - the seed must be told with it
+        scene.outcome.wrong(f"the proof itself failed: {type(problem).__name__}: {problem}")
+    if not scene.outcome.wrongs:
+        shutil.rmtree(scene.home, ignore_errors=True)
+    return scene.outcome
 
 
 def states(rows: Sequence[Row]) -> list[str]:
