@@ -144,8 +144,9 @@ class SandboxProcess:
     def await_call(self, operation: str) -> None:
         wait_for(lambda: self.calls(operation))
 
-    def await_charge(self) -> None:
-        wait_for(self.charges)
+    def await_charge(self, count: int = 1) -> None:
+        """Wait until so many were charged in all."""
+        wait_for(lambda: len(self.charges()) >= count)
 
 
 class Ended:
