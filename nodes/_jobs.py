@@ -138,23 +138,23 @@ async def _took_too_long(shared: SharedJob, limit_seconds: float | None) -> Vend
     except LedgerError as problem:
         log.warning("%s", in_node_words(str(problem)))
         runner().in_background(_stop_unsent(shared))
-    limit = {"field": "time_limit_seconds", "value": f"{limit_seconds:g}"}
-    job_id = None if job is None else job.id
+    tell = partial(
+        VendorError,
+        field="time_limit_seconds",
+        value=f"{limit_seconds:g}",
+        job_id=None if job is None else job.id,
+    )
     if is_given_up:
-        return VendorError(
+        return tell(
             f"The job was not sent within {limit_seconds:g} s.",
-            **limit,
             remedy="It is given up, and nothing is paid: running the same graph begins anew. A "
             "higher time_limit_seconds waits longer.",
-            job_id=job_id,
         )
     unpaid = ", without paying twice" if job is None or _is_live(job) else ""
-    return VendorError(
+    return tell(
         f"The job has not ended after {limit_seconds:g} s.",
-        **limit,
         remedy=f"It goes on: running the same graph comes back to it{unpaid}. A higher "
         "time_limit_seconds waits longer.",
-        job_id=job_id,
     )
 
 
