@@ -232,13 +232,33 @@ def test_what_a_killed_purchase_left_goes_and_what_a_living_one_has_stays(
     assert quick("clean", "--json").document["removed_leftovers"] == 0
     killed.kill()
     assert quick("clean", "--json").document["removed_leftovers"] == 5
-    assert [entry.name for entry in (home / "work").iterdir()] == [alive_job]
+    assert [entry.name.partition(".")[0] for entry in (home / "work").iterdir()] == [alive_job]
     assert sorted(entry.name for entry in (home / "results").glob("*incoming-*")) == [
         f".incoming-{alive_job}-1.0123456789ab.cdef01234567.part",
         f"incoming-{alive_job}-1.0123456789ab",
     ]
     alive.signal(signal.SIGTERM)
     alive.ended()
+
+
+def test_each_process_prepares_a_job_in_a_folder_of_its_own(
+    quick: Command, sandbox: Box, clip: Path, speech: Path, home: Path
+) -> None:
+    """One that stood still while another took its job over removes nothing of that one's."""
+    sandbox.fault("stall", operation="upload", seconds=60, count=2)
+    words = ("run", "fal-sync", "--video", clip, "--audio", speech, "--carry", "upload")
+    seen: set[str] = set()
+    for number in (1, 2):
+        running = quick.start(*words, "--sandbox", sandbox.control)
+        while len(sandbox.calls("upload")) < number:
+            time.sleep(0.02)
+        seen |= {entry.name for entry in (home / "work").iterdir()}
+        running.kill()
+    assert len(_jobs(quick)) == 1
+    assert len(seen) == 2
+    assert quick(*words, "--sandbox", sandbox.control).code == 0
+    assert quick("clean", "--json").document["removed_leftovers"] == 2
+    assert list((home / "work").iterdir()) == []
 
 
 def test_half_a_result_of_a_killed_download_goes_and_counts_until_then(

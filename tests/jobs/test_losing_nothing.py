@@ -173,6 +173,19 @@ def test_a_command_killed_while_downloading_leaves_a_result_to_fetch(
     assert len(sandbox.charges()) == 1
 
 
+def test_check_brings_a_result_that_an_earlier_check_could_not_fetch(
+    quick: Command, sandbox: Box, wish: Wish
+) -> None:
+    sandbox.fault("html-200", operation="download")
+    assert quick(*wish()).code == 4
+    assert quick.states() == ["SUCCEEDED"]
+    assert quick("check", quick.job_id(), "--json").code == 4
+    sandbox.end_faults()
+    assert quick("check", quick.job_id(), "--json").code == 0
+    assert quick.states() == ["FETCHED"]
+    assert len(sandbox.charges()) == 1
+
+
 def test_check_brings_a_result_that_the_vendor_has(
     quick: Command, sandbox: Box, wish: Wish
 ) -> None:

@@ -13,10 +13,10 @@ import pytest
 from tests.conftest import wait_for
 from viseme.errors import OutcomeUnknown
 from viseme.home import Home
-from viseme.jobs.collect import wind_up
+from viseme.jobs.collect import collect, wind_up
 from viseme.jobs.verbs import resubmit
 from viseme.jobs.workplace import Watch, Workplace
-from viseme.ledger import Ledger, Outcome
+from viseme.ledger import Ledger, Outcome, State
 from viseme.settings import Settings
 
 # What the fixtures give; their classes are in tests/conftest.py.
@@ -129,5 +129,107 @@ def test_a_stop_before_a_job_in_doubt_is_sent_anew_tells_of_the_doubt_too(
     stopped = running.ended()
     assert stopped.code == 5, stopped
     assert all(choice in stopped.error["remedy"] for choice in CHOICES)
+    assert quick.states() == ["UNKNOWN"]
+    assert len(box.charges()) == 1
+
+
+def test_collecting_a_task_that_the_vendor_hides_keeps_the_doubt_and_brings_it_later(
+    quick: Command, box: Box, place: Workplace, doubtful: Callable[..., str]
+) -> None:
+    """A look-up that does not show it may be wrong, and nothing may bar the way to what is paid."""
+    job_id = doubtful("runware-pixverse")
+    with pytest.raises(OutcomeUnknown) as told:
+        asyncio.run(collect(job_id, place, Watch()))
+    assert all(choice in str(told.value) for choice in CHOICES)
+    assert quick.states() == ["UNKNOWN"]
+    box.end_faults()
+    found = asyncio.run(collect(job_id, place, Watch()))
+    assert found.files[0].is_file()
+    assert len(box.charges()) == 1
+
+
+@pytest.fixture
+def between_tries(place: Workplace, doubtful: Callable[..., str]) -> str:
+    """A task of which one try has no answer and the next is not begun: its process was killed."""
+    job_id = doubtful("runware-pixverse")
+    place.ledger.move(job_id, State.INTENT)
+    return job_id
+
+
+@pytest.mark.parametrize("verb", ["check", "collect", "resume"])
+def test_a_job_that_was_left_between_two_tries_is_looked_for(
+    quick: Command, box: Box, place: Workplace, between_tries: str, verb: str
+) -> None:
+    box.end_faults()
+    submits = len(box.calls("submit"))
+    if verb == "collect":
+        assert asyncio.run(collect(between_tries, place, Watch())).files[0].is_file()
+    else:
+        assert quick(verb, between_tries, "--json").code == 0
+    assert quick("resume", between_tries, "--json").code == 0
+    assert len(box.charges()) == 1
+    if verb != "resume":  # which sends the same task, and is told that it is there
+        assert len(box.calls("submit")) == submits
+
+
+@pytest.mark.parametrize("verb", ["check", "cancel"])
+def test_a_job_that_was_left_between_two_tries_and_is_not_shown_is_in_doubt(
+    quick: Command, between_tries: str, verb: str
+) -> None:
+    told = quick(verb, between_tries, "--json")
+    assert told.code == 5, told
+    assert all(choice in told.error["remedy"] for choice in CHOICES)
+    assert quick.states() == ["UNKNOWN"]
+
+
+def test_a_job_that_was_left_between_two_tries_can_be_given_up(
+    quick: Command, box: Box, wish: Wish, between_tries: str
+) -> None:
+    assert quick("discard", between_tries).code == 0
+    assert quick.states() == ["DISCARDED"]
+    box.end_faults()
+    assert quick(*wish("runware-pixverse")).code == 0
+    assert len(box.charges()) == 2, "the user was told that this may be a second one"
+
+
+def test_a_job_that_was_left_between_two_tries_can_be_submitted_anew(
+    quick: Command, box: Box, between_tries: str
+) -> None:
+    box.end_faults()
+    assert quick("resubmit", between_tries, "--json").code == 0
+    assert len(box.charges()) == 2
+
+
+def test_a_task_that_a_stopped_resubmission_was_to_replace_is_still_taken_once(
+    quick: Command, box: Box, wish: Wish, place: Workplace, doubtful: Callable[..., str]
+) -> None:
+    """The new task was never sent: only the old one may have been bought, and is sent again."""
+    job_id = doubtful("runware-pixverse")
+    [token] = {one.token for one in place.ledger.submissions(job_id)}
+    box.fault("stall", operation="upload", seconds=20)
+    before = len(box.calls("upload"))
+    running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
+    wait_for(lambda: len(box.calls("upload")) > before)
+    running.signal(signal.SIGINT)
+    assert running.ended().code == 5
+    box.end_faults()
+    box.fault("lookup-hidden", count=1)
+    again = quick(*wish("runware-pixverse"))
+    assert again.code == 0, again
+    assert again.document["vendor_ids"]["taskUUID"] == token
+    assert len(box.charges()) == 1
+
+
+def test_a_disk_that_bars_a_resubmission_leaves_the_doubt_told(
+    quick: Command, box: Box, place: Workplace, doubtful: Callable[..., str]
+) -> None:
+    job_id = doubtful("fal-sync")
+    leases = place.ledger.get(job_id).fence
+    for number in (1, 2):  # where the media would be made ready
+        (place.home.work / f"{job_id}.{leases + number}").touch()
+    barred = quick("resubmit", job_id, "--sandbox", box.control, "--json")
+    assert barred.code == 1, barred
+    assert "Make room" in barred.error["remedy"]
+    assert all(choice in barred.error["remedy"] for choice in CHOICES)
     assert quick.states() == ["UNKNOWN"]
     assert len(box.charges()) == 1

@@ -132,7 +132,7 @@ def _leftovers(place: Workplace) -> Iterator[Path]:
     """What was needed only while a job was prepared, a file fetched or a verdict fresh."""
     home = place.home
     for entry in home.work.iterdir():
-        if _is_left(place, entry.name, entry):
+        if _is_left(place, entry.name.partition(".")[0], entry):
             yield entry
     for entry, job_id in _incoming(home):
         if _is_left(place, job_id, entry):

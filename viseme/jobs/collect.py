@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..errors import InputError, Interrupted
 from ..ledger import DEAD, JobRecord, State, utc_milliseconds
 from .commands import job_command
-from .doubt import doubtful, in_doubt, settle
+from .doubt import doubtful, in_doubt, is_in_doubt, not_shown, see_doubt, settle
 from .follow import stop
 from .held import HeldJob
 from .run import Finished, advance, drive, ended_error, finished, lost_items
@@ -33,7 +33,7 @@ async def collect(
         return finished(job, place, reused=True)
     if job.state in DEAD:
         raise ended_error(job)
-    if not job.is_leased(utc_milliseconds()):
+    if not job.is_leased(utc_milliseconds()) and not is_in_doubt(job, place.ledger):
         _check_bought(job, place)
     destination = await destination_of(job, place, sandbox_url)
     # A token that is never set: on an interrupt the job is left alone, not cancelled.
@@ -54,8 +54,11 @@ async def collect(
 
 async def _bring(held: HeldJob, _planned: Planned | None) -> None:
     """From wherever the job is to its end, but for a submission."""
+    see_doubt(held)
     if held.job.state in (State.SENT, State.UNKNOWN):
         await settle(held)
+    if held.job.state in _NOT_BOUGHT and doubtful(held):
+        raise not_shown(held)
     _check_bought(held.job, held.place)
     # From here the vendor has it or has had it: no state that follows leads to a submission.
     await advance(held, None)
@@ -77,6 +80,7 @@ async def wind_up(job_id: str, place: Workplace, watch: Watch) -> Finished:
 
 
 async def _wind_up(held: HeldJob, _planned: Planned | None) -> None:
+    see_doubt(held)
     if held.job.state in (State.SENT, State.UNKNOWN):
         await settle(held)
     if held.job.state in _NOT_BOUGHT:

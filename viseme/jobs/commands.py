@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..credentials import ENVIRONMENT_VARIABLES, status
 from ..home import Home
+from ..ledger import JobRecord
 from ..model import Vendor
+from .destination import LIVE
 
 
 def job_command(verb: str, job_id: str, home: Home) -> str:
@@ -12,12 +14,13 @@ def job_command(verb: str, job_id: str, home: Home) -> str:
     return home.command(verb, job_id)
 
 
-def choices(job_id: str, home: Home) -> str:
+def choices(job: JobRecord, home: Home) -> str:
     """The three things that can be done about a job in doubt."""
+    risk = ", which may be a second charge" if job.destination == LIVE else ""
     return (
-        f"Check again: `{job_command('check', job_id, home)}`; "
-        f"submit anew, which may be a second charge: `{job_command('resubmit', job_id, home)}`; "
-        f"or give it up: `{job_command('discard', job_id, home)}`."
+        f"Check again: `{job_command('check', job.id, home)}`; "
+        f"submit anew{risk}: `{job_command('resubmit', job.id, home)}`; "
+        f"or give it up: `{job_command('discard', job.id, home)}`."
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError
-from ..ledger import VENDOR_ID_TAKEN, Outcome, State, SubmissionRecord
+from ..ledger import VENDOR_ID_TAKEN, JobRecord, Ledger, Outcome, State, SubmissionRecord
 from ..services.base import Acceptance, Phase, Report, Trace
 from .commands import choices
 from .held import HeldJob, ask
@@ -18,6 +18,7 @@ from .signals import Step
 
 LOOK_UP_INTERVAL_SECONDS = 2.0
 SAME_TASK = "The same command sends the same task again, which is taken once."
+_LEFT_BETWEEN_TRIES = "left between two tries"
 SAME_TIME = timedelta(minutes=4)  # closer than that, one may be listed where another is sought
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
@@ -27,11 +28,24 @@ def doubtful(held: HeldJob, token: str | None = None) -> list[SubmissionRecord]:
 
     With ``token`` only those of that one task: a job that was submitted anew has several.
     """
-    return [
-        submission
-        for submission in held.ledger.submissions(held.job.id)
-        if submission.outcome in (None, Outcome.UNKNOWN) and token in (None, submission.token)
-    ]
+    return [one for one in _doubtful_in(held.ledger, held.job.id) if token in (None, one.token)]
+
+
+def _doubtful_in(ledger: Ledger, job_id: str) -> list[SubmissionRecord]:
+    return [one for one in ledger.submissions(job_id) if one.outcome in (None, Outcome.UNKNOWN)]
+
+
+def is_in_doubt(job: JobRecord, ledger: Ledger) -> bool:
+    """Whether nobody knows if a job was bought: also of one that was left between two tries."""
+    if job.state is State.INTENT:
+        return bool(_doubtful_in(ledger, job.id))
+    return job.state in (State.SENT, State.UNKNOWN)
+
+
+def see_doubt(held: HeldJob) -> None:
+    """A job that was left between two tries is UNKNOWN, where one of them may have arrived."""
+    if held.job.state is State.INTENT and doubtful(held):
+        held.move(State.UNKNOWN, detail=_LEFT_BETWEEN_TRIES)
 
 
 async def settle(held: HeldJob, *, wait: bool = True) -> None:
@@ -76,8 +90,7 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
             if decision.verdict is not Verdict.ABSENT:
                 continue
             if not wait and _is_taken_once(held, trace.token):
-                vendor = held.service.vendor.label
-                raise in_doubt(held, f"{vendor} does not show the task. {SAME_TASK}")
+                raise not_shown(held)
             _absent(held, trace.token)
             if held.job.state is State.INTENT:
                 return
@@ -305,6 +318,11 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 
+def not_shown(held: HeldJob) -> OutcomeUnknown:
+    """The error of a task that its vendor does not show, which may be wrong, and takes once."""
+    return in_doubt(held, f"{held.service.vendor.label} does not show the task. {SAME_TASK}")
+
+
 def in_doubt(held: HeldJob, reason: str) -> OutcomeUnknown:
     """The job becomes UNKNOWN, and the error with the three choices."""
     if held.job.state is not State.UNKNOWN:
@@ -312,7 +330,7 @@ def in_doubt(held: HeldJob, reason: str) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"It is not known whether this was bought. {reason}",
         job_id=held.job.id,
-        remedy=choices(held.job.id, held.place.home),
+        remedy=choices(held.job, held.place.home),
     )
 
 

@@ -7,6 +7,7 @@ import random
 import shutil
 import uuid
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..bodies import media_string_digest
@@ -61,19 +62,10 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
     """
     if held.other_key is not None:
         raise held.other_key.problem
-    work = held.place.home.work / held.job.id
+    work = held.place.home.work / f"{held.job.id}.{held.lease.fence}"
     try:
         try:
-            work.mkdir(mode=0o700, parents=True, exist_ok=True)
-            submission = await _prepare(held, planned, work)
-            await _wait_for_turn(held)
-            held.check_cancelled()
-        except OSError as problem:
-            raise LocalError(
-                f"{work} cannot be written: {problem.strerror or problem}.",
-                field=str(work),
-                remedy="Make room on that disk and run the same command again.",
-            ) from problem
+            submission = await _ready(held, planned, work)
         except Interrupted:
             _give_up(held, State.CANCELLED, None)
             check_no_doubt(held, "It was stopped before it was sent again.")
@@ -92,14 +84,40 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
         await asyncio.to_thread(shutil.rmtree, work, True)
 
 
+async def _ready(held: HeldJob, planned: Planned, work: Path) -> Submission:
+    """All that comes before the first byte of the submission, with files in the folder ``work``.
+
+    That is this lease's own: who stood still and lost its lease removes nothing of its successor's.
+    """
+    try:
+        await asyncio.to_thread(work.mkdir, mode=0o700, parents=True, exist_ok=True)
+        submission = await _prepare(held, planned, work)
+    except OSError as problem:
+        raise LocalError(
+            f"{work} cannot be written: {problem.strerror or problem}.",
+            field=str(work),
+            remedy="Make room on that disk and run the same command again.",
+        ) from problem
+    await _wait_for_turn(held)
+    held.check_cancelled()
+    return submission
+
+
 def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
-    """Nothing of this attempt was sent. What an earlier one left in doubt stays in doubt."""
-    if doubtful(held):
+    """Nothing of this attempt was sent. What an earlier one left in doubt stays in doubt.
+
+    So does its task: a new one that was never sent is forgotten, or a vendor that takes each task
+    once would not know the earlier one again.
+    """
+    columns: dict[str, Any] = {}
+    if open_ones := doubtful(held):
         to = State.UNKNOWN
+        if held.job.request_token not in {one.token for one in open_ones}:
+            columns["request_token"] = open_ones[-1].token
     if held.job.state is to:
         return
     try:
-        held.move(to, error=None if problem is None else error_json(problem))
+        held.move(to, error=None if problem is None else error_json(problem), **columns)
     except LedgerError:
         if problem is None:
             raise
@@ -109,13 +127,11 @@ def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
 def _tell_of_doubt(held: HeldJob, problem: VisemeError) -> None:
     """Where the job stays in doubt, what can be done about that is told beside the remedy."""
     if held.job.state is State.UNKNOWN:
-        doubt = (
-            f"An earlier submission may have been bought: {choices(held.job.id, held.place.home)}"
-        )
+        doubt = f"An earlier submission may have been bought: {choices(held.job, held.place.home)}"
         problem.remedy = doubt if problem.remedy is None else f"{problem.remedy} {doubt}"
 
 
-async def _prepare(held: HeldJob, planned: Planned, work: Any) -> Submission:
+async def _prepare(held: HeldJob, planned: Planned, work: Path) -> Submission:
     endpoint, order, settings = planned.endpoint, planned.order, held.place.settings
     _check_budget(held, planned)
     held.report(Step.PREPARE, "preparing the media")

@@ -12,7 +12,7 @@ from ..services.base import CancelAnswer
 from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
-from .doubt import doubtful, in_doubt, settle
+from .doubt import doubtful, in_doubt, is_in_doubt, see_doubt, settle
 from .fetching import absent_items, fetch_absent, fetch_results
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
@@ -70,13 +70,15 @@ async def check(
     Raises OutcomeUnknown where a job stays in doubt.
     """
     job = place.ledger.get(job_id)
-    if job.state not in AT_VENDOR and job.state not in (State.SENT, State.UNKNOWN):
+    is_to_be_fetched = job.state is State.SUCCEEDED
+    if not (job.state in AT_VENDOR or is_to_be_fetched or is_in_doubt(job, place.ledger)):
         return job
     if _is_worked_on(job):
         return job  # whoever works on it asks the vendor all the time
     destination = await destination_of(job, place, sandbox_url)
 
     async def look_once(held: HeldJob, _planned: Planned | None) -> None:
+        see_doubt(held)
         if held.job.state in (State.SENT, State.UNKNOWN):
             await settle(held, wait=False)
         if held.job.state in AT_VENDOR:
@@ -151,7 +153,7 @@ async def _until_cancellable(job: JobRecord, place: Workplace, watch: Watch) -> 
         raise OutcomeUnknown(
             "It is not known whether the vendor has this job.",
             job_id=job.id,
-            remedy=choices(job.id, place.home),
+            remedy=choices(job, place.home),
         )
     _check_cancellable(job, place)
     return job
@@ -195,7 +197,7 @@ async def resubmit(
 ) -> Finished:
     """Submit a job in doubt anew, on the user's word: this may be a second charge."""
     job = place.ledger.get(job_id)
-    if job.state not in (State.UNKNOWN, State.SENT):
+    if not is_in_doubt(job, place.ledger):
         raise InputError(
             f"Job {job.id} is {job.state.value}; only a job in doubt is submitted anew.",
             field="job",
@@ -218,8 +220,10 @@ async def resubmit(
     async def begin_anew(held: HeldJob, _planned: Planned | None) -> None:
         if held.other_key is not None:  # it sees the job, and what it sent would be its own
             raise held.other_key.problem
-        is_in_doubt = held.job.state in (State.SENT, State.UNKNOWN)
-        if is_in_doubt and held.job.request_token != known_token:
+        is_known = held.job.request_token == known_token
+        if is_known:
+            see_doubt(held)
+        elif held.job.state in (State.SENT, State.UNKNOWN):
             raise in_doubt(held, "Another command has submitted it anew meanwhile.")
         if held.job.state is State.SENT:
             held.move(State.UNKNOWN, detail="given up by the user, who submits anew")
@@ -242,7 +246,7 @@ def discard(job_id: str, place: Workplace) -> JobRecord:
     more. Raises InputError for any other job, and while another process works on it.
     """
     job = place.ledger.get(job_id)
-    if job.state in (State.SENT, State.UNKNOWN):
+    if is_in_doubt(job, place.ledger):
         seconds = place.settings.lease_seconds
         lease = take_lease(place.ledger, job.id, seconds)
         if lease is None:
@@ -273,7 +277,7 @@ def discard(job_id: str, place: Workplace) -> JobRecord:
 def _discard(place: Workplace, lease: Lease) -> JobRecord | None:
     """The job, given up under this lease; None where it is not in doubt any more."""
     job = place.ledger.get(lease.job_id)
-    if job.state is State.SENT:
+    if job.state is State.SENT or (job.state is State.INTENT and is_in_doubt(job, place.ledger)):
         detail = "given up by the user"
         job = place.ledger.move(job.id, State.UNKNOWN, detail=detail, fence=lease.fence)
     if job.state is State.UNKNOWN:
