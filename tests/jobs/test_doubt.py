@@ -177,6 +177,20 @@ def test_uploads_of_a_job_that_was_given_up_are_deleted_with_the_next_result(
     assert all(upload.deleted_at is not None for upload in uploads)
 
 
+def test_a_ledger_that_cannot_note_what_became_of_an_upload_costs_no_result(
+    quick: Any, box: Any, wish: Wish, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert quick("jobs").code == 0
+    with contextlib.closing(sqlite3.connect(quick.home / "ledger.sqlite3")) as database:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        database.execute(f"CREATE TRIGGER deleted BEFORE UPDATE OF deleted_at ON uploads {refuse}")
+        database.commit()
+    ended = quick(*wish("runware", box))
+    assert ended.code == 0, ended
+    assert len(ended.document["files"]) == 1
+    assert "It is not written down whether" in caplog.text
+
+
 def test_uploads_of_a_job_that_may_still_run_are_left_alone(
     quick: Any, box: Any, wish: Wish
 ) -> None:

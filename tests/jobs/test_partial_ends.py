@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +223,7 @@ def test_a_vendor_that_names_no_more_leaves_what_came_and_the_warning(
 
 
 def test_a_vendor_that_is_away_when_asked_for_the_missing_takes_nothing_of_what_came(
-    quick: Command, runware: Runware, run_three: Run
+    quick: Command, runware: Runware, run_three: Run, tmp_path: Path
 ) -> None:
     runware.tells("a")
     first = run_three()
@@ -232,6 +234,11 @@ def test_a_vendor_that_is_away_when_asked_for_the_missing_takes_nothing_of_what_
     assert f"resume {quick.job_id()} --home {quick.home}" in away.error["remedy"]
     assert quick.states() == ["FETCHED"]
     assert run_three().document["files"] == first.document["files"]
+    out = tmp_path / "out.mp4"
+    copied = quick("resume", quick.job_id(), "-o", out, "--json")
+    assert copied.code == 4, copied
+    assert f"Copied: {out}." in copied.error["remedy"]
+    assert out.read_bytes() == Path(first.document["files"][0]).read_bytes()
 
 
 def test_a_result_that_came_late_and_cannot_be_had_yet_is_had_by_the_next_resume(
@@ -258,22 +265,24 @@ def test_a_result_that_came_late_and_cannot_be_had_yet_is_had_by_the_next_resume
     assert [text for text in whole.document["warnings"] if "gone" in text or "come" in text] == []
 
 
+@pytest.mark.parametrize("damaged", [0, 1])
 def test_a_result_that_comes_late_in_the_answer_itself_is_kept(
-    quick: Command, runware: Runware, run_three: Run, clip: Path
+    quick: Command, runware: Runware, run_three: Run, clip: Path, damaged: int
 ) -> None:
+    """Also where another one in the same answer, before or after it, is damaged."""
     runware.tells("a")
     run_three()
     data = "data:video/mp4;base64," + base64.b64encode(clip.read_bytes()).decode()
     late = [{"status": "success", "videoUUID": name, "videoDataURI": data} for name in "bc"]
-    late[1]["videoDataURI"] = data[:-400]
+    late[damaged]["videoDataURI"] = data[:-400]
     runware.says = lambda _: ([runware.video("a"), *late], [])
     half = quick("resume", quick.job_id(), "--json")
     assert half.code == 4, half
-    runware.says = lambda _: ([runware.video("a"), late[0]], [LOST])
+    runware.says = lambda _: ([runware.video("a"), late[1 - damaged]], [LOST])
     without = quick("resume", quick.job_id(), "--json")
-    assert states(without) == ["FETCHED", "FETCHED", "MISSING"]
+    assert sorted(states(without)) == ["FETCHED", "FETCHED", "MISSING"]
     assert told_missing(without)[0].startswith("1 of 3")
-    late[1]["videoDataURI"] = data
+    late[damaged]["videoDataURI"] = data
     runware.says = lambda _: ([runware.video("a"), *late], [])
     whole = quick("resume", quick.job_id(), "--json")
     assert states(whole) == ["FETCHED"] * 3
@@ -283,3 +292,23 @@ def test_a_result_that_comes_late_in_the_answer_itself_is_kept(
         Path(item["file"]).unlink(missing_ok=True)  # all have the same bytes, so one file
     assert states(quick("resume", quick.job_id(), "--json")) == ["FETCHED"] * 3
     assert runware.calls.count("videoInference") == 1
+
+
+def test_what_is_told_of_a_late_result_is_told_though_the_ledger_fails_between(
+    quick: Command, runware: Runware, run_three: Run
+) -> None:
+    """As a kill at that moment would: the next one fetches it once more, and tells it."""
+    runware.tells("a")
+    run_three()
+    runware.tells("a", "b", "c")
+    trigger = "CREATE TRIGGER fails BEFORE UPDATE OF warnings ON jobs BEGIN "
+    with closing(sqlite3.connect(quick.home / "ledger.sqlite3")) as database:
+        database.execute(trigger + "SELECT RAISE(ABORT, 'no room'); END")
+        database.commit()
+        assert quick("resume", quick.job_id(), "--json").code == 1
+        database.execute("DROP TRIGGER fails")
+        database.commit()
+    whole = quick("resume", quick.job_id(), "--json")
+    assert states(whole) == ["FETCHED"] * 3
+    assert told_missing(whole) == []
+    assert sorted(whole.document["timing"]["results"]) == ["1", "2", "3"]

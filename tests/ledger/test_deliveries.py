@@ -219,3 +219,30 @@ def test_uploads_are_remembered_until_they_are_deleted(
     clock.pass_seconds(5)
     ledger.mark_upload_deleted(upload.id)
     assert [one.deleted_at for one in ledger.uploads(job_id)] == [deleted_at, None]
+
+
+def test_an_upload_that_its_vendor_keeps_is_not_asked_for_for_ever(
+    ledger: Ledger, new_job: Make, job_id: str
+) -> None:
+    """What cannot be deleted would keep what can be from its turn."""
+    ended = ledger.claim(new_job("another"))[0].id
+    kept, other = (
+        ledger.add_upload(ended, role="video", vendor=Vendor.RUNWARE, reference=name)
+        for name in ("a_b", "a_b_c")  # one begins like the other
+    )
+    ledger.move(ended, State.CANCELLED)
+
+    def left() -> set[str]:
+        found = ledger.uploads_left(job_id, since=0, most_tries=2, limit=8)
+        return {upload.reference for upload in found}
+
+    for upload in (kept, other):
+        ledger.note_upload_kept(upload.id, "no answer in time")
+    assert left() == {"a_b", "a_b_c"}
+    ledger.note_upload_kept(kept.id, "no answer in time")
+    assert left() == {"a_b_c"}
+    assert [event.detail for event in ledger.events(ended)][-1] == (
+        "a_b not deleted: no answer in time"
+    )
+    ledger.mark_upload_deleted(other.id)
+    assert left() == set()

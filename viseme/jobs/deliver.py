@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from ..errors import (
+    FetchRefused,
+    LedgerError,
     UnreadableAnswer,
     VisemeError,
 )
@@ -24,7 +28,10 @@ from .workplace import Workplace, fetch_rules, media_guard
 
 DELETE_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 MOST_LEFT_AT_ONCE = 8  # uploads of earlier jobs, which nobody is to wait for long
+MOST_TRIES = 3  # of each of them: what its vendor does not delete must not hold up the others
 LEFT_DAYS = 30  # what could not be deleted for so long is asked for no more
+log = logging.getLogger(__name__)
+
 _DID_NOT_COME = re.compile(r"(\d+)( of \d+ results did not come.*)", re.DOTALL)
 
 
@@ -108,11 +115,20 @@ def recounted(warnings: Sequence[str], items: Sequence[ItemRecord]) -> tuple[str
 
 
 async def bring_data(held: HeldJob, items: Mapping[int, ResultItem]) -> bool:
-    """Bring the results that stand in the vendor's answer itself; whether any was not here yet."""
+    """Bring the results that stand in the vendor's answer itself; whether any was not here yet.
+
+    Each is tried, whatever became of those before it. Raises the first problem.
+    """
     here = {i.number for i in held.ledger.items(held.job.id) if item_is_here(held.place, i)}
     fresh = {n: item for n, item in items.items() if item.data is not None and n not in here}
+    problems: list[VisemeError] = []
     for number, item in fresh.items():
-        await bring(held, number, item)
+        try:
+            await bring(held, number, item)
+        except FetchRefused as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0]
     return bool(fresh)
 
 
@@ -150,6 +166,18 @@ async def bring(held: HeldJob, number: int, item: ResultItem) -> None:
 
 
 def _write_down(held: HeldJob, number: int, kept: KeptResult) -> None:
+    """What is told of the result comes first: a job that is killed between the two fetches it once
+    more and tells the same, where one with the result and without it would tell what is not so."""
+    timing = dict(held.job.timing or {})
+    results = {**timing.get("results", {}), str(number): result_json(kept.clip)}
+    found = differences(kept.clip, timing_from_json(timing.get("predicted")))
+    items = [
+        replace(item, state=ItemState.FETCHED) if item.number == number else item
+        for item in held.ledger.items(held.job.id)
+    ]
+    before = recounted(without_gone(held, number), items)
+    fresh = [warning for warning in found if warning not in before]
+    held.update(timing={**timing, "results": results}, warnings=(*before, *fresh))
     held.ledger.update_item(
         held.job.id,
         number,
@@ -160,12 +188,6 @@ def _write_down(held: HeldJob, number: int, kept: KeptResult) -> None:
         size_bytes=kept.size_bytes,
         problem=None,
     )
-    timing = dict(held.job.timing or {})
-    results = {**timing.get("results", {}), str(number): result_json(kept.clip)}
-    found = differences(kept.clip, timing_from_json(timing.get("predicted")))
-    before = recounted(without_gone(held, number), held.ledger.items(held.job.id))
-    fresh = [warning for warning in found if warning not in before]
-    held.update(timing={**timing, "results": results}, warnings=(*before, *fresh))
 
 
 def gone_words(number: int) -> str:
@@ -179,35 +201,43 @@ def without_gone(held: HeldJob, number: int) -> tuple[str, ...]:
     return tuple(warning for warning in held.job.warnings if not warning.startswith(words))
 
 
-async def delete_uploads(held: HeldJob) -> None:
-    """What the vendor can delete is deleted once it is not needed; failing at it costs nothing."""
-    await _delete(held, held.ledger.uploads(held.job.id))
+async def delete_uploads(held: HeldJob, *, with_left: bool = False) -> None:
+    """What the vendor can delete is deleted once it is not needed; failing at it costs nothing.
 
-
-async def delete_uploads_left(held: HeldJob) -> None:
-    """The same for jobs that ended without it: given up, or with a vendor that did not answer."""
-    if held.service.can_delete_uploads and held.other_key is None:
-        since = utc_milliseconds() - LEFT_DAYS * 86_400_000
-        await _delete(
-            held, held.ledger.uploads_left(held.job.id, since=since, limit=MOST_LEFT_AT_ONCE)
-        )
-
-
-async def _delete(held: HeldJob, uploads: Sequence[UploadRecord]) -> None:
+    ``with_left`` also those of jobs that ended without it: given up, or with a vendor that did not
+    answer. All are asked for at once, and none is waited for longer than the others.
+    """
     if not held.service.can_delete_uploads:
         return
-    await asyncio.gather(
-        *(_delete_one(held, upload) for upload in uploads if upload.deleted_at is None)
-    )
+    try:
+        uploads = [one for one in held.ledger.uploads(held.job.id) if one.deleted_at is None]
+        if with_left and held.other_key is None and not held.watch.cancel.is_cancelled:
+            uploads += held.ledger.uploads_left(
+                held.job.id,
+                since=utc_milliseconds() - LEFT_DAYS * 86_400_000,
+                most_tries=MOST_TRIES,
+                limit=MOST_LEFT_AT_ONCE,
+            )
+    except LedgerError as problem:
+        log.warning("What was uploaded for job %s is not deleted: %s", held.job.id, problem)
+        return
+    await asyncio.gather(*(_delete_one(held, upload) for upload in uploads))
 
 
 async def _delete_one(held: HeldJob, upload: UploadRecord) -> None:
+    try:
+        await _try_to_delete(held, upload)
+    except LedgerError as problem:
+        log.warning("It is not written down whether %s is deleted: %s", upload.reference, problem)
+
+
+async def _try_to_delete(held: HeldJob, upload: UploadRecord) -> None:
     try:
         if held.other_key is not None and not held.other_key.is_set:
             raise held.other_key.problem
         await asyncio.wait_for(held.service.delete_upload(upload.reference), DELETE_TIMEOUT_SECONDS)
     except (VisemeError, asyncio.TimeoutError) as problem:
         why = str(problem) or "no answer in time"
-        held.ledger.note(upload.job_id, "cleanup", f"{upload.reference} not deleted: {why}")
+        held.ledger.note_upload_kept(upload.id, why)
     else:
         held.ledger.mark_upload_deleted(upload.id)

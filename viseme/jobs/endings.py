@@ -21,9 +21,9 @@ def unfetched(held: HeldJob, problem: VisemeError) -> VisemeError:
     """``problem`` of a job whose result the vendor has."""
     command = job_command("resume", held.job.id, held.place.home)
     first = f"{problem.remedy} " if problem.remedy else ""
-    remedy = f"{_made(held)}; the same command fetches it, and so does `{command}`."
+    remedy = f"{made(held)}; the same command fetches it, and so does `{command}`."
     if _is_another_key_at_hand(held, problem):
-        remedy = f"{_made(held)}; `{command}` fetches it."
+        remedy = f"{made(held)}; `{command}` fetches it."
     return _again(problem, first + remedy, held)
 
 
@@ -39,13 +39,14 @@ def gone(held: HeldJob, problem: VisemeError) -> VisemeError:
     """A result that is not even at the address which the vendor names anew."""
     command = job_command("resume", held.job.id, held.place.home)
     remedy = (
-        f"{_made(held)}; try `{command}` later. If it stays so, the vendor keeps it no longer, "
+        f"{made(held)}; try `{command}` later. If it stays so, the vendor keeps it no longer, "
         f"and the same command with --take {held.job.take + 1} buys it anew."
     )
     return _again(problem, remedy, held)
 
 
-def _made(held: HeldJob) -> str:
+def made(held: HeldJob) -> str:
+    """What is true of a result that the vendor has: what it has cost."""
     return "It is paid for" if held.destination.is_live else "It is made, free in the sandbox"
 
 

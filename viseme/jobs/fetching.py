@@ -20,14 +20,13 @@ from .deliver import (
     bring,
     bring_data,
     delete_uploads,
-    delete_uploads_left,
     gone_words,
     item_is_here,
     numbered,
     recounted,
     without_gone,
 )
-from .endings import gone, still_missing, unfetched
+from .endings import gone, made, still_missing, unfetched
 from .held import HeldJob, ask
 from .signals import Step
 
@@ -39,9 +38,8 @@ async def fetch_results(held: HeldJob) -> None:
     the job stays SUCCEEDED and the error names ``resume``.
     """
     await _bring_all(held)
-    await delete_uploads(held)
     held.move(State.FETCHED)
-    await delete_uploads_left(held)
+    await delete_uploads(held, with_left=True)
 
 
 def absent_items(items: Sequence[ItemRecord]) -> list[ItemRecord]:
@@ -84,10 +82,11 @@ async def _bring_all(held: HeldJob) -> None:
         if failed:
             _do_without(held, failed)
     except Interrupted as problem:
+        command = job_command("resume", held.job.id, held.place.home)
         raise Interrupted(
-            "Stopped while downloading; the result is bought.",
+            "Stopped while downloading the result.",
             job_id=held.job.id,
-            remedy=f"Fetch it with `{job_command('resume', held.job.id, held.place.home)}`.",
+            remedy=f"{made(held)}: fetch it with `{command}`.",
         ) from problem
     except VisemeError as problem:
         told = gone if _is_gone(problem) else unfetched

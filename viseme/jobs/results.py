@@ -46,7 +46,8 @@ async def keep_result(
     """Bring one result into ``folder`` under the digest of its bytes.
 
     ``name`` says whose file it is while it is on its way, which clean-up reads. Raises FetchRefused
-    where what came is no whole video, and what ``fetch`` raises; then nothing is left behind.
+    where what came is no whole video, and what ``fetch`` raises; then nothing is left behind. Where
+    it is stopped, what a thread still writes is left to clean-up.
     """
     incoming = folder / f"incoming-{name}.{chance()}"
     try:

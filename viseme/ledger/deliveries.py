@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
 
 from ..errors import InputError, LedgerError, TransitionError
 from ..model import Vendor
@@ -19,11 +19,13 @@ from .records import (
     UploadRecord,
     lease_counts,
 )
-from .schema import items, jobs, submissions, uploads
+from .schema import events, items, jobs, submissions, uploads
 from .states import AT_VENDOR, ENDED, ItemState, Outcome, State, check_item_move, check_outcome
-from .store import VENDOR_ID_TAKEN, Store, checked_row, job_row, move_row
+from .store import VENDOR_ID_TAKEN, Store, add_event, checked_row, job_row, move_row
 
 _PROTECTED_ITEM = frozenset({"job_id", "number"})
+_UPLOAD_KEPT = "cleanup"  # the kind of the event of an upload that was to be deleted
+_NOT_DELETED = " not deleted: "
 
 
 class Deliveries(Store):
@@ -282,12 +284,25 @@ class Deliveries(Store):
         with self._database.read() as connection:
             return tuple(rows.upload_record(row) for row in connection.execute(query))
 
-    def uploads_left(self, job_id: str, *, since: int, limit: int) -> tuple[UploadRecord, ...]:
+    def uploads_left(
+        self, job_id: str, *, since: int, most_tries: int, limit: int
+    ) -> tuple[UploadRecord, ...]:
         """Files of other jobs that have ended and are still at the vendor, newest first.
 
         They are of the account, vendor and destination of this job, and were put there after
-        ``since`` (UTC milliseconds). At most ``limit`` of them.
+        ``since`` (UTC milliseconds). At most ``limit`` of them, and none that was kept
+        ``most_tries`` times.
         """
+        noted = uploads.c.reference + _NOT_DELETED
+        tries = (
+            select(func.count())
+            .where(
+                events.c.job_id == uploads.c.job_id,
+                events.c.kind == _UPLOAD_KEPT,
+                func.substr(events.c.detail, 1, func.length(noted)) == noted,
+            )
+            .scalar_subquery()
+        )
         with self._database.read() as connection:
             row = job_row(connection, job_id)
             query = (
@@ -300,11 +315,23 @@ class Deliveries(Store):
                     jobs.c.state.in_(sorted(state.value for state in ENDED)),
                     uploads.c.deleted_at.is_(None),
                     uploads.c.created_at > since,
+                    tries < most_tries,
                 )
                 .order_by(uploads.c.id.desc())
                 .limit(limit)
             )
             return tuple(rows.upload_record(found) for found in connection.execute(query))
+
+    def note_upload_kept(self, upload_id: int, why: str) -> None:
+        """Write down that the vendor was asked to delete the file and did not, as an event."""
+        query = select(uploads).where(uploads.c.id == upload_id)
+        with self._database.write() as connection:
+            upload = rows.upload_record(connection.execute(query).one())
+            detail = f"{upload.reference}{_NOT_DELETED}{why}"
+            fence = job_row(connection, upload.job_id).fence
+            add_event(
+                connection, upload.job_id, self._clock(), _UPLOAD_KEPT, detail=detail, fence=fence
+            )
 
     def mark_upload_deleted(self, upload_id: int) -> None:
         """Write down that the vendor has deleted the file; the first time it was so stays.
