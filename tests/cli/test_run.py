@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from viseme.cli.session import copy_results
 
 # What the fixtures give; their classes are in tests/conftest.py.
 Box = Any
@@ -450,3 +453,19 @@ def test_a_sandbox_that_is_none_is_bad_input(
     assert ended.code == 2, ended
     assert ended.error["field"] == "--sandbox"
     assert ended.error["value"] == url
+
+
+def test_two_commands_that_copy_to_one_place_leave_a_whole_file(tmp_path: Path) -> None:
+    """The same command twice at once is one purchase, and both copy its result."""
+    sources = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for number, source in enumerate(sources):
+        source.write_bytes(bytes([number]) * 20_000_000)
+    out = tmp_path / "out.mp4"
+
+    def copy(source: Path) -> tuple[Path, ...]:
+        return copy_results((source,), out, job_id="a-job", command="viseme resume a-job")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(copy, sources * 6)) == [(out,)] * 12
+    assert out.read_bytes() in [source.read_bytes() for source in sources]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "out.mp4"]

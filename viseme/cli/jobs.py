@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 
-from ..errors import InputError, VendorError
+from ..errors import InputError, VendorError, VisemeError
 from ..jobs import verbs
 from ..jobs.commands import job_command
+from ..jobs.destination import LIVE
 from ..jobs.receipt import job_line, receipt, time_text, usd_or_none
-from ..jobs.run import Finished
+from ..jobs.run import Finished, finished, lost_items
 from ..jobs.signals import CancelToken
 from ..jobs.workplace import Watch, Workplace
-from ..ledger import AT_VENDOR, JobRecord
+from ..ledger import AT_VENDOR, JobRecord, State
 from ..money import usd_text
 from .buy import deliver, print_finished
 from .output import ProgressLine, print_json, say, table
@@ -107,10 +108,23 @@ def _bring(
 
         if options.out is not None:
             check_out(options.out, _suffix_of(place.ledger.get(options.job)), [])
-        finished = asyncio.run(bring())
-        files = deliver(finished, options.out, place)
-    print_finished(finished, files, options.json)
+        try:
+            brought = asyncio.run(bring())
+        except VisemeError as problem:
+            _copy_what_is_here(problem, options, place)
+            raise
+        files = deliver(brought, options.out, place)
+    print_finished(brought, files, options.json)
     return 0
+
+
+def _copy_what_is_here(problem: VisemeError, options: argparse.Namespace, place: Workplace) -> None:
+    """Where asking for a job's missing results fails, those that came are still given."""
+    job = place.ledger.get(options.job)
+    if options.out is None or job.state is not State.FETCHED or lost_items(job, place):
+        return
+    files = deliver(finished(job, place, reused=True), options.out, place)
+    problem.remedy = " ".join([problem.remedy or "", f"Copied: {', '.join(map(str, files))}."])
 
 
 def _suffix_of(job: JobRecord) -> str:
@@ -129,8 +143,8 @@ def cancel_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
             )
         if said is None and job.state in AT_VENDOR:
             raise VendorError(
-                f"{job.vendor.label} did not answer whether it cancels the job, which may go on "
-                "and be charged.",
+                f"{job.vendor.label} did not answer whether it cancels the job, which may go on"
+                f"{' and be charged' if job.destination == LIVE else ''}.",
                 job_id=job.id,
                 remedy=f"See how it ends with `{job_command('check', job.id, place.home)}`.",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ..jobs.destination import Destination, chosen_sandbox, live, sandbox_at
 from ..jobs.returned import forget_returned
 from ..jobs.workplace import Workplace
 from ..ledger import Ledger
+from ..parts import part_path, put_in_place, remove_part
 from ..settings import Settings
 
 
@@ -89,7 +91,7 @@ def copy_results(
     written = []
     for number, source in enumerate(files, 1):
         target = out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
-        part = target.with_name(f".{target.name}.part")
+        part = part_path(target)
         if not source.is_file():
             raise LocalError(
                 f"The result's file {source} is gone.",
@@ -99,12 +101,13 @@ def copy_results(
                 job_id=job_id,
             )
         try:
-            with source.open("rb") as reader, part.open("wb") as writer:
+            with source.open("rb") as reader, part.open("xb") as writer:
                 while chunk := reader.read(1 << 20):
                     writer.write(chunk)
-            part.replace(target)
+                writer.flush()
+                os.fsync(writer.fileno())
+            put_in_place(part, target)
         except OSError as problem:
-            part.unlink(missing_ok=True)
             raise LocalError(
                 f"{target} cannot be written: {problem.strerror or problem}.",
                 field="--out",
@@ -112,5 +115,7 @@ def copy_results(
                 remedy=f"The result is kept; make room and copy it with `{command}`.",
                 job_id=job_id,
             ) from problem
+        finally:
+            remove_part(part)
         written.append(target)
     return tuple(written)
