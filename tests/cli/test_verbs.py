@@ -292,6 +292,25 @@ def test_edits_apply_takes_the_clips_own_sound_and_refuses_what_is_wrong(
     assert shown.document["frames"] == 20
 
 
+@pytest.mark.parametrize("limit", [{"max_seconds": 2}, {"max_frames": 50}])
+def test_a_cut_is_as_long_as_settings_allow_and_no_longer(
+    quick: Command, media: Media, tmp_path: Path, limit: dict[str, int]
+) -> None:
+    clip = media.clip("clip.mp4", frames=25, rate=25, sound_seconds=1.0)
+    edits = tmp_path / "edits.json"
+    edits.write_text('{"unit": "frames", "additions": [{"at": 8, "duration": 30}]}')
+    command = ("edits", "apply", edits, "--video", clip, "-o", tmp_path / "cut.mp4", "--json")
+    quick.settings(media_limits=limit)
+    refused = quick(*command)
+    assert refused.code == 2, refused
+    [(name, most)] = limit.items()
+    assert refused.error["field"] == "edits"
+    assert refused.error["limit"].startswith(f"{most} ")
+    assert name in refused.error["remedy"]
+    quick.settings(media_limits={name: 2 * most})
+    assert quick(*command).document["frames"] == 55
+
+
 # sandbox and demo
 
 

@@ -60,7 +60,7 @@ def test_a_cut_of_more_hours_than_are_read_is_refused(frames: int) -> None:
     assert (problem.field, problem.limit) == ("edits", "14400 s")
     assert problem.value == f"{(frames + 25) / 25:.0f} s"
     assert "max_seconds" in str(problem.remedy)
-    longer = MediaLimits(max_seconds=10**6)
+    longer = MediaLimits(max_seconds=10**6, max_frames=frames + 25)
     assert cut_samples(ramp(10), 10, plan, 25, Fraction(25), limits=longer).shape[2] == (
         (frames + 25) * 10 // 25
     )

@@ -9,15 +9,18 @@ from ..errors import InputError
 from ..jobs.cut import cut_clip
 from ..jobs.inputs import own_sound, read_clip_file, read_sound_file
 from ..jobs.signals import CancelToken, Progress, Step
+from ..jobs.workplace import media_guard
 from ..model import Recording
 from .buy import read_text_file
 from .output import ProgressLine, print_json, say
-from .session import check_out
+from .session import check_out, workplace
 
 
 def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     """``edits apply``: the only action there is."""
-    clip = read_clip_file(options.video, frames=True, cancel=cancel)
+    with workplace(options) as place:
+        guard = media_guard(place)
+    clip = read_clip_file(options.video, guard=guard, frames=True, cancel=cancel)
     if clip.is_still:
         raise InputError(
             "A still image has no frames to cut.",
@@ -29,9 +32,9 @@ def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     plan = parse_edits(read_text_file(options.edits, "--edits"), clip.frame_rate)
     recording: Recording | None = None
     if options.audio is not None:
-        recording = read_sound_file(options.audio, cancel=cancel)
+        recording = read_sound_file(options.audio, guard=guard, cancel=cancel)
     elif clip.sound is not None:
-        recording = own_sound(clip, cancel=cancel)
+        recording = own_sound(clip, guard=guard, cancel=cancel)
     with ProgressLine() as progress:
 
         def on_frame(done: int, total: int) -> None:
@@ -43,6 +46,7 @@ def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
             plan,
             options.out,
             recording_is_own=options.audio is None,
+            limits=guard.limits,
             cancel=cancel,
             on_frame=on_frame,
         )

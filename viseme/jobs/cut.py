@@ -106,6 +106,14 @@ def check_cut(
             limit=f"{limits.max_seconds} s",
             remedy="Add less, or raise max_seconds under media_limits in settings.json.",
         )
+    if cut_count > limits.max_frames:
+        raise MediaTooLarge(
+            f"edits makes {cut_count} frames of the clip; at most {limits.max_frames} are cut.",
+            field="edits",
+            value=f"{cut_count} frames",
+            limit=f"{limits.max_frames} frames",
+            remedy="Add less, or raise max_frames under media_limits in settings.json.",
+        )
     return cut_count
 
 
@@ -154,17 +162,20 @@ def cut_recording(
     frame_rate: Fraction,
     target: Path,
     *,
+    limits: MediaLimits = DEFAULT_LIMITS,
     cancel: Cancel = None,
 ) -> Recording:
     """The recording cut alike, as a WAV file at ``target``.
 
     With ``clip`` the sound is that clip's own track and is aligned to its picture.
     """
-    check_cut(plan, frame_count, frame_rate)
-    waveform, sample_rate = decode_sound(clip or recording.path, cancel=cancel)
-    cut = cut_samples(waveform, sample_rate, plan, frame_count, frame_rate, cancel=cancel)
+    check_cut(plan, frame_count, frame_rate, limits)
+    waveform, sample_rate = decode_sound(clip or recording.path, limits=limits, cancel=cancel)
+    cut = cut_samples(
+        waveform, sample_rate, plan, frame_count, frame_rate, limits=limits, cancel=cancel
+    )
     write_sound(target, cut, sample_rate, "wav")
-    return probe_speech(target)
+    return probe_speech(target, limits=limits)
 
 
 def cut_clip(
@@ -175,6 +186,7 @@ def cut_clip(
     *,
     recording_is_own: bool = False,
     is_marked: bool = False,
+    limits: MediaLimits = DEFAULT_LIMITS,
     cancel: Cancel = None,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> int:
@@ -183,13 +195,19 @@ def cut_clip(
     ``recording`` is cut alike; ``recording_is_own`` says that it is the clip's own track.
     ``is_marked`` as for ``cut_pictures``.
     """
-    check_cut(plan, clip.frame_count, clip.frame_rate)  # before sound is decoded
+    check_cut(plan, clip.frame_count, clip.frame_rate, limits)  # before sound is decoded
     sound: Sound | None = None
     if recording is not None:
         source = clip if recording_is_own else recording.path
-        waveform, sample_rate = decode_sound(source, cancel=cancel)
+        waveform, sample_rate = decode_sound(source, limits=limits, cancel=cancel)
         cut = cut_samples(
-            waveform, sample_rate, plan, clip.frame_count, clip.frame_rate, cancel=cancel
+            waveform,
+            sample_rate,
+            plan,
+            clip.frame_count,
+            clip.frame_rate,
+            limits=limits,
+            cancel=cancel,
         )
         sound = (cut, sample_rate)
     return cut_pictures(

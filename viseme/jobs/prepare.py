@@ -171,6 +171,7 @@ def _conform_sound(
             cut.frame_count,
             cut.frame_rate,
             work / "cut.wav",
+            limits=limits,
             cancel=cancel,
         )
         steps = ("cut along the edit plan",)
