@@ -206,7 +206,7 @@ def store_data(data: str, target: Path, max_bytes: int) -> FetchedFile:
         raise FetchRefused(
             "The result in the vendor's answer is too long.",
             limit=f"{max_bytes} bytes",
-            remedy="Raise max_download_bytes in settings.json.",
+            remedy="If it should be so long, set a higher max_download_bytes in settings.json.",
         )
     with PartFile(target) as part:
         for offset in range(start, len(data), BASE64_CHUNK_CHARACTERS):
@@ -288,6 +288,6 @@ def _too_long(url: str, rules: FetchRules) -> FetchRefused:
     return FetchRefused(
         f"The result at {shown(url)} is longer than {rules.max_bytes} bytes.",
         limit=f"{rules.max_bytes} bytes",
-        remedy="Fetch it again later; if it stays so, ask the vendor. Nothing over "
-        "max_download_bytes of settings.json is ever fetched.",
+        remedy="If it should be so long, set a higher max_download_bytes in settings.json and "
+        "fetch it again; else ask the vendor.",
     )

@@ -13,6 +13,7 @@ from viseme.endpoints import ENDPOINTS
 from viseme.errors import BudgetExceeded, InputError, VendorError
 from viseme.home import Home
 from viseme.jobs.budget import Caps, check_budget
+from viseme.jobs.destination import live
 from viseme.jobs.prepare import Medium, body_limit_bytes, choose_carry
 from viseme.jobs.receipt import (
     error_json,
@@ -25,6 +26,7 @@ from viseme.jobs.receipt import (
 from viseme.jobs.reconcile import Verdict, decide
 from viseme.jobs.results import differences
 from viseme.jobs.wish import check_carry, check_take
+from viseme.jobs.workplace import LEAST_RESULT_CAP_BYTES, MOST_BYTES_A_SECOND, fetch_rules
 from viseme.ledger import DaySpend, Ledger, NewItem, NewJob, State
 from viseme.media import Conformed
 from viseme.model import Carry, Clip, InlineMedia, Quote, Timing, Vendor
@@ -369,3 +371,13 @@ def test_what_a_vendor_repeats_in_its_error_is_not_written_down() -> None:
     assert "cannot read" in written
     for secret in (data, "k-secret", "canary"):
         assert secret not in written
+
+
+def test_a_result_may_be_as_large_as_its_length_needs_unless_the_user_has_set_how_large() -> None:
+    def most_bytes(settings: Settings) -> int:
+        return fetch_rules(Vendor.FAL, live(settings), settings, Fraction(10)).max_bytes
+
+    expected = LEAST_RESULT_CAP_BYTES + 10 * MOST_BYTES_A_SECOND
+    assert most_bytes(Settings()) == expected
+    for chosen in (expected // 2, 2 * expected, 10**12):
+        assert most_bytes(Settings(max_download_bytes=chosen)) == chosen

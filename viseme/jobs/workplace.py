@@ -82,7 +82,7 @@ def fetch_rules(
 
     http and loopback only where named by origin. ``longest_seconds`` is the most that the result
     should last, where that is known: a body that never ends is given up long before the disk is
-    full.
+    full. A ``max_download_bytes`` that the user has set holds instead.
     """
     named = (
         frozenset(origin_of(url) for url in settings.base_urls.values())
@@ -94,15 +94,18 @@ def fetch_rules(
     return FetchRules(
         trusted_origins=named,
         vendor_hosts=(*own, *allowed),
-        max_bytes=_most_bytes(settings.max_download_bytes, longest_seconds),
+        max_bytes=_most_bytes(settings, longest_seconds),
         whole_timeout_seconds=settings.download_timeout_seconds,
     )
 
 
-def _most_bytes(cap_bytes: int, longest_seconds: Fraction | None) -> int:
-    if longest_seconds is None:
-        return cap_bytes
-    return min(cap_bytes, LEAST_RESULT_CAP_BYTES + ceil(longest_seconds * MOST_BYTES_A_SECOND))
+def _most_bytes(settings: Settings, longest_seconds: Fraction | None) -> int:
+    """What the user has set; else what the length that is expected may take, but no more than that
+    setting's default."""
+    most_bytes = settings.max_download_bytes
+    if longest_seconds is None or "max_download_bytes" in settings.model_fields_set:
+        return most_bytes
+    return min(most_bytes, LEAST_RESULT_CAP_BYTES + ceil(longest_seconds * MOST_BYTES_A_SECOND))
 
 
 def lease_owner() -> str:
