@@ -12,6 +12,7 @@ from ..edits import parse as parse_edits
 from ..endpoints import endpoint as endpoint_by_id
 from ..endpoints.base import Endpoint
 from ..errors import InputError
+from ..jobs.destination import LIVE
 from ..jobs.inputs import check_unicode, own_sound, read_footage, read_sound, read_text, with_text
 from ..jobs.quotes import quotes
 from ..jobs.receipt import usd_or_none
@@ -226,6 +227,11 @@ def print_finished(finished: Finished, files: tuple[Path, ...], as_json: bool) -
     for path in files:
         say(str(path.absolute()))
     cost = finished.receipt["cost_usd"]
-    paid = "already bought, nothing was spent now" if finished.reused else "bought"
-    price = f", ${cost}" if cost is not None and not finished.reused else ""
-    say(f"job {finished.job.id}: {paid}{price}")
+    is_live = finished.job.destination == LIVE
+    if finished.reused:
+        paid = "already bought, nothing was spent now"
+    elif not is_live:
+        paid = "bought in the sandbox, free" + ("" if cost is None else f"; live ${cost}")
+    else:
+        paid = "bought" + ("" if cost is None else f", ${cost}")
+    say(f"job {finished.job.id}: {paid}")

@@ -221,8 +221,12 @@ def _unstopped(held: HeldJob, problem: VisemeError) -> Interrupted:
     return Interrupted(
         f"Stopped watching; the vendor refused to cancel: {problem.message}",
         job_id=held.job.id,
-        remedy=f"The job may go on and be charged. Try `{command}`.",
+        remedy=f"The job may go on{_and_be_charged(held)}. Try `{command}`.",
     )
+
+
+def _and_be_charged(held: HeldJob) -> str:
+    return " and be charged" if held.destination.is_live else ""
 
 
 def interrupted(held: HeldJob) -> Interrupted:
@@ -232,7 +236,8 @@ def interrupted(held: HeldJob) -> Interrupted:
         return Interrupted("Stopped; the vendor has cancelled the job.", job_id=job.id)
     if job.state is State.CANCELLING:
         return Interrupted(
-            "Stopped; the vendor was asked to cancel, and the job may still end and be charged.",
+            "Stopped; the vendor was asked to cancel, and the job may still be made"
+            f"{_and_be_charged(held)}.",
             job_id=job.id,
             remedy=f"See how it ended with `{job_command('check', job.id, home)}`.",
         )

@@ -91,7 +91,8 @@ class HeldJob:
     def begin_submission(self) -> int | None:
         """INTENT to SENT, committed before the first byte. Returns the submission's number.
 
-        None while as many jobs of the account are at the vendor as settings allow.
+        None while as many jobs of the account are at the vendor as settings allow, and where the
+        lease has lapsed.
         """
         limit = self.place.settings.concurrent_jobs(self.service.vendor)
         begun = self.ledger.begin_submission_in_turn(
