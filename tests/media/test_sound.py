@@ -114,21 +114,43 @@ def test_a_recording_begins_with_its_first_sample(make: Any) -> None:
     assert min(abs(click_at(waveform) - rate // 4 - priming) for priming in (0, 1024)) <= 1
 
 
-def test_a_hole_in_the_sound_is_silence_of_its_length(make: Any) -> None:
+def with_hole(whole: Path, path: Path, start_ms: int, stop_ms: int) -> Path:
+    """A copy in mkv without the packets of sound in between."""
     import av
 
-    whole = make.clip("whole.mkv", sound=(48000, 1, 2.0), frame_count=50)
-    path = make.folder / "hole.mkv"
     with av.open(str(whole)) as source, av.open(str(path), "w") as out:
         streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
         for packet in source.demux():
-            lost = packet.stream.type == "audio" and packet.pts and 1000 <= packet.pts < 1500
+            is_sound = packet.stream.type == "audio"
+            lost = is_sound and packet.pts and start_ms <= packet.pts < stop_ms
             if packet.size and not lost:
                 packet.stream = streams[packet.stream_index]
                 out.mux(packet)
+    return path
+
+
+def test_a_hole_in_the_sound_is_silence_of_its_length(make: Any) -> None:
+    whole = make.clip("whole.mkv", sound=(48000, 1, 2.0), frame_count=50)
+    path = with_hole(whole, make.folder / "hole.mkv", 1000, 1500)
     before, after = decode_sound(probe_clip(whole))[0], decode_sound(probe_clip(path))[0]
     assert abs(before.shape[2] - after.shape[2]) <= 48
     assert np.abs(after[0, 0, 52800:69600]).max() < 1e-6
+
+
+@pytest.mark.parametrize(("start_ms", "stop_ms"), [(400, 900), (800, 1300)])
+def test_a_hole_before_the_first_picture_moves_no_sound_under_it(
+    make: Any, start_ms: int, stop_ms: int
+) -> None:
+    whole = make.clip("whole.mkv", sound=(48000, 1, 2.0), frame_count=25, video_delay_ms=1000)
+    path = with_hole(whole, make.folder / "hole.mkv", start_ms, stop_ms)
+    before, after = decode_sound(probe_clip(whole))[0], decode_sound(probe_clip(path))[0]
+    assert abs(before.shape[2] - after.shape[2]) <= 48
+    # A packet of AAC sounds as it should behind one that was decoded before it.
+    resumed = max(stop_ms - 1000, 0) * 48 + 2048
+    heard = after[0, 0, resumed:48000]
+    apart = [np.abs(before[0, 0, resumed + k : 48000 + k] - heard).max() for k in range(-48, 49)]
+    assert min(apart) < 1e-3
+    assert np.abs(after[0, 0, : max(stop_ms - 1100, 0) * 48]).max(initial=0) < 1e-6
 
 
 def test_what_is_silent_has_no_sound(make: Any) -> None:

@@ -73,8 +73,9 @@ class SoundReader:
                         if skip < 0:
                             yield from silence(self.channels, -skip)
                             skip = 0
-                    if piece.silence:
-                        yield from silence(self.channels, piece.silence)
+                    cut = min(skip, piece.silence)
+                    skip -= cut
+                    yield from silence(self.channels, piece.silence - cut)
                     samples = piece.samples()
                     if self._mix is not None:
                         samples = self._mix @ samples
