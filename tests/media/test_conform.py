@@ -257,6 +257,18 @@ def test_a_clip_is_made_to_fit(
     assert sorted(p.name for p in (make.folder / "work").iterdir()) in ([], [result.path.name])
 
 
+def test_a_file_that_lies_where_the_fitted_one_goes_is_not_taken_for_it(make: Any) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (25, 288, 352, 3), np.uint8)
+    path = make.clip(size=(352, 288), frames=list(noise), frame_count=25)
+    stale = make.folder / "work" / "clip-conformed.mp4"
+    stale.parent.mkdir()
+    stale.write_bytes(b"of another clip")
+    result = conformed(path, max_bytes=40_000)
+    assert result.path == stale
+    assert any("to fit 0.0 MB" in step for step in result.steps)
+    assert probe_clip(result.path).frame_count == 25
+
+
 def ffprobed_aspect(path: Path) -> str:
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0"]
     command += ["-show_entries", "stream=sample_aspect_ratio", str(path)]

@@ -42,7 +42,7 @@ def convert(
     path = out_dir / f"{clip.path.stem[:60]}-conformed{SUFFIXES[needs.container]}"
     if path.absolute() == clip.path.absolute():
         path = path.with_stem(path.stem + "-2")
-    size = (clip.width, clip.height)
+    size, is_written = (clip.width, clip.height), True
     if not needs.encode and is_small:
         track = own_track(clip, needs.container, limits=limits, cancel=cancel)
         copy_pictures(
@@ -57,7 +57,9 @@ def convert(
     elif is_small or needs.encode:
         before_decoding(clip)
         size = _transcode(clip, path, needs.container, None, limits, cancel)
-    if path.exists() and (max_bytes is None or path.stat().st_size <= max_bytes):
+    else:
+        is_written = False  # whatever lies there is not of this clip
+    if is_written and (max_bytes is None or path.stat().st_size <= max_bytes):
         return _conformed(path, needs.container, (*needs.encode, *needs.copy), size)
     before_decoding(clip)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
