@@ -80,6 +80,7 @@ class MediaMaker:
         stamps_ms: Sequence[int] | None = None,
         b_frames: int = 0,
         sound: tuple[int, int, float] | None = None,
+        sound_codec: str | None = None,
         sound_delay_ms: int = 0,
         video_delay_ms: int = 0,
         frames: Sequence[NDArray[np.uint8]] | None = None,
@@ -106,7 +107,8 @@ class MediaMaker:
             audio = None
             if sound is not None:
                 layout = LAYOUTS[sound[1]]
-                audio = out.add_stream(SOUND_CODECS[path.suffix], rate=sound[0], layout=layout)
+                sound_codec = sound_codec or SOUND_CODECS[path.suffix]
+                audio = out.add_stream(sound_codec, rate=sound[0], layout=layout)
                 self._write_sound(out, audio, tone(*sound), sound[0], sound_delay_ms)
             count = len(stamps_ms) if stamps_ms is not None else frame_count
             for index in range(count):
@@ -216,6 +218,22 @@ class MediaMaker:
             )
             for packet in packets:
                 packet.stream = stream
+                out.mux(packet)
+        return target
+
+    def hidden(self, path: Path, name: str, frame_count: int) -> Path:
+        """A copy whose edit list hides its first frames; the sound stays where it is."""
+        target = self.folder / name
+        with av.open(str(path)) as source, av.open(str(target), "w") as out:
+            streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
+            rate = source.streams.video[0].average_rate
+            for packet in source.demux():
+                if not packet.size:
+                    continue
+                if packet.stream.type == "video" and rate is not None:
+                    hidden = round(frame_count / rate / packet.time_base)
+                    packet.pts, packet.dts = (packet.pts or 0) - hidden, (packet.dts or 0) - hidden
+                packet.stream = streams[packet.stream_index]
                 out.mux(packet)
         return target
 

@@ -459,6 +459,7 @@ def test_seven_channels_go_into_a_clip_as_two(make: Any) -> None:
     clip = probe_clip(make.clip("a.mkv", frame_count=10, sound=(48000, 7, 0.4)))
     assert clip.sound is not None and clip.sound.channels == 7
     result = conform_clip(clip, make.folder, containers=["mp4"], codecs=["h264"])
+    assert result.steps[-1] == "mixed 7 channels down to 2"
     sound = probe_clip(result.path).sound
     assert sound is not None and sound.channels == 2
     # Matroska tells times in milliseconds.

@@ -76,6 +76,41 @@ def test_a_remux_keeps_the_sound_as_it_is_coded(make: Any, source: str, target: 
     assert np.array_equal(decode_frames(clip), decode_frames(again))
 
 
+HIDDEN = "encoded h264 anew"
+SOUND = "encoded its aac sound anew"
+PCM = "encoded its pcm_s16le sound as aac"
+UNEVEN = [0, 40, 80, 200, 240, 280]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "options", "hidden", "steps"),
+    [
+        ("a.mov", "mp4", {}, 0, ["remuxed mov to mp4"]),
+        ("a.mp4", "mp4", {"sound_delay_ms": 300}, 0, ["aligned the sound", SOUND]),
+        ("a.mov", "mov", {"sound_codec": "pcm_s16le", "sound_delay_ms": 300}, 0,
+         ["aligned the sound", PCM]),
+        ("a.mkv", "mov", {"sound_codec": "pcm_s16le"}, 0, ["remuxed mkv to mov", PCM]),
+        ("a.mov", "mp4", {"sound_codec": "pcm_s16le"}, 0, ["remuxed mov to mp4", PCM]),
+        ("a.mov", "mp4", {}, 5, [HIDDEN, "put into mp4", SOUND]),
+        ("a.mp4", "mp4", {"sound_delay_ms": 300}, 5, [HIDDEN, "aligned the sound", SOUND]),
+        ("a.mp4", "mp4", {"stamps_ms": UNEVEN}, 0, ["made constant at 25 fps", SOUND]),
+    ],
+)  # fmt: skip
+def test_each_stream_that_is_coded_anew_is_told_and_no_other(
+    make: Any, name: str, target: str, options: dict[str, Any], hidden: int, steps: list[str]
+) -> None:
+    path = make.clip(name, frame_count=25, b_frames=2, sound=(48000, 1, 1.0), **options)
+    if hidden:
+        path = make.hidden(path, "hidden" + path.suffix, hidden)
+    result = conform_clip(
+        probe_clip(path), make.folder / "out", containers=[target], codecs=["h264"]
+    )
+    assert [step.split(",")[0] for step in result.steps] == steps
+    is_copied = [packets_of(result.path, k) == packets_of(path, k) for k in ("video", "audio")]
+    pictures_are_told = HIDDEN in steps or "stamps_ms" in options
+    assert is_copied == [not pictures_are_told, SOUND not in steps and PCM not in steps]
+
+
 @pytest.mark.parametrize(("source", "is_copied"), [("mp4", True), ("mkv", False)])
 def test_mp3_is_copied_where_its_end_is_that_of_a_packet(
     make: Any, source: str, is_copied: bool

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import InputError, MediaTooLarge
-from ..model import Clip
+from ..model import Clip, Sound
 from .coding import can_copy, can_tag_aspect
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .media_guard import BeforeDecoding, let_pass
@@ -46,15 +46,27 @@ class Conformed:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What stands between a clip and an endpoint: reasons to encode, to copy, to do the sound."""
+    """What stands between a clip and an endpoint: reasons to encode, to copy, to do the sound.
+
+    ``other`` is the clip's own container where that is not the one to be written.
+    """
 
     container: str
     encode: tuple[str, ...] = ()
     copy: tuple[str, ...] = ()
+    other: str | None = None
 
     @property
     def is_untouched(self) -> bool:
-        return not self.encode and not self.copy
+        return not self.encode and not self.copy and self.other is None
+
+    def steps(self, *, is_copied: bool) -> tuple[str, ...]:
+        """What is told of it once it is done. ``is_copied``: no picture had to be encoded."""
+        moved: tuple[str, ...] = ()
+        if self.other is not None:
+            verb = f"remuxed {_short(self.other)} to" if is_copied else "put into"
+            moved = (f"{verb} {self.container}",)
+        return (*self.encode, *moved, *self.copy)
 
 
 def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str]) -> Needs:
@@ -64,10 +76,8 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
     """
     container = _target_of(clip, containers)
     encode = _reasons_to_encode(clip, codecs, _WRITTEN[container])
+    other = clip.container if clip.container != container else None
     copy = []
-    if clip.container != container:
-        verb = "put into" if encode else f"remuxed {_short(clip.container)} to"
-        copy.append(f"{verb} {container}")
     sound = clip.sound
     if sound is not None and abs(sound.start_seconds) > _LEAST_OFFSET:
         side = "after" if sound.start_seconds > 0 else "before"
@@ -78,12 +88,27 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
     elif clip.start_seconds * 2 * clip.frame_rate > 1:
         copy.append(f"moved the picture's beginning from {float(clip.start_seconds):.3f} s to 0")
     if sound is not None and sound.codec not in (*codecs, *_OWN_SOUND[container]):
-        copy.append(f"encoded its {sound.codec} sound as {_SOUND_WRITTEN[container]}")
-    if (encode or copy) and clip.pixel_aspect != 1 and not can_tag_aspect(container):
+        copy.append(coded_sound(sound, container))
+    is_touched = bool(encode or copy or other)
+    if is_touched and clip.pixel_aspect != 1 and not can_tag_aspect(container):
         encode.append("made its pixels square")
-    if not encode and copy and not can_copy(clip, container):
+    if not encode and is_touched and not can_copy(clip, container):
         encode.append(f"encoded {clip.codec} in {_short(clip.container)} as {_WRITTEN[container]}")
-    return Needs(container, tuple(encode), tuple(copy))
+    return Needs(container, tuple(encode), tuple(copy), other)
+
+
+def coded_pictures(clip: Clip, container: str) -> str:
+    """What is told of pictures that were encoded though nothing about them asked for it."""
+    return f"encoded {clip.codec} {_as(clip.codec, _WRITTEN[container])}"
+
+
+def coded_sound(sound: Sound, container: str) -> str:
+    """What is told of sound that was not copied into ``container``."""
+    return f"encoded its {sound.codec} sound {_as(sound.codec, _SOUND_WRITTEN[container])}"
+
+
+def _as(codec: str, written: str) -> str:
+    return "anew" if codec == written else f"as {written}"
 
 
 def _target_of(clip: Clip, containers: Collection[str]) -> str:

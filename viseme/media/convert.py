@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..model import Clip
 from .clip_sound import ClipSound
 from .coding import EncodeSettings
-from .conform import SUFFIXES, Conformed, Needs, too_large
+from .conform import SUFFIXES, Conformed, Needs, coded_pictures, coded_sound, too_large
 from .encode import write_interleaved, writer_like
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import MediaLimits
 from .media_guard import BeforeDecoding
 from .picture import PictureReader
-from .remux import copy_pictures, own_track
+from .remux import Copied, copy_pictures, own_track
 from .sniff import MEDIA_TYPES
+from .sound_stream import written_channels
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
 _ATTEMPTS = 4
+_ALL_CODED = Copied(pictures=False, sound=False)
 
 
 def convert(
@@ -42,10 +44,10 @@ def convert(
     path = out_dir / f"{clip.path.stem[:60]}-conformed{SUFFIXES[needs.container]}"
     if path.absolute() == clip.path.absolute():
         path = path.with_stem(path.stem + "-2")
-    size, is_written = (clip.width, clip.height), True
+    size, copied, is_written = (clip.width, clip.height), _ALL_CODED, True
     if not needs.encode and is_small:
         track = own_track(clip, needs.container, limits=limits, cancel=cancel)
-        copy_pictures(
+        copied = copy_pictures(
             clip,
             path,
             needs.container,
@@ -60,7 +62,7 @@ def convert(
     else:
         is_written = False  # whatever lies there is not of this clip
     if is_written and (max_bytes is None or path.stat().st_size <= max_bytes):
-        return _conformed(path, needs.container, (*needs.encode, *needs.copy), size)
+        return _conformed(path, needs.container, _steps(clip, needs, copied), size)
     before_decoding(clip)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
 
@@ -69,6 +71,29 @@ def _conformed(
     path: Path, container: str, steps: tuple[str, ...], size: tuple[int, int]
 ) -> Conformed:
     return Conformed(path, MEDIA_TYPES[container], path.stat().st_size, steps, *size)
+
+
+def _steps(clip: Clip, needs: Needs, copied: Copied) -> tuple[str, ...]:
+    """What is told of a clip that was not made smaller."""
+    steps = needs.steps(is_copied=copied.pictures)
+    if not needs.encode and not copied.pictures:
+        why = "since its edit list hides pictures that others build on"
+        steps = (f"{coded_pictures(clip, needs.container)}, {why}", *steps)
+    return _with_sound(clip, needs, copied, steps)
+
+
+def _with_sound(
+    clip: Clip, needs: Needs, copied: Copied, steps: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The steps, and what became of the sound where they do not say it."""
+    sound = clip.sound
+    if sound is None or copied.sound:
+        return steps
+    told = [coded_sound(sound, needs.container)]
+    channels = written_channels(sound.channels)
+    if channels != sound.channels:
+        told.append(f"mixed {sound.channels} channels down to {channels}")
+    return (*steps, *(step for step in told if step not in steps))
 
 
 def _fitted(
@@ -95,8 +120,9 @@ def _fitted(
         size = _transcode(clip, path, needs.container, fit, limits, cancel)
         size_bytes = path.stat().st_size
         if size_bytes <= max_bytes:
-            steps = (*needs.encode, *needs.copy, *_told(clip, fit, max_bytes))
-            return _conformed(path, needs.container, steps, size)
+            steps = (*needs.steps(is_copied=False), *_told(clip, fit, max_bytes))
+            told = _with_sound(clip, needs, _ALL_CODED, steps)
+            return _conformed(path, needs.container, told, size)
         share *= Fraction(max_bytes, size_bytes) * Fraction(96, 100)
     path.unlink(missing_ok=True)
     raise too_large(clip, max_bytes)

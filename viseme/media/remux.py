@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 Cancel: TypeAlias = "Callable[[], bool] | None"
 # Packets of sound, and the second that they reach.
 Sounded: TypeAlias = "tuple[list[Packet[Any]], Fraction]"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What of a clip was copied as it is coded. Where not, it was coded anew or is not there."""
+
+    pictures: bool
+    sound: bool
 
 
 def replace_sound(
@@ -105,7 +114,7 @@ def copy_pictures(
     limits: MediaLimits = DEFAULT_LIMITS,
     before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
-) -> None:
+) -> Copied:
     """Copy coded pictures with times that are exact multiples of the frame, and write ``track``.
 
     Where an edit list hides pictures that others build on, all are encoded anew;
@@ -119,13 +128,14 @@ def copy_pictures(
         if isinstance(track, SoundCopy):
             track = _sound_in(clip, window, limits, cancel)
         _encode_with(clip, track, path, container, window, limits, cancel)
-        return
+        return Copied(pictures=False, sound=False)
     with open_media(clip.path, limits=limits) as source, video_output(path, container) as output:
         target = output.container
         sound = _sound_packets(clip, track, target, container, limits, cancel)
         with translated_writes(path), closing(sound):
             _copy(clip, source, target, window, delay, sound, cancel)
         output.finish(cancel)
+    return Copied(pictures=True, sound=isinstance(track, SoundCopy))
 
 
 def own_track(
