@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import pytest
 
 from viseme.edits import Addition, EditPlan, Removal
 from viseme.errors import InputError, Interrupted, MediaTooLarge
-from viseme.jobs.cut import cut_clip, cut_pictures, cut_samples, pictures_of_frames
+from viseme.jobs.cut import (
+    cut_clip,
+    cut_pictures,
+    cut_recording,
+    cut_samples,
+    pictures_of_frames,
+)
 from viseme.jobs.marks import COLOURS, Marks, Origin, text_dots
-from viseme.media import MediaLimits, iterate_frames, probe_clip, probe_speech
+from viseme.media import MediaLimits, decode_sound, iterate_frames, probe_clip, probe_speech
 from viseme.model import Recording, Sound
 
 Media = Any
@@ -83,6 +90,27 @@ def test_a_cut_stops_when_it_is_stopped() -> None:
             Fraction(10),
             cancel=lambda: True,
         )
+
+
+@pytest.mark.parametrize(("more", "is_written"), [(10, False), (100, True)])
+def test_a_cut_recording_can_be_stopped_while_it_is_written_and_read_again(
+    media: Media, tmp_path: Path, more: int, is_written: bool
+) -> None:
+    recording = probe_speech(media.speech(seconds=20))
+    asked, target = count(), tmp_path / "out" / "cut.wav"
+    decode_sound(recording, cancel=lambda: next(asked) < 0)
+    stop_at = 2 * next(asked) + more
+    with pytest.raises(Interrupted):
+        cut_recording(
+            recording,
+            None,
+            EditPlan(removals=(Removal(0, 0),)),
+            500,
+            Fraction(25),
+            target,
+            cancel=lambda: next(asked) == stop_at,
+        )
+    assert target.exists() is is_written
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25)])

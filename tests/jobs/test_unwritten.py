@@ -433,6 +433,13 @@ def test_hashing_stops_when_asked() -> None:
         recording_of_samples(samples(), SPEECH_RATE, cancel=lambda: True)
 
 
+def test_a_still_that_is_stopped_is_not_written(tmp_path: Path) -> None:
+    _, write = clip_of_frames(pictures(1), RATE)
+    with pytest.raises(Interrupted):
+        write(tmp_path, lambda: True)
+    assert list(tmp_path.iterdir()) == []
+
+
 # Windows
 
 

@@ -62,6 +62,18 @@ def tone(sample_rate: int, channels: int, seconds: float) -> NDArray[np.float32]
     return samples
 
 
+class Asked:
+    """A cancel that counts how often it is asked, and says yes to one question."""
+
+    def __init__(self, yes_to: int = 0) -> None:
+        self.count = 0
+        self._yes_to = yes_to
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return self.count == self._yes_to
+
+
 class MediaMaker:
     """Writes files into one folder; every method returns the path."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 import pytest
 
-from viseme.media.beside import Beside
+from viseme.errors import Interrupted
+from viseme.media.beside import Beside, Cancel, run_beside
 
 
 def beside_threads() -> int:
@@ -95,3 +97,34 @@ def test_what_waits_is_dropped_when_it_is_stopped() -> None:
     stopper.join()
     assert done == [0]
     assert beside_threads() == 0
+
+
+@pytest.mark.parametrize("cancel", [None, lambda: False])
+def test_a_call_beside_returns_and_raises_as_it_would_here(cancel: Cancel) -> None:
+    def fail() -> int:
+        raise KeyError("here")
+
+    assert run_beside(lambda: 7, cancel) == 7
+    with pytest.raises(KeyError, match="here"):
+        run_beside(fail, cancel)
+
+
+@pytest.mark.parametrize("is_left_behind", [True, False])
+def test_a_call_that_is_stopped_is_waited_for_only_where_it_must_be(is_left_behind: bool) -> None:
+    gate, ended, asked = threading.Event(), threading.Event(), count()
+
+    def work() -> None:
+        gate.wait()
+        ended.set()
+
+    def stop() -> bool:
+        is_stopped = next(asked) == 3
+        if is_stopped and not is_left_behind:
+            gate.set()
+        return is_stopped
+
+    with pytest.raises(Interrupted):
+        run_beside(work, stop, is_left_behind=is_left_behind)
+    assert ended.is_set() is not is_left_behind
+    gate.set()
+    assert ended.wait(10)

@@ -23,6 +23,7 @@ from viseme.media import (
     decode_frames,
     decode_sound,
     iterate_frames,
+    iterate_sound,
     probe_clip,
     probe_speech,
     replace_sound,
@@ -31,7 +32,7 @@ from viseme.media import (
 from viseme.media.coding import can_copy
 from viseme.media.mixdown import mix_matrix
 
-from .conftest import MIRRORS, quadrants
+from .conftest import MIRRORS, Asked, quadrants
 
 
 def conformed(
@@ -414,6 +415,27 @@ def test_surround_sound_that_is_taken_keeps_its_channels(make: Any) -> None:
     path = make.sound("a.wav", channels=6, seconds=0.2)
     assert spoken(path).steps == ("passed through untouched",)
     assert probe_speech(path).sound.channels == 6
+
+
+def test_speech_that_is_written_anew_can_be_stopped_at_every_piece(make: Any) -> None:
+    recording = probe_speech(make.sound(seconds=10.0))
+    read = Asked()
+    pieces = [piece for piece, _ in iterate_sound(recording, cancel=read)]
+
+    def write(cancel: Asked) -> None:
+        conform_speech(
+            recording, make.folder / "work", containers=["flac"], codecs=["flac"], cancel=cancel
+        )
+
+    whole = Asked()
+    write(whole)
+    # Asked for each piece that is read and for each that is written, and before the disk has it.
+    assert whole.count > read.count + len(pieces)
+    (path,) = (make.folder / "work").iterdir()
+    path.unlink()
+    with pytest.raises(Interrupted):
+        write(Asked(yes_to=read.count + len(pieces) + 1))
+    assert not any((make.folder / "work").iterdir())
 
 
 def test_speech_of_24_bits_becomes_wav_of_16(make: Any) -> None:

@@ -23,6 +23,8 @@ from viseme.media import (
 from viseme.media.copying import can_cut, sound_copy
 from viseme.model import Clip
 
+from .conftest import Asked
+
 RATE = Fraction(25)
 
 
@@ -269,18 +271,6 @@ def test_open_groups_and_what_would_be_coded_otherwise_are_not_copied(make: Any)
         make.turned(90),
     ):
         assert not can_cut(probe_clip(other), "mp4", (0, 3))
-
-
-class Asked:
-    """A cancel that counts how often it is asked, and says yes to one question."""
-
-    def __init__(self, yes_to: int = 0) -> None:
-        self.count = 0
-        self._yes_to = yes_to
-
-    def __call__(self) -> bool:
-        self.count += 1
-        return self.count == self._yes_to
 
 
 def test_copying_a_late_window_can_be_stopped_at_every_packet(tmp_path: Path) -> None:

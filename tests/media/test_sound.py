@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from viseme.media import (
     trim_clip,
     write_sound,
 )
+from viseme.media.still import write_still
+
+from .conftest import Asked
 
 
 def click_at(waveform: np.ndarray) -> int:
@@ -183,6 +187,37 @@ def test_every_rate_can_be_written(tmp_path: Path, container: str, sample_rate: 
     write_sound(path, samples, sample_rate, container)
     sound = probe_speech(path).sound
     assert abs(float(sound.seconds) - 1) < (0.3 if container == "aac" else 0.0005)
+
+
+@pytest.mark.parametrize("container", ["wav", "flac", "mp3", "mp4"])
+def test_writing_sound_can_be_stopped_at_every_piece_and_while_it_is_flushed(
+    tmp_path: Path, container: str
+) -> None:
+    samples, piece_count = np.zeros((2, 20 * 16384), np.float32), 20
+    path, whole = tmp_path / "out" / "a", Asked()
+    write_sound(path, samples, 48000, container, cancel=whole)
+    assert whole.count > piece_count
+    path.unlink()
+    for number in range(1, piece_count + 2):
+        cancel = Asked(yes_to=number)
+        with pytest.raises(Interrupted):
+            write_sound(path, samples, 48000, container, cancel=cancel)
+        assert cancel.count == number
+        assert list(path.parent.iterdir()) == []
+
+
+def test_writing_a_still_stops_while_it_is_coded(tmp_path: Path) -> None:
+    frame = np.random.default_rng(0).random((1440, 2560, 3), np.float32)
+    path = tmp_path / "out" / "a.png"
+    began = time.perf_counter()
+    write_still(path, frame)
+    whole_seconds = time.perf_counter() - began
+    path.unlink()
+    began = time.perf_counter()
+    with pytest.raises(Interrupted):
+        write_still(path, frame, cancel=lambda: time.perf_counter() - began > whole_seconds / 10)
+    assert time.perf_counter() - began < whole_seconds / 2
+    assert list(path.parent.iterdir()) == []
 
 
 def test_wild_samples_are_tamed(tmp_path: Path) -> None:

@@ -174,8 +174,8 @@ def cut_recording(
     cut = cut_samples(
         waveform, sample_rate, plan, frame_count, frame_rate, limits=limits, cancel=cancel
     )
-    write_sound(target, cut, sample_rate, "wav")
-    return probe_speech(target, limits=limits)
+    write_sound(target, cut, sample_rate, "wav", cancel=cancel)
+    return probe_speech(target, limits=limits, cancel=cancel)
 
 
 def cut_clip(

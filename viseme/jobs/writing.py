@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import media
 from ..endpoints.base import Order
 from ..errors import LocalError
-from ..media.digest import stop_if
 from ..model import Clip, Recording
 from .wish import Planned
 
@@ -96,7 +95,7 @@ class FramesWriter:
         if self.clip.is_still:
             from ..media.still import write_still
 
-            write_still(path, self.frames[0])
+            write_still(path, self.frames[0], cancel=cancel)
         else:
             media.encode_clip(path, self.frames, self.clip.frame_rate, cancel=cancel)
         return _counted(path, self.clip, self.limits, cancel)
@@ -183,10 +182,13 @@ class RecordingWriter:
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording:
         path, sound = folder / self.recording.path, self.recording.sound
         with media.SoundWriter(
-            path, sample_rate=sound.sample_rate, channels=sound.channels, container="wav"
+            path,
+            sample_rate=sound.sample_rate,
+            channels=sound.channels,
+            container="wav",
+            cancel=cancel,
         ) as writer:
             for piece in self.pieces(cancel):
-                stop_if(cancel)
                 writer.write(piece)
         digest = self.recording.digest
         return media.probe_speech(path, limits=self.limits, digest=digest, cancel=cancel)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Semaphore, Thread
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
+
+from .digest import stop_if
 
 T = TypeVar("T")
+Cancel: TypeAlias = "Callable[[], bool] | None"
+
+_ASK_SECONDS = 0.02
 
 
 class Beside(Generic[T]):
@@ -63,3 +69,34 @@ class Beside(Generic[T]):
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def run_beside(work: Callable[[], T], cancel: Cancel, *, is_left_behind: bool = True) -> T:
+    """What ``work``, a call that nothing ends, returns or raises; made in a thread of its own.
+
+    Raises ``Interrupted`` as soon as ``cancel`` says so, which is called in the caller's thread.
+    The work then goes on to its end, for nobody; where it is not to be left behind it is waited
+    for. Without ``cancel`` no thread is needed.
+    """
+    if cancel is None:
+        return work()
+    stop_if(cancel)
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised where the work is waited for
+            done.set_exception(error)
+
+    thread = Thread(target=run, name="viseme-beside", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            stop_if(cancel)
+            thread.join(_ASK_SECONDS)
+    except BaseException:
+        if not is_left_behind:
+            thread.join()
+        raise
+    return done.result()

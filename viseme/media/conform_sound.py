@@ -151,6 +151,7 @@ def _write(
         container=container,
         bit_rate=bit_rate,
         coded_rate=_LOW_RATE if is_low and sound.sample_rate > _LOW_RATE else None,
+        cancel=cancel,
     ) as writer:
         for piece in SoundReader(recording, most_channels=channels, limits=limits, cancel=cancel):
             writer.write(piece)

@@ -8,65 +8,45 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from typing import TypeAlias
 
 import av.error
 
 from ..errors import LocalError, VisemeError
 from ..parts import part_path, remove_part
-from .digest import stop_if
+from .beside import run_beside
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
-_ASK_SECONDS = 0.02
 
 
 @contextmanager
-def part_file(path: Path) -> Iterator[Path]:
+def part_file(path: Path, cancel: Cancel = None) -> Iterator[Path]:
     """A name beside ``path`` to write to; at the end of the block it is flushed and renamed.
 
     On any error nothing is left behind, and a file that was there before stays as it was. What
-    the system or FFmpeg raise while writing becomes ``LocalError``.
+    the system or FFmpeg raise while writing becomes ``LocalError``. Flushing raises
+    ``Interrupted`` as ``flush_part`` does.
     """
     part = part_path(path)
     try:
         with translated_writes(path):
             part.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            flush_part(part)
+            flush_part(part, cancel)
             part.replace(path)
     finally:
         remove_part(part)
 
 
-def flush_part(part: Path, cancel: Callable[[], bool] | None = None) -> None:
+def flush_part(part: Path, cancel: Cancel = None) -> None:
     """Flush ``part`` to the disk. Raises ``OSError``, and ``Interrupted`` without waiting for it.
 
-    A large file may take seconds, in a call that nothing ends: it is made in a thread beside.
+    A large file may take seconds, in a call that nothing ends.
     """
-    if cancel is None:
-        _flush(part)
-        return
-    stop_if(cancel)
-    problems: list[OSError] = []
-
-    def flush() -> None:
-        try:
-            _flush(part)
-        except OSError as problem:
-            problems.append(problem)
-
-    thread = Thread(target=flush, name="viseme-flush", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            stop_if(cancel)
-            thread.join(_ASK_SECONDS)
-    except BaseException:
-        if sys.platform == "win32":
-            thread.join()  # no file that is open can be removed there
-        raise
-    if problems:
-        raise problems[0]
+    # No file that is open can be removed on Windows.
+    run_beside(lambda: _flush(part), cancel, is_left_behind=sys.platform != "win32")
 
 
 def _flush(part: Path) -> None:

@@ -63,7 +63,6 @@ class SoundStream:
                 limit="1 to 6, or 8",
                 remedy="Mix it down to stereo.",
             )
-        self._container = container
         self._sample_rate = sample_rate
         self._channels = channels
         self._at = 0
@@ -77,13 +76,11 @@ class SoundStream:
             stream.bit_rate = bit_rate or _BITS_A_CHANNEL * channels
         self._stream = stream
 
-    def write(self, samples: NDArray[Any]) -> None:
-        """Append samples in -1..1; NaN becomes 0, what is out of range is clamped."""
-        for packets in self.encode(samples):
-            self._container.mux(packets)
-
     def encode(self, samples: NDArray[Any]) -> Iterator[list[Packet[AudioStream]]]:
-        """As ``write``, but the packets are given piece by piece, for the caller to write."""
+        """Append samples in -1..1; NaN becomes 0, what is out of range is clamped.
+
+        The packets are given piece by piece, for the caller to write.
+        """
         if samples.ndim != 2 or samples.shape[0] != self._channels:
             raise InputError(
                 f"sound of the shape {list(samples.shape)} does not fit {self._channels} channels.",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import InputError
+from .digest import stop_if
 from .output import Output
 from .partfile import translated_writes
 from .pixels import to_array
 from .sound_stream import SoundStream
+
+Cancel: TypeAlias = "Callable[[], bool] | None"
 
 # container: muxer, encoder
 _KINDS = {
@@ -28,7 +32,8 @@ class SoundWriter:
 
     ``bit_rate`` is in bits a second for the whole track, ``coded_rate`` what mp3 and AAC are
     sampled at if not at ``sample_rate``. The file appears under its name when the block ends
-    well. Raises ``InputError`` for another container, ``LocalError`` where it cannot be written.
+    well; otherwise nothing is left. Raises ``InputError`` for another container, ``LocalError``
+    where it cannot be written, and ``Interrupted``.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class SoundWriter:
         container: str,
         bit_rate: int | None = None,
         coded_rate: int | None = None,
+        cancel: Cancel = None,
     ) -> None:
         if container not in _KINDS:
             raise InputError(
@@ -51,6 +57,7 @@ class SoundWriter:
         self.path = Path(path)
         self._format = (sample_rate, channels, bit_rate, coded_rate)
         self._kind = _KINDS[container]
+        self._cancel = cancel
         self._output: Output | None = None
         self._stream: SoundStream | None = None
 
@@ -70,10 +77,12 @@ class SoundWriter:
 
     def write(self, samples: Any) -> None:
         """Append float32 [C, n] in -1..1 (array or tensor)."""
-        if self._stream is None:
+        if self._stream is None or self._output is None:
             raise InputError(f"{self.path} is not open for writing.")
         with translated_writes(self.path):
-            self._stream.write(to_array(samples))
+            for packets in self._stream.encode(to_array(samples)):
+                stop_if(self._cancel)
+                self._output.container.mux(packets)
 
     def __exit__(
         self,
@@ -85,7 +94,7 @@ class SoundWriter:
             if kind is None and self._stream is not None and self._output is not None:
                 with translated_writes(self.path):
                     self._output.container.mux(self._stream.finish())
-                self._output.finish()
+                self._output.finish(self._cancel)
         finally:
             self._discard()
 
@@ -101,6 +110,7 @@ def write_sound(
     container: str = "flac",
     *,
     bit_rate: int | None = None,
+    cancel: Cancel = None,
 ) -> None:
     """Write float32 [C, S] or [1, C, S] in -1..1 (array or tensor) as ``SoundWriter`` does."""
     samples = to_array(waveform)
@@ -119,5 +129,6 @@ def write_sound(
         channels=samples.shape[0],
         container=container,
         bit_rate=bit_rate,
+        cancel=cancel,
     ) as writer:
         writer.write(samples)
