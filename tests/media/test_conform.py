@@ -31,6 +31,7 @@ from viseme.media import (
 )
 from viseme.media.coding import can_copy
 from viseme.media.mixdown import mix_matrix
+from viseme.media.picture import PictureReader
 
 from .conftest import MIRRORS, Asked, quadrants
 
@@ -162,6 +163,40 @@ def test_only_what_must_be_is_encoded(make: Any, step: str, options: dict[str, A
     )
     for a, b in pairs:
         assert np.abs(a.astype(int) - b).mean() < 4
+
+
+@pytest.mark.parametrize("way", ["turned", "padded", "alpha"])
+def test_a_picture_that_is_held_is_converted_once(
+    make: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    stamps = [0, 40, 80, 400, 440]
+    if way == "turned":
+        frames = [np.roll(quadrants(64, 48), 8 * index, 1) for index in range(5)]
+        path = make.turned(90, stamps_ms=stamps, frames=frames)
+    elif way == "padded":
+        path = make.clip(size=(65, 49), pixel_format="yuv444p", stamps_ms=stamps)
+    else:
+        path = make.clip(
+            "a.mkv", codec="ffv1", pixel_format="yuva420p", alpha=True, stamps_ms=stamps
+        )
+    clip = probe_clip(path)
+    assert clip.frame_count == 12
+    shown = list(iterate_frames(clip))
+    read_bytes, count = PictureReader.read_bytes, 0
+
+    def counted(reader: PictureReader, picture: Any) -> Any:
+        nonlocal count
+        count += 1
+        return read_bytes(reader, picture)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PictureReader, "read_bytes", counted)
+        result = conformed(path)
+    assert count == len(stamps)
+    written = probe_clip(result.path)
+    pairs = zip(shown, iterate_frames(written, crop_to=(clip.width, clip.height)), strict=True)
+    for a, b in pairs:
+        assert np.abs(a.astype(int) - b).mean() < 6
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

@@ -165,7 +165,7 @@ def _transcode(
             if is_direct and reader.orientation(picture).is_upright:
                 writer.write_picture(picture)
             else:
-                writer.write_scaled(reader.read_bytes(picture))
+                writer.write_scaled(picture, reader.read_bytes)
 
         pictures = iterate_pictures(clip, limits=limits, cancel=cancel)
         write_interleaved(writer, pictures, track, clip.frame_rate, write)

@@ -155,11 +155,30 @@ class ClipWriter:
 
     def write_picture(self, picture: VideoFrame) -> None:
         """A decoded picture, upright and of this video's coded size or to be scaled to it."""
-        if self._last is not None and picture is self._last[0]:  # it is held
-            self._encode(self._last[1])
-            return
+        self._write_once(picture, lambda: self._converted(picture))
+
+    def write_scaled(
+        self, picture: VideoFrame, read: Callable[[VideoFrame], NDArray[np.uint8]]
+    ) -> None:
+        """A decoded picture as ``read`` makes it uint8 [H, W, 3]; scaled where its size differs."""
+
+        def converted() -> VideoFrame:
+            frame = read(picture)
+            if frame.shape[:2] == (self._bytes.height, self._bytes.width):
+                return self._converted_bytes(self._bytes.from_bytes(frame))
+            return self._converted(VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"))
+
+        self._write_once(picture, converted)
+
+    def _write_once(self, picture: VideoFrame, convert: Callable[[], VideoFrame]) -> None:
+        """A picture that comes again right after itself is held, and need not be converted anew."""
+        if self._last is None or picture is not self._last[0]:
+            self._last = (picture, convert())
+        self._encode(self._last[1])
+
+    def _converted(self, picture: VideoFrame) -> VideoFrame:
         width, height = self.coded_size
-        converted = self._reformatter.reformat(
+        return self._reformatter.reformat(
             picture,
             width=width,
             height=height,
@@ -169,15 +188,6 @@ class ClipWriter:
             dst_color_range=_LIMITED,
             **self._options,
         )
-        self._last = (picture, converted)
-        self._encode(converted)
-
-    def write_scaled(self, frame: NDArray[np.uint8]) -> None:
-        """A frame, uint8 [H, W, 3], of any size; scaled to this video's where it differs."""
-        if frame.shape[:2] == (self._bytes.height, self._bytes.width):
-            self.write_frame(frame)
-        else:
-            self.write_picture(VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"))
 
     def write_sound(self, samples: Any) -> None:
         """float32 [C, n] in -1..1 (array or tensor); may come before, between or after frames."""
@@ -229,10 +239,13 @@ class ClipWriter:
         return stream
 
     def _write_bytes(self, pixels: NDArray[np.uint8]) -> None:
+        self._encode(self._converted_bytes(pixels))
+
+    def _converted_bytes(self, pixels: NDArray[np.uint8]) -> VideoFrame:
         picture = VideoFrame.from_numpy_buffer(pixels, "rgb24")
         width, height = self.coded_size
         is_size_kept = (picture.width, picture.height) == self.coded_size
-        converted = self._reformatter.reformat(
+        return self._reformatter.reformat(
             picture,
             width=width,
             height=height,
@@ -242,7 +255,6 @@ class ClipWriter:
             interpolation=_MEAN_CHROMA if is_size_kept else None,
             **self._options,
         )
-        self._encode(converted)
 
     def _encode(self, picture: VideoFrame) -> None:
         self._put((picture, self.frame_count))
