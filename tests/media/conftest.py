@@ -99,6 +99,7 @@ class MediaMaker:
         container_options: dict[str, str] | None = None,
         alpha: bool = False,
         pixel_aspect: Fraction | None = None,
+        transfer: int | None = None,
     ) -> Path:
         """``sound`` is (sample_rate, channels, seconds); ``stamps_ms`` make the rate variable."""
         path = self.folder / name
@@ -112,6 +113,8 @@ class MediaMaker:
             video.pix_fmt = pixel_format
             if pixel_aspect is not None:
                 video.codec_context.sample_aspect_ratio = pixel_aspect
+            if transfer is not None:
+                video.codec_context.color_trc = transfer
             if b_frames:
                 video.codec_context.max_b_frames = b_frames
             time_base = Fraction(1, 1000) if stamps_ms is not None else 1 / rate

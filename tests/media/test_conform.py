@@ -165,6 +165,30 @@ def test_only_what_must_be_is_encoded(make: Any, step: str, options: dict[str, A
         assert np.abs(a.astype(int) - b).mean() < 4
 
 
+@pytest.mark.parametrize(
+    ("transfer", "name"), [(18, "HLG"), (16, "PQ"), (1, None)], ids=["HLG", "PQ", "BT.709"]
+)
+def test_hdr_colours_that_are_written_as_others_are_told(
+    make: Any, transfer: int, name: str | None
+) -> None:
+    path = make.clip("a.mkv", pixel_format="yuv420p10le", transfer=transfer)
+    told = f"its HDR colours ({name}) were not converted: they may look flat"
+    steps = conformed(path).steps
+    assert "encoded yuv420p10le as 8-bit 4:2:0" in steps
+    assert (told in steps) is (name is not None)
+    assert any("HDR" in step for step in steps) is (name is not None)
+    noise = np.random.default_rng(0).integers(0, 256, (25, 288, 352, 3), np.uint8)
+    large = make.clip(size=(352, 288), frames=list(noise), frame_count=25, transfer=transfer)
+    assert (told in conformed(large, max_bytes=40_000).steps) is (name is not None)
+    copied = conform_clip(
+        probe_clip(make.clip("b.mkv", transfer=transfer)),
+        make.folder / "work",
+        containers=["mp4"],
+        codecs=["h264"],
+    )
+    assert copied.steps == ("remuxed mkv to mp4",)
+
+
 @pytest.mark.parametrize("way", ["turned", "padded", "alpha"])
 def test_a_picture_that_is_held_is_converted_once(
     make: Any, monkeypatch: pytest.MonkeyPatch, way: str

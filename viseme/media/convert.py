@@ -11,6 +11,7 @@ from ..model import Clip
 from .clip_sound import ClipSound
 from .coding import EncodeSettings
 from .conform import SUFFIXES, Conformed, Needs, coded_pictures, coded_sound, too_large
+from .copying import hdr_steps
 from .encode import write_interleaved, writer_like
 from .fit import Fit, fit_video
 from .frames import iterate_pictures
@@ -62,7 +63,7 @@ def convert(
     else:
         is_written = False  # whatever lies there is not of this clip
     if is_written and (max_bytes is None or path.stat().st_size <= max_bytes):
-        return _conformed(path, needs.container, _steps(clip, needs, copied), size)
+        return _conformed(path, needs.container, _steps(clip, needs, copied, limits), size)
     before_decoding(clip)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
 
@@ -73,19 +74,21 @@ def _conformed(
     return Conformed(path, MEDIA_TYPES[container], path.stat().st_size, steps, *size)
 
 
-def _steps(clip: Clip, needs: Needs, copied: Copied) -> tuple[str, ...]:
+def _steps(clip: Clip, needs: Needs, copied: Copied, limits: MediaLimits) -> tuple[str, ...]:
     """What is told of a clip that was not made smaller."""
     steps = needs.steps(is_copied=copied.pictures)
     if not needs.encode and not copied.pictures:
         why = "since its edit list hides pictures that others build on"
         steps = (f"{coded_pictures(clip, needs.container)}, {why}", *steps)
-    return _with_sound(clip, needs, copied, steps)
+    return _completed(clip, needs, copied, steps, limits)
 
 
-def _with_sound(
-    clip: Clip, needs: Needs, copied: Copied, steps: tuple[str, ...]
+def _completed(
+    clip: Clip, needs: Needs, copied: Copied, steps: tuple[str, ...], limits: MediaLimits
 ) -> tuple[str, ...]:
-    """The steps, and what became of the sound where they do not say it."""
+    """The steps, and what became of HDR colours and of the sound where they do not say it."""
+    if not copied.pictures:
+        steps = (*steps, *hdr_steps(clip, limits))
     sound = clip.sound
     if sound is None or copied.sound:
         return steps
@@ -121,7 +124,7 @@ def _fitted(
         size_bytes = path.stat().st_size
         if size_bytes <= max_bytes:
             steps = (*needs.steps(is_copied=False), *_told(clip, fit, max_bytes))
-            told = _with_sound(clip, needs, _ALL_CODED, steps)
+            told = _completed(clip, needs, _ALL_CODED, steps, limits)
             return _conformed(path, needs.container, told, size)
         share *= Fraction(max_bytes, size_bytes) * Fraction(96, 100)
     path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from .digest import stop_if
 from .identify import damaged
 from .limits import DEFAULT_LIMITS, MediaLimits
 from .opening import open_media
-from .picture import pick_video
+from .picture import hdr_of, pick_video
 from .sound_stream import written_channels
 from .timeline import frame_at, round_half_up
 from .track import pick_sound
@@ -64,6 +64,15 @@ def video_of(clip: Clip, source: InputContainer) -> VideoStream:
     if stream is None:
         raise damaged(clip.path, "its picture track is gone")
     return stream
+
+
+def hdr_steps(clip: Clip, limits: MediaLimits) -> tuple[str, ...]:
+    """What is told of pictures that were coded anew, since they are written as BT.709."""
+    with open_media(clip.path, limits=limits) as source:
+        name = hdr_of(video_of(clip, source))
+    if name is None:
+        return ()
+    return (f"its HDR colours ({name}) were not converted: they may look flat",)
 
 
 def sound_of(clip: Clip, source: InputContainer) -> AudioStream:

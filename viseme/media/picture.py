@@ -99,6 +99,14 @@ def pick_video(container: InputContainer) -> VideoStream | None:
     return None
 
 
+_HDR = {16: "PQ", 18: "HLG"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
+
+
+def hdr_of(stream: VideoStream) -> str | None:
+    """The name of a track's HDR transfer; ``None`` where it has none."""
+    return _HDR.get(int(stream.codec_context.color_trc))
+
+
 # From version 17 on PyAV tells swscale a frame's own matrix, and lets it use several threads.
 _IS_MODERN = "threads" in (VideoReformatter.reformat.__doc__ or "")
 _MATRICES = {6: int(Colorspace.ITU601)}
