@@ -33,7 +33,7 @@ from viseme.media.coding import can_copy
 from viseme.media.mixdown import mix_matrix
 from viseme.media.picture import PictureReader
 
-from .conftest import MIRRORS, Asked, quadrants
+from .conftest import MIRRORS, Asked, quadrants, tone
 
 
 def conformed(
@@ -546,6 +546,32 @@ def test_seven_channels_go_into_a_clip_as_two(make: Any) -> None:
     # Matroska tells times in milliseconds.
     expected = clip.sound.sample_count + clip.sound.start_seconds * 48000
     assert abs(sound.sample_count - expected) <= 48
+
+
+@pytest.mark.parametrize("channels", [7, 9])
+def test_samples_of_more_channels_than_a_clip_holds_are_mixed_down_to_two(
+    make: Any, channels: int
+) -> None:
+    clip = probe_clip(make.clip(frame_count=25))
+    out = make.folder / "out.mp4"
+    samples = tone(48000, channels, 1.0)
+    replace_sound(clip, (samples[np.newaxis], 48000), out)
+    heard, _ = decode_sound(probe_clip(out))
+    assert heard.shape == (1, 2, 48000)
+    mixed = mix_matrix(["NONE"] * channels, 2) @ samples
+    assert np.abs(heard[0] - mixed).mean() < 0.01
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 4800), (0, 1, 4800), (1, 0, 4800), (4800,)])
+def test_a_batch_of_sounds_is_refused_rather_than_cut_to_its_first(
+    make: Any, shape: tuple[int, ...]
+) -> None:
+    clip = probe_clip(make.clip())
+    sound = (np.zeros(shape, np.float32), 48000)
+    with pytest.raises(InputError, match="sound of the shape") as caught:
+        replace_sound(clip, sound, make.folder / "out.mp4")
+    assert caught.value.remedy
+    assert not (make.folder / "out.mp4").exists()
 
 
 def test_a_trimmed_clip_has_its_frames_and_their_sound(make: Any) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..model import Clip, Recording, Sound
 from .limits import MediaLimits
-from .pixels import to_array
+from .mixdown import mix_matrix
 from .sound import iterate_sound
-from .sound_stream import written_channels
+from .sound_stream import as_samples, written_channels
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 Samples: TypeAlias = NDArray[np.float32]
@@ -41,11 +41,9 @@ class ClipSound:
             return None
         if isinstance(sound, Recording):
             return cls._of_file(sound, sound.sound, None, limits, cancel)
-        samples = to_array(sound[0])
-        samples = samples[0] if samples.ndim == 3 else samples
-        starts = range(0, samples.shape[1], _PIECE_SAMPLES)
-        pieces = (samples[:, at : at + _PIECE_SAMPLES] for at in starts)
-        return cls(sound[1], samples.shape[0], pieces)
+        samples = as_samples(sound[0])
+        channels = written_channels(samples.shape[0])
+        return cls(sound[1], channels, _pieces(samples, channels))
 
     @classmethod
     def of_clip(cls, clip: Clip, limits: MediaLimits, cancel: Cancel) -> ClipSound | None:
@@ -83,3 +81,12 @@ class ClipSound:
             cancel=cancel,
         )
         return cls(sound.sample_rate, channels, (piece for piece, _ in pieces))
+
+
+def _pieces(samples: NDArray[Any], channels: int) -> Iterator[Samples]:
+    mix = None
+    if channels != samples.shape[0]:
+        mix = mix_matrix(["NONE"] * samples.shape[0], channels)
+    for at in range(0, samples.shape[1], _PIECE_SAMPLES):
+        piece = samples[:, at : at + _PIECE_SAMPLES]
+        yield piece if mix is None else mix @ np.nan_to_num(piece, nan=0.0)

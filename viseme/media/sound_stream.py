@@ -11,6 +11,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .pixels import to_array
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -33,6 +34,21 @@ _PIECE_SAMPLES = 16384
 def written_channels(channels: int) -> int:
     """So many where a sound track can have them, else the two that they are mixed down to."""
     return channels if channels in LAYOUTS else 2
+
+
+def as_samples(waveform: Any, *, least_samples: int = 0) -> NDArray[Any]:
+    """[C, S] of an array or tensor [C, S] or [1, C, S]. Raises ``InputError`` for other shapes."""
+    samples = to_array(waveform)
+    if samples.ndim == 3 and samples.shape[0] == 1:
+        samples = samples[0]
+    if samples.ndim != 2 or samples.shape[0] == 0 or samples.shape[1] < least_samples:
+        raise InputError(
+            f"sound of the shape {list(samples.shape)} cannot be written.",
+            value=list(samples.shape),
+            limit="[channels, samples]",
+            remedy="Give float32 [channels, samples] with at least one sample.",
+        )
+    return samples
 
 
 def coded_rate(codec: str, sample_rate: int) -> int:

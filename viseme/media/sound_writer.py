@@ -12,7 +12,7 @@ from .digest import stop_if
 from .output import Output
 from .partfile import translated_writes
 from .pixels import to_array
-from .sound_stream import SoundStream
+from .sound_stream import SoundStream, as_samples
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
@@ -113,16 +113,7 @@ def write_sound(
     cancel: Cancel = None,
 ) -> None:
     """Write float32 [C, S] or [1, C, S] in -1..1 (array or tensor) as ``SoundWriter`` does."""
-    samples = to_array(waveform)
-    if samples.ndim == 3 and samples.shape[0] == 1:
-        samples = samples[0]
-    if samples.ndim != 2 or samples.shape[1] == 0:
-        raise InputError(
-            f"sound of the shape {list(samples.shape)} cannot be written.",
-            value=list(samples.shape),
-            limit="[channels, samples]",
-            remedy="Give float32 [channels, samples] with at least one sample.",
-        )
+    samples = as_samples(waveform, least_samples=1)
     with SoundWriter(
         path,
         sample_rate=sample_rate,
