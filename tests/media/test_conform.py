@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 import numpy as np
 import pytest
 
-from viseme.errors import InputError, Interrupted, MediaTooLarge
+from viseme.errors import InputError, Interrupted, MediaDamaged, MediaTooLarge
 from viseme.media import (
+    ClipWriter,
     Conformed,
     MediaLimits,
     conform_clip,
@@ -221,6 +223,23 @@ def test_a_picture_that_is_held_is_converted_once(
     pairs = zip(shown, iterate_frames(written, crop_to=(clip.width, clip.height)), strict=True)
     for a, b in pairs:
         assert np.abs(a.astype(int) - b).mean() < 6
+
+
+@pytest.mark.parametrize("is_turned", [True, False])
+def test_a_picture_that_cannot_be_converted_is_damaged_media(
+    make: Any, monkeypatch: pytest.MonkeyPatch, is_turned: bool
+) -> None:
+    path = make.turned(90) if is_turned else make.clip(pixel_format="yuv444p")
+
+    def fail(*_: Any, **_options: Any) -> None:
+        raise av.error.InvalidDataError(1, "Invalid data found when processing input")
+
+    owner, name = (PictureReader, "read_bytes") if is_turned else (ClipWriter, "write_picture")
+    monkeypatch.setattr(owner, name, fail)
+    with pytest.raises(MediaDamaged, match="cannot be read") as caught:
+        conformed(path)
+    assert str(path) in str(caught.value)
+    assert not any((make.folder / "work").iterdir())
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

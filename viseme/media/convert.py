@@ -17,6 +17,7 @@ from .fit import Fit, fit_video
 from .frames import iterate_pictures
 from .limits import MediaLimits
 from .media_guard import BeforeDecoding
+from .opening import translated
 from .picture import PictureReader
 from .remux import Copied, copy_pictures, own_track
 from .sniff import MEDIA_TYPES
@@ -165,10 +166,11 @@ def _transcode(
     ) as writer:
 
         def write(picture: VideoFrame) -> None:
-            if is_direct and reader.orientation(picture).is_upright:
-                writer.write_picture(picture)
-            else:
-                writer.write_scaled(picture, reader.read_bytes)
+            with translated(clip.path):
+                if is_direct and reader.orientation(picture).is_upright:
+                    writer.write_picture(picture)
+                else:
+                    writer.write_scaled(picture, reader.read_bytes)
 
         pictures = iterate_pictures(clip, limits=limits, cancel=cancel)
         write_interleaved(writer, pictures, track, clip.frame_rate, write)
