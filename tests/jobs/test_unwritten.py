@@ -45,6 +45,8 @@ from viseme.media.copying import can_cut
 from viseme.model import Clip, Recording
 from viseme.settings import Settings
 
+from ..media.conftest import MediaMaker
+
 Box = Any
 Media = Any
 Frames = NDArray[np.float32]
@@ -555,10 +557,46 @@ def test_a_window_that_begins_with_a_key_picture_is_copied_and_told(
     plan = make_plan(Wish("fal-sync", {}, window, speech, write_footage=write), Settings())
     finished = desk.buy(plan)
     assert steps(finished, "video") == [
-        f"cut to its frames 0 to {last - 1}, copied as they are coded"
+        f"cut to its frames 0 to {last - 1}, copied as they are coded",
+        "copied its aac sound as it is coded",
     ]
     copied = write(tmp_path, lambda: False)
     assert np.array_equal(decode_frames(copied), decode_frames(clip, stop=last))
+
+
+HDR = "its HDR colours (HLG) were not converted: they may look flat"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("a.mp4", {"turned": 90}, ["turned upright by 90 degrees"]),
+        ("a.mp4", {"stamps_ms": [0, 40, 80, 200, 240, 280]}, ["made constant at 25 fps"]),
+        ("a.mp4", {"size": (65, 49), "pixel_format": "yuv444p"},
+         ["padded 65x49 to 66x50", "encoded yuv444p as 8-bit 4:2:0"]),
+        ("a.mkv", {"codec": "ffv1", "pixel_format": "yuva420p", "alpha": True},
+         ["dropped alpha"]),
+        ("a.mp4", {"pixel_format": "yuv420p10le", "transfer": 18, "sound": (48000, 1, 1.0)},
+         ["encoded yuv420p10le as 8-bit 4:2:0", HDR, "encoded its aac sound anew"]),
+        ("a.mov", {"sound": (48000, 2, 1.0), "sound_codec": "pcm_s16le"},
+         ["encoded its pcm_s16le sound as aac"]),
+        ("a.mkv", {"sound": (48000, 7, 1.0)},
+         ["encoded its aac sound anew", "mixed 7 channels down to 2"]),
+    ],
+)  # fmt: skip
+def test_all_that_is_done_to_the_frames_and_sound_of_a_window_is_told(
+    name: str, options: dict[str, Any], told: list[str], tmp_path: Path
+) -> None:
+    make, options = MediaMaker(tmp_path), dict(options)
+    turned = options.pop("turned", None)
+    path = make.clip(name, **options) if turned is None else make.turned(turned, name)
+    window, write = clip_window(probe_clip(path), Fraction(1, 25), Fraction(3, 25))
+    assert write is not None
+    written(window, write, tmp_path / "out")
+    for _ in range(2):  # written once more, it is told once all the same
+        assert write.steps[0].endswith(", encoded as H.264")
+        assert list(write.steps[1:]) == told
+        write(tmp_path / "out", never)
 
 
 def test_windows_differ_by_their_frames_and_not_by_how_they_were_named(media: Media) -> None:
@@ -580,7 +618,10 @@ def test_a_window_is_bought_once_and_told(desk: Desk, media: Media) -> None:
         return make_plan(Wish("fal-sync", {}, window, speech, write_footage=write), Settings())
 
     finished = desk.buy(wish())
-    assert steps(finished, "video") == ["cut to its frames 5 to 14, encoded as H.264"]
+    assert steps(finished, "video") == [
+        "cut to its frames 5 to 14, encoded as H.264",
+        "encoded its aac sound anew",
+    ]
     assert steps(finished, "audio") == ["passed through untouched"]
     assert desk.buy(wish()).reused
     assert len(desk.box.charges()) == 1

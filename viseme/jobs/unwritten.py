@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from ..errors import InputError
 from ..ledger import digest_of
 from ..media import DEFAULT_LIMITS, MediaLimits
+from ..media.conform import reasons_to_encode
 from ..media.copying import can_cut
 from ..media.memory_digest import digest_frames, digest_samples
 from ..media.sound_stream import written_channels
@@ -133,11 +134,9 @@ def clip_window(
     )
     is_copied = can_cut(clip, "mp4", (start, stop), limits=limits, cancel=cancel)
     how = "copied as they are coded" if is_copied else "encoded as H.264"
-    steps = [f"cut to its frames {start} to {stop - 1}, {how}"]
-    if clip.has_alpha:
-        steps.append("dropped alpha")
-    told = (*steps, *_padding(clip))
-    return window, WindowWriter(window, clip, start, stop, limits, told, is_copied)
+    reasons = [] if is_copied else reasons_to_encode(clip, [clip.codec], "h264")
+    steps = (f"cut to its frames {start} to {stop - 1}, {how}", *reasons)
+    return window, WindowWriter(window, clip, start, stop, limits, steps, is_copied)
 
 
 def recording_of_samples(

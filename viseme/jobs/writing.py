@@ -16,6 +16,8 @@ from .wish import Planned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..media.remux import Copied
+
 MOST_CHANNELS = 2
 _PIECE_SAMPLES = 1 << 16
 
@@ -25,7 +27,7 @@ class WriteClip(Protocol):
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What the user is told of it."""
+        """What the user is told of it, once it is written."""
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip: ...
 
@@ -74,9 +76,11 @@ def write_media(
     if write_footage is not None and isinstance(footage, Clip):
         if isinstance(write_footage, WindowWriter) and not write_footage.is_copied:
             before_decoding(write_footage.source)
-        footage, video_steps = write_footage(folder, cancel), write_footage.steps
+        footage = write_footage(folder, cancel)
+        video_steps = write_footage.steps
     if write_speech is not None and isinstance(speech, Recording):
-        speech, sound_steps = write_speech(folder, cancel), write_speech.steps
+        speech = write_speech(folder, cancel)
+        sound_steps = write_speech.steps
     again = planned.endpoint.order(order.arguments.model_dump(mode="json"), footage, speech)
     is_copied = isinstance(write_footage, WindowWriter) and write_footage.is_copied
     is_coded_here = write_footage is not None and not is_copied
@@ -101,21 +105,40 @@ class FramesWriter:
         return _counted(path, self.clip, self.limits, cancel)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class WindowWriter:
+    """``planned_steps`` are known beforehand; what became of colours and sound is when written."""
+
     clip: Clip
     source: Clip
     start_frame: int
     stop_frame: int
     limits: media.MediaLimits
-    steps: tuple[str, ...]
+    planned_steps: tuple[str, ...]
     is_copied: bool = False
+    steps: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.steps = self.planned_steps
 
     def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
         path = folder / self.clip.path
         start, stop = self.start_frame, self.stop_frame
-        media.trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
+        copied = media.trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
+        self.steps = (*self.planned_steps, *self._steps_of(copied))
         return _counted(path, self.clip, self.limits, cancel)
+
+    def _steps_of(self, copied: Copied) -> tuple[str, ...]:
+        from ..media.clip_sound import coded_steps  # codecs, which take long to import
+        from ..media.copying import hdr_steps
+
+        colours = () if copied.pictures else hdr_steps(self.source, self.limits)
+        sound = self.source.sound
+        if sound is None:
+            return colours
+        if copied.sound:
+            return (*colours, f"copied its {sound.codec} sound as it is coded")
+        return (*colours, *coded_steps(sound, "mp4"))
 
 
 def _counted(path: Path, clip: Clip, limits: media.MediaLimits, cancel: Callable[[], bool]) -> Clip:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..model import Clip, Recording, Sound
+from .conform import coded_sound
 from .limits import MediaLimits
 from .mixdown import mix_matrix
 from .sound import iterate_sound
@@ -20,6 +21,14 @@ Cancel: TypeAlias = "Callable[[], bool] | None"
 Samples: TypeAlias = NDArray[np.float32]
 
 _PIECE_SAMPLES = 16384
+
+
+def coded_steps(sound: Sound, container: str) -> tuple[str, ...]:
+    """What is told of a clip's own sound that was coded anew for ``container``."""
+    channels = written_channels(sound.channels)
+    if channels == sound.channels:
+        return (coded_sound(sound, container),)
+    return (coded_sound(sound, container), f"mixed {sound.channels} channels down to {channels}")
 
 
 class ClipSound:

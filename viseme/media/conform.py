@@ -75,7 +75,7 @@ def find_needs(clip: Clip, containers: Collection[str], codecs: Collection[str])
     Raises ``InputError`` where no container that can be written is taken.
     """
     container = _target_of(clip, containers)
-    encode = _reasons_to_encode(clip, codecs, _WRITTEN[container])
+    encode = reasons_to_encode(clip, codecs, _WRITTEN[container])
     other = clip.container if clip.container != container else None
     copy = []
     sound = clip.sound
@@ -126,7 +126,11 @@ def _target_of(clip: Clip, containers: Collection[str]) -> str:
     )
 
 
-def _reasons_to_encode(clip: Clip, codecs: Collection[str], written: str) -> list[str]:
+def reasons_to_encode(clip: Clip, codecs: Collection[str], written: str) -> list[str]:
+    """Why a clip's pictures cannot be sent as they are, as it is told when they were encoded. Pure.
+
+    ``codecs`` are those that are taken; ``written`` is the one that others become.
+    """
     reasons = []
     if clip.rotation_degrees:
         reasons.append(f"turned upright by {clip.rotation_degrees} degrees")

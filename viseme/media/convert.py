@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..model import Clip
-from .clip_sound import ClipSound
+from .clip_sound import ClipSound, coded_steps
 from .coding import EncodeSettings
-from .conform import SUFFIXES, Conformed, Needs, coded_pictures, coded_sound, too_large
+from .conform import SUFFIXES, Conformed, Needs, coded_pictures, too_large
 from .copying import hdr_steps
 from .encode import write_interleaved, writer_like
 from .fit import Fit, fit_video
@@ -21,7 +21,6 @@ from .opening import translated
 from .picture import PictureReader
 from .remux import Copied, copy_pictures, own_track
 from .sniff import MEDIA_TYPES
-from .sound_stream import written_channels
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -90,13 +89,9 @@ def _completed(
     """The steps, and what became of HDR colours and of the sound where they do not say it."""
     if not copied.pictures:
         steps = (*steps, *hdr_steps(clip, limits))
-    sound = clip.sound
-    if sound is None or copied.sound:
+    if clip.sound is None or copied.sound:
         return steps
-    told = [coded_sound(sound, needs.container)]
-    channels = written_channels(sound.channels)
-    if channels != sound.channels:
-        told.append(f"mixed {sound.channels} channels down to {channels}")
+    told = coded_steps(clip.sound, needs.container)
     return (*steps, *(step for step in told if step not in steps))
 
 

@@ -83,7 +83,7 @@ def trim_clip(
     settings: EncodeSettings = DEFAULT_SETTINGS,
     limits: MediaLimits = DEFAULT_LIMITS,
     cancel: Cancel = None,
-) -> None:
+) -> Copied:
     """Frames ``start_frame <= k < stop_frame`` with the sound that belongs to them.
 
     Sound is cut to the sample. Where ``can_cut`` says yes, pictures are copied as they are coded.
@@ -98,10 +98,12 @@ def trim_clip(
     if can_cut(clip, container, window, limits=limits, cancel=cancel):
         copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
         track = copy or _sound_in(clip, window, limits, cancel)
-        copy_pictures(clip, path, container, track, window=window, limits=limits, cancel=cancel)
-        return
+        return copy_pictures(
+            clip, path, container, track, window=window, limits=limits, cancel=cancel
+        )
     track = _sound_in(clip, window, limits, cancel)
     _encode_with(clip, track, path, container, window, limits, cancel, settings)
+    return Copied(pictures=False, sound=False)
 
 
 def copy_pictures(
