@@ -106,7 +106,8 @@ def _conclude(
             plots = draw(folder, series)
         except ImportError:
             sections["scaling"].lacks("plots (there is no matplotlib; install the extra `bench`).")
-    lines = target_lines({name: section.figures for name, section in sections.items()})
+    figures = {name: section.figures for name, section in sections.items()}
+    lines = target_lines(figures, list(bench.footage_names))
     parts = list(sections.values())
     notes = _notes(bench, is_whole=is_whole)
     if left_out:

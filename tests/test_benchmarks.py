@@ -29,7 +29,7 @@ from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS, common
 from benchmarks.parts.common import Taken, times_slower
-from benchmarks.parts.encode import tell_quality
+from benchmarks.parts.encode import compare, tell_quality
 from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
 from benchmarks.parts.quality import matrix_of_file
@@ -478,18 +478,58 @@ def target_named(name: str) -> Target:
 
 def test_quality_is_judged_beside_core_in_drawn_and_real_clips() -> None:
     figures = {
-        f"{case}/{method}/{what}": value
+        f"{case}/ours/{what}": value
         for case in ("512", "720p", "1080p", "talk.mp4")
-        for method, what, value in (
-            *(("ours", "times core", 4.0), ("ours", "ssim", 0.97), ("core", "ssim", 0.97)),
-            *(("ours", "size", 110.0), ("core", "size", 100.0)),
-        )
+        for what, value in (("times core", 4.0), ("ssim over core", 0.0), ("size of core", 1.1))
     }
-    worse: dict[str, Any] = {**figures, "talk.mp4/ours/ssim": 0.9699}
-    larger: dict[str, Any] = {**figures, "512/ours/size": 116.0}
+    worse: dict[str, Any] = {**figures, "talk.mp4/ours/ssim over core": -0.0001}
+    larger: dict[str, Any] = {**figures, "512/ours/size of core": 1.16}
     for given, verdict in ((figures, "met"), (worse, "**not met**"), (larger, "**not met**")):
-        rows = rows_of("## Targets\n" + "\n".join(target_lines({"encode": given})))
-        assert rows["E2"][3] == verdict
+        assert verdict_of("E2", {"encode": given}, "talk.mp4") == verdict
+
+
+def verdict_of(name: str, figures: dict[str, dict[str, float]], *footage: str) -> str:
+    rows = rows_of("## Targets\n" + "\n".join(target_lines(figures, footage)))
+    return rows[name][3]
+
+
+def test_speed_alone_meets_no_target_of_quality_or_equality() -> None:
+    speeds = {
+        f"{case}/{method}/times core": 4.0
+        for case in CASES
+        for method in ("ours", "ours-medium", "ours-veryfast")
+    }
+    for name, part in (("E1", "encode"), ("E2", "encode"), ("D1", "decode")):
+        assert verdict_of(name, {part: speeds}) == "not measured in full"
+
+
+def test_a_named_clip_that_was_not_measured_is_not_left_out_of_the_verdict() -> None:
+    encode = {
+        f"{case}/{method}/{what}": value
+        for case in CASES
+        for method in ("ours", "ours-medium")
+        for what, value in (("times core", 4.0), ("ssim over core", 0.0), ("size of core", 1.1))
+    }
+    decode = {
+        f"{case}/ours/{what}": value
+        for case in CASES
+        for what, value in (("times core", 4.0), ("is core's", 1.0))
+    }
+    figures = {"encode": encode, "decode": decode}
+    for name in ("E1", "E2", "D1"):
+        assert verdict_of(name, figures) == "met"
+        assert verdict_of(name, figures, "talk.mp4") == "not measured in full"
+
+
+def test_quality_is_compared_with_core_only_where_both_files_have_one_matrix() -> None:
+    taken = {name: Taken([{"size_bytes": size}]) for name, size in (("ours", 110), ("core", 100))}
+    qualities = {"ours": 0.98, "core": 0.97}
+    for core_matrix, is_compared in (("bt709", True), ("bt601", False)):
+        section = Section("Encoding")
+        compare(section, "512", taken, qualities, {"ours": "bt709", "core": core_matrix})
+        assert ("512/ours/ssim over core" in section.figures) == is_compared
+        assert ("512/core/ssim" in section.figures) == is_compared
+        assert section.figures["512/ours/size of core"] == pytest.approx(1.1)
 
 
 def test_growth_is_told_only_where_the_longest_clip_was_measured(tmp_path: Path) -> None:
@@ -538,12 +578,12 @@ def test_frames_must_be_cores_only_at_a_constant_rate_and_upright(
     bench = Bench(plan=QUICK, runtime=HERE, folder=tmp_path, disk=tmp_path, footage=footage)
     plain = [name for name in bench.footage_names if bench.any_input(name).is_plain]
     assert plain == [clip.video.name]
+    names = list(bench.footage_names)
     figures = {
-        "encode": {f"{name}/ours/ssim": 0.9 for name in bench.footage_names},
         "decode": {f"{plain[0]}/ours/is core's": 0.0}
-        | {f"{name}/ours/is core's all the same": 0.0 for name in list(bench.footage_names)[1:]},
+        | {f"{name}/ours/is core's all the same": 0.0 for name in names[1:]},
     }
-    d1 = next(one for one in targets(figures) if one.name == "D1")
+    d1 = next(one for one in targets(figures, names) if one.name == "D1")
     judged = {one.figure: one for one in d1.bounds if ".mp4/" in one.figure}
     assert len(judged) == 3
     assert {name.partition("/")[0] for name, one in judged.items() if not one.is_told} == {*plain}

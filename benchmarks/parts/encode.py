@@ -98,6 +98,7 @@ def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> 
     matrices = {name: matrix_of_file(_path(bench, clip, name)) for name in taken if name in METHODS}
     qualities = _qualities(section, bench, clip, matrices)
     _tell(section, title, clip.name, taken, qualities)
+    compare(section, clip.name, taken, qualities, matrices)
     _tell_matrices(section, matrices)
 
 
@@ -129,8 +130,27 @@ def _tell_matrices(section: Section, matrices: Mapping[str, str]) -> None:
     if others:
         section.say(
             f"Not tagged as BT.709, and so coded in BT.601: {', '.join(others)}. Its luma has less "
-            "of the noise in it, so that this SSIM compares with no other."
+            "of the noise in it, so that this SSIM compares with no other; no target goes by it."
         )
+
+
+def compare(
+    section: Section,
+    case: str,
+    taken: Mapping[str, Taken],
+    qualities: Mapping[str, float],
+    matrices: Mapping[str, str],
+) -> None:
+    """Figures of quality and size beside core's, only where both were measured and compare."""
+    compared = {name: one for name, one in qualities.items() if matrices[name] == "bt709"}
+    for name, quality in compared.items():
+        section.figures[f"{case}/{name}/ssim"] = quality
+        if "core" in compared:
+            section.figures[f"{case}/{name}/ssim over core"] = quality - compared["core"]
+    if "core" in taken:
+        core_bytes = taken["core"].last["size_bytes"]
+        for name, one in taken.items():
+            section.figures[f"{case}/{name}/size of core"] = one.last["size_bytes"] / core_bytes
 
 
 def _tell(
@@ -166,8 +186,6 @@ def _tell(
         if core is not None:
             figures[f"{case}/{name}/times core"] = core / took
             figures[f"{case}/{name}/cpu times core"] = taken["core"].cpu.middle / one.cpu.middle
-        if name in qualities:
-            figures[f"{case}/{name}/ssim"] = qualities[name]
         if one.extra_bytes is not None:
             figures[f"{case}/{name}/extra"] = one.extra_bytes
     section.say(f"### {title}")
