@@ -156,8 +156,7 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
         Target(
             "N1",
             "a 10-minute 1080p clip through a node: at most 64 MiB of memory; computing outside "
-            "waiting at most 5 times the time in which it is copied twice, bytes read and written "
-            "at most 5 times those of that",
+            "waiting, and bytes read and written, at most 5 times those of copying it twice",
             (
                 Bound("node", "growth", most=64 * MEBIBYTE, form=_bytes),
                 Bound("node", "of copying", most=5.0),

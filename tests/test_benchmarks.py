@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ from benchmarks.parts.common import Taken, times_slower
 from benchmarks.parts.encode import compare, tell_quality
 from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
+from benchmarks.parts.node import copy_repeatedly, moved_bytes
 from benchmarks.parts.quality import matrix_of_file
 from benchmarks.parts.stops import LEAST_STOPPED
 from benchmarks.plan import QUICK, Case
@@ -396,6 +398,34 @@ def test_each_round_is_compared_with_ours_of_the_same_round_and_the_cold_one_wit
     ours = Taken([{"seconds": one} for one in (9.0, 1.0, 2.0)])
     mutated = Taken([{"seconds": one} for one in (1.0, 1.5, 3.0)])
     assert times_slower(mutated.warm(), ours.warm()) == [1.5, 1.5]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bytes are counted on Linux alone")
+def test_bytes_that_a_running_child_moves_are_counted_with_its_parent(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(5_000_000))
+    reading = f"open({str(source)!r}, 'rb').read(); print(flush=True); input()"
+    before = moved_bytes(os.getpid())
+    with subprocess.Popen(
+        [sys.executable, "-c", reading], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        while_it_runs = moved_bytes(os.getpid())
+        child.communicate(b"\n")
+    assert while_it_runs - before >= 5_000_000
+    assert moved_bytes(os.getpid()) >= while_it_runs
+
+
+def test_computing_is_held_against_the_computing_of_copies(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(bytes(5_000_000))
+    computing, took = copy_repeatedly(path)
+    assert computing.count == took.count == 5
+    assert computing.least > 0
+    # Waiting for a disk is in the time alone, but for what two clocks differ by.
+    assert computing.middle <= took.middle + 0.001
+    assert [one.name for one in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 def test_starts_are_timed_with_the_sample_whatever_footage_is_named() -> None:

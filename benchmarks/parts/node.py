@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -18,12 +19,14 @@ from viseme import media
 
 from ..altered import LONG_BITS_A_SECOND, LONG_SPEECH_SECONDS, long_video
 from ..bench import Bench
-from ..report import Section, mebibytes, ratio, seconds
+from ..measuring import Spread
+from ..report import Section, mebibytes, ratio, seconds, spread
 from ..scene import SAMPLE_RATE, speech
 
 _WARM_SECONDS = 2
 _LOOK_SECONDS = 0.25
 _RUN_SECONDS = 3000.0
+_COPIES = 5
 _RECEIPT = 4  # by index among the node's outputs
 
 
@@ -64,16 +67,17 @@ def _measure_node(
     idle = _idle_cpu(host)
     host.reset_peak()
     before, cpu = host.held_bytes(), _cpu_seconds(host.process.pid)
-    moved = _moved_bytes(host.process.pid)
+    moved = moved_bytes(host.process.pid)
     bench.say("the long clip through the node; the sandbox draws on each of its frames")
     started = time.monotonic()
     with CpuWatch(host.process.pid) as watch:
         _run(host, name, voice, take=2)
     took = time.monotonic() - started
     used = _cpu_seconds(host.process.pid) - cpu
-    moved = _moved_bytes(host.process.pid) - moved
+    moved = moved_bytes(host.process.pid) - moved
     growth = host.peak_bytes() - before
-    copying = _copy_twice(clip)
+    copy_cpu, copy_wall = copy_repeatedly(clip)
+    copying = 2 * copy_cpu.middle
     submitted, ended = (box.calls(what)[-1]["time"] for what in ("submit", "result"))
     waiting = watch.between(submitted, ended)
     beside_waiting = max(used - waiting - idle * (took - (ended - submitted)), 0.0)
@@ -85,22 +89,26 @@ def _measure_node(
         "through Sync Lip Sync 2 Pro, of which only the receipt is taken, in a real ComfyUI, "
         "against the sandbox in another process. Memory is how far the host's VmHWM rose over "
         "what it held before. Computing is the host's and its children's user and system time "
-        "over the run, against the time in which the clip is copied twice on the same disk, but "
+        "over the run, against that of copying the clip twice on the same disk, but "
         "for that of the wait from the submission to the call for the result and for what it uses "
         "while idle. (That wait is the sandbox's drawing; its clock runs 50 times as fast, so that "
         "it is asked ten times a second.) Counted is computing alone, that of the kernel "
         "for reading, writing and sending with it; the time in which the host stood still for a "
-        "disk or for the sandbox is not. Of input and output the bytes are counted, against the "
-        "four times the clip's size that two copies read and write: what the host read and wrote "
-        "by the kernel's `rchar` and `wchar`, in the page cache or not; what went through sockets "
-        "is in it only as far as it was read from a file or written to one."
+        f"disk or for the sandbox is not. A copy is the median of {_COPIES}, each begun with "
+        "nothing left to be written to the disk. Of input and output the bytes are counted, "
+        "against the four times the clip's size that two copies read and write: what the host and "
+        "its children read and wrote by the kernel's `rchar` and `wchar`, in the page cache or "
+        "not; what went through sockets is in it only as far as it was read from a file or written "
+        "to one."
     )
     rows = [
         ["growth of memory", f"{mebibytes(growth)} MiB"],
         ["computing in all", seconds(used)],
         [f"... while waiting for the vendor, {seconds(ended - submitted)}", seconds(waiting)],
         ["... but for waiting and idling", seconds(beside_waiting)],
-        ["copying the clip twice", seconds(copying)],
+        ["computing of one copy", spread(copy_cpu)],
+        ["... of two, which the host's is judged by", seconds(copying)],
+        ["time of one copy, waiting for the disk included", spread(copy_wall)],
         ["computing, in copies", ratio(beside_waiting / copying)],
         ["read and written", f"{moved / 1e6:,.0f} MB"],
         ["read and written, in what two copies read and write", ratio(moved / (4 * size))],
@@ -195,27 +203,35 @@ def _cpu_seconds(pid: int) -> float:
     """User and system time of a process and of all its children, the ended ones too."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = sum(int(fields[index]) for index in (11, 12, 13, 14))
-    below = 0.0
+    return own / os.sysconf("SC_CLK_TCK") + sum(_of_children(pid, _cpu_seconds))
+
+
+def moved_bytes(pid: int) -> float:
+    """Read and written by a process and by all its children, the ended ones too."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    counts = dict(line.split(": ") for line in lines)
+    own = int(counts["rchar"]) + int(counts["wchar"])
+    return own + sum(_of_children(pid, moved_bytes))
+
+
+def _of_children(pid: int, count: Callable[[int], float]) -> Iterator[float]:
+    """What is counted of each child that runs; what has ended is counted with its parent."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         # A thread, or a child that is counted with its parent from now on, may have just ended.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for child in (task / "children").read_text().split():
-                below += _cpu_seconds(int(child))
-    return own / os.sysconf("SC_CLK_TCK") + below
+                yield count(int(child))
 
 
-def _moved_bytes(pid: int) -> int:
-    """Read and written by a process, and by its children that have ended."""
-    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
-    counts = dict(line.split(": ") for line in lines)
-    return int(counts["rchar"]) + int(counts["wchar"])
-
-
-def _copy_twice(path: Path) -> float:
+def copy_repeatedly(path: Path) -> tuple[Spread, Spread]:
+    """Computing and time of one copy of a file; what is written back meanwhile is only its own."""
     target = path.with_suffix(".copy")
-    started = time.perf_counter()
-    for _ in range(2):
+    computed, took = [], []
+    for _ in range(_COPIES):
+        os.sync()
+        cpu, started = time.process_time(), time.perf_counter()
         shutil.copyfile(path, target)
-    took = time.perf_counter() - started
-    target.unlink()
-    return took
+        computed.append(time.process_time() - cpu)
+        took.append(time.perf_counter() - started)
+        target.unlink()
+    return Spread.of(computed), Spread.of(took)
