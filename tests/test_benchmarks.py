@@ -20,7 +20,7 @@ import pytest
 
 from benchmarks.altered import held_video, long_video, turned_video
 from benchmarks.bench import Bench
-from benchmarks.child.exactness import CHECKS, drift
+from benchmarks.child.exactness import CHECKS, drift, odd_errors, odd_picture
 from benchmarks.child.passing import Untouched
 from benchmarks.child.stopping import Stopping
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
@@ -177,6 +177,27 @@ def test_colours_at_the_borders_of_bars_are_told_beside_the_others(
     assert set(CHECKS_TOLD["bars"]) <= set(found)
     for name in ("bars_error", "bars_error_accurate"):
         assert found[name] < found[f"{name}_with_borders"]
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("pixels", [-1, 1])
+def test_an_odd_picture_that_is_shifted_by_a_pixel_is_not_right(axis: int, pixels: int) -> None:
+    bound = next(one for one in target_named("C2").bounds if one.figure == "odd_edge_error")
+    given = np.broadcast_to(odd_picture(), (2, 513, 511, 3))
+    assert bound.met(odd_errors(given, given)["odd_edge_error"])
+    wide = [(0, 0), (1, 1), (1, 1), (0, 0)]
+    rows, columns = (1 + pixels, 1) if axis == 1 else (1, 1 + pixels)
+    beside = np.pad(given, wide, "edge")[:, rows : rows + 513, columns : columns + 511]
+    for shifted in (np.roll(given, pixels, axis), beside):
+        assert not bound.met(odd_errors(given, shifted)["odd_edge_error"])
+    assert not bound.met(odd_errors(given, given[:, :, :-1])["odd_edge_error"])
+
+
+def test_an_odd_size_comes_back_right_up_to_its_edges(child: Child, tmp_path: Path) -> None:
+    found = child.run("exact", check="odd size", folder=str(tmp_path))
+    judged = {one.figure: one for one in target_named("C2").bounds}
+    for name in ("odd_error", "odd_edge_error"):
+        assert judged[name].met(found[name])
 
 
 def test_what_is_told_to_stop_tells_how_long_that_took_and_nothing_where_it_had_ended(

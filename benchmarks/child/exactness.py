@@ -27,6 +27,7 @@ _DELAY_SECONDS = 0.5
 _BARS = ((1, 1, 1), (1, 1, 0), (0, 1, 1), (0, 1, 0), (1, 0, 1), (1, 0, 0), (0, 0, 1), (0, 0, 0))
 _BAR_PIXELS = 160
 _EDGE_PIXELS = 8
+_CHECK_PIXELS = 8
 _STAMPS_MS = (0, 40, 80, 130, 280, 307, 360, 400, 440)
 _DARKEST, _STEP = 30, 6  # greys that tell one picture from the next
 
@@ -165,15 +166,33 @@ def rounding(_folder: Path) -> Facts:
 
 
 def odd_size(folder: Path) -> Facts:
-    """511x513 and back: whether the size returns, and how far the picture is off, of 255."""
+    """511x513 and back: whether the size returns, and how far the picture and its edges are off."""
+    given = np.broadcast_to(odd_picture(), (5, 513, 511, 3))
+    path = folder / "exact-odd.mp4"
+    media.encode_clip(path, given, RATE)
+    return odd_errors(given, media.decode_frames(media.probe_clip(path), crop_to=(511, 513)))
+
+
+def odd_picture() -> Floats:
+    """float32 [513, 511, 3]: a soft ramp within grey checks, which show where a pixel has gone."""
     y, x = np.mgrid[0:513, 0:511].astype(np.float32)
     ramp = np.stack([x / 511, y / 513, (x + y) / 1024], axis=-1)
-    path = folder / "exact-odd.mp4"
-    media.encode_clip(path, np.broadcast_to(ramp, (5, 513, 511, 3)), RATE)
-    found = media.decode_frames(media.probe_clip(path), crop_to=(511, 513))
-    is_right = found.shape == (5, 513, 511, 3)
-    error = float(np.abs(found - ramp).mean() * 255) if is_right else 255.0
-    return {"odd_error": error}
+    to_edge = np.minimum(np.minimum(x, 510 - x), np.minimum(y, 512 - y))
+    checks = np.where((x // _CHECK_PIXELS + y // _CHECK_PIXELS) % 2, 0.75, 0.25)
+    is_frame = to_edge < 2 * _CHECK_PIXELS
+    return np.where(is_frame[..., None], checks[..., None], ramp).astype(np.float32)
+
+
+def odd_errors(given: Floats, found: Floats) -> Facts:
+    """Of 255: of the whole picture, and of the worst of its four edges."""
+    if found.shape != given.shape:
+        return {"odd_error": 255.0, "odd_edge_error": 255.0}
+    errors, wide = np.abs(found - given).mean(axis=(0, 3)) * 255, _CHECK_PIXELS
+    edges = (errors[:wide], errors[-wide:], errors[:, :wide], errors[:, -wide:])
+    return {
+        "odd_error": float(errors.mean()),
+        "odd_edge_error": max(float(edge.mean()) for edge in edges),
+    }
 
 
 def rotation(folder: Path) -> Facts:

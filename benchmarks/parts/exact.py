@@ -35,7 +35,10 @@ CHECKS_TOLD: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "rounding": {"byte_bias": ("floats to bytes: bias", "{:.5f}/255")},
-    "odd size": {"odd_error": ("511x513 there and back: mean error", "{:.3f}/255")},
+    "odd size": {
+        "odd_error": ("511x513 there and back: mean error", "{:.3f}/255"),
+        "odd_edge_error": ("... of the outermost 8 pixels at the worst edge, checks", "{:.3f}/255"),
+    },
     "rotation": {"turned_error": ("a turned file: mean error", "{:.3f}/255")},
 }
 
