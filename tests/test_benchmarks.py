@@ -519,8 +519,15 @@ def test_a_figure_without_a_bound_is_told_and_neither_met_nor_missed() -> None:
     target = Target("T", "for what it is worth", (Bound("p", "speed"),))
     assert judge(target, {"p": {"speed": 2.0}}) == ("speed 2.00", "told")
     assert judge(target, {"p": {}})[1] == "not measured"
-    figures = {"encode": {f"{case}/ours-veryfast/times core": 3.6 for case in CASES}}
-    assert judge(target_named("E2, veryfast 20"), figures)[1] == "told"
+
+
+def test_veryfast_is_judged_by_its_speed_and_its_quality_is_told() -> None:
+    figures = {f"{case}/ours-veryfast/times core": 3.6 for case in CASES}
+    slow = {**figures, "720p/ours-veryfast/times core": 3.4}
+    poor = {**figures, "talk.mp4/ours-veryfast/ssim over core": -0.1}
+    assert verdict_of("E2, veryfast 20", {"encode": figures}) == "met"
+    assert verdict_of("E2, veryfast 20", {"encode": slow}) == "**not met**"
+    assert verdict_of("E2, veryfast 20", {"encode": poor}, "talk.mp4") == "met"
 
 
 def target_named(name: str) -> Target:
