@@ -21,7 +21,8 @@ import pytest
 from benchmarks.altered import held_video, long_video, turned_video
 from benchmarks.bench import Bench
 from benchmarks.child.exactness import CHECKS, drift, odd_errors, odd_picture
-from benchmarks.child.passing import Untouched
+from benchmarks.child.passing import Replaced, Untouched
+from benchmarks.child.source import Source
 from benchmarks.child.stopping import Stopping
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
@@ -29,6 +30,7 @@ from benchmarks.judging import Bound, Target, judge
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS, common
+from benchmarks.parts.bodies import tell_sameness
 from benchmarks.parts.common import Taken, times_slower
 from benchmarks.parts.encode import compare, tell_quality
 from benchmarks.parts.exact import CHECKS_TOLD
@@ -41,7 +43,7 @@ from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
 from benchmarks.scene import draw_frames, loudness, speech
 from benchmarks.targets import target_lines, targets
-from viseme.media import floats, iterate_frames, probe_clip, writer
+from viseme.media import decode_frames, encode_clip, floats, iterate_frames, probe_clip, writer
 from viseme.samples import sample_clip_path
 
 HERE = Runtime(Path(sys.executable))
@@ -616,6 +618,38 @@ def test_bytes_that_are_not_the_files_are_not_called_the_same(tmp_path: Path, cl
     path.write_bytes(before + bytes(8))
     passed.run()
     assert not passed.facts()["is_same"]
+
+
+def test_pictures_that_are_coded_anew_are_not_called_the_same(tmp_path: Path, clip: Input) -> None:
+    path = tmp_path / "passed.mp4"
+    shutil.copyfile(clip.video, path)
+    replaced = Replaced(path, tmp_path, Source.of({"source": clip.source}))
+    replaced.run()
+    assert replaced.facts()["is_same"]
+    read = probe_clip(path)
+    encode_clip(replaced.target, decode_frames(read), read.frame_rate)
+    assert not replaced.facts()["is_same"]
+
+
+def test_bodies_are_judged_by_whether_they_are_those_of_json() -> None:
+    def taken(*digests: str) -> dict[str, Taken]:
+        names = ("ours", "checked", "json")[: len(digests)]
+        rounds = [[{"body_bytes": 4, "body_digest": digest}] for digest in digests]
+        return {name: Taken(one) for name, one in zip(names, rounds, strict=True)}
+
+    fast = {
+        f"50/{way}/{what}": value
+        for way in ("checked", "ours")
+        for what, value in (("times json", 9.0), ("extra", 0.0))
+    }
+    for digests, verdict in (
+        (("a", "a", "a"), "met"),
+        (("b", "a", "a"), "**not met**"),
+        (("a", "a"), "not measured in full"),
+    ):
+        section = Section("Request bodies", figures=dict(fast))
+        tell_sameness(section, 50, taken(*digests))
+        assert verdict_of("B1", {"bodies": section.figures}) == verdict
 
 
 def test_the_matrix_of_a_file_is_asked_of_the_file(tmp_path: Path, clip: Input) -> None:

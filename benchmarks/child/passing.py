@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
+import av
 from blake3 import blake3
 
 from viseme import media
@@ -46,6 +48,13 @@ def _digest_of(path: Path) -> str:
     return hasher.hexdigest()
 
 
+def pictures_of(path: Path, start: int = 0, stop: int | None = None) -> list[str]:
+    """The digest of each coded picture, as they are stored, from one to another."""
+    with av.open(str(path)) as container:
+        packets = (packet for packet in container.demux(video=0) if packet.size)
+        return [blake3(bytes(packet)).hexdigest() for packet in islice(packets, start, stop)]
+
+
 class Replaced:
     """Our way to other sound: pictures are copied as they are coded."""
 
@@ -58,7 +67,9 @@ class Replaced:
         media.replace_sound(media.probe_clip(self.path), self.sound, self.target)
 
     def facts(self) -> Facts:
-        return {"size_bytes": self.target.stat().st_size}
+        """``is_same``: each picture is coded as it was in the file."""
+        is_same = pictures_of(self.target) == pictures_of(self.path)
+        return {"size_bytes": self.target.stat().st_size, "is_same": is_same}
 
 
 class CoreReplaced(Replaced):
@@ -77,6 +88,9 @@ class CoreReplaced(Replaced):
             images=parts.images, audio=self.audio, frame_rate=parts.frame_rate
         )
         latest.InputImpl.VideoFromComponents(changed).save_to(str(self.target))
+
+    def facts(self) -> Facts:
+        return {"size_bytes": self.target.stat().st_size}
 
 
 def prepare(job: Job) -> Untouched | Replaced:

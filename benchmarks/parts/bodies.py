@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from blake3 import blake3
 from ..bench import Bench
 from ..children import PostServer
 from ..report import Section, mebibytes, ratio, spread
-from .common import alone, side_by_side
+from .common import Taken, alone, side_by_side
 
 _BUILT = {
     "ours": "**Viseme**, streamed",
@@ -65,7 +65,6 @@ def _build(bench: Bench, section: Section, megabytes: int, path: Path, digest: s
         one.memory = alone(bench, section, "build", name, jobs[name])
     section.say(f"### {megabytes} MB, built")
     json = taken["json"].seconds.middle if "json" in taken else None
-    bodies = {(one.last["body_bytes"], one.last["body_digest"]) for one in taken.values()}
     rows = []
     for name, one in taken.items():
         times = None if json is None else json / one.seconds.middle
@@ -77,9 +76,18 @@ def _build(bench: Bench, section: Section, megabytes: int, path: Path, digest: s
             section.figures[f"{megabytes}/{name}/extra"] = extra
     head = ("way", "time, median [least - most]", "times as fast as `json=`", "extra memory")
     section.table(head, rows)
-    section.say(
-        "All are the same bytes." if len(bodies) == 1 else "**The bodies are not the same bytes.**"
-    )
+    tell_sameness(section, megabytes, taken)
+
+
+def tell_sameness(section: Section, megabytes: int, taken: Mapping[str, Taken]) -> None:
+    """Whether all bodies are those of ``json=``; nothing to compare with where it is not there."""
+    if "json" not in taken:
+        section.lacks(f"whether bodies of {megabytes} MB are the bytes of `json=`.")
+        return
+    bodies = {(one.last["body_bytes"], one.last["body_digest"]) for one in taken.values()}
+    is_same = len(bodies) == 1
+    section.figures[f"{megabytes}/is same"] = float(is_same)
+    section.say("All are the same bytes." if is_same else "**The bodies are not the same bytes.**")
 
 
 def _post(bench: Bench, section: Section, path: Path, digest: str, url: str) -> None:
