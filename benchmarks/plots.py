@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a plot. ``values`` are seconds, or bytes, at ``lengths`` in seconds."""
+    """One line of each plot, at ``lengths`` in seconds; ``extra_bytes`` is empty if unknown."""
 
     label: str
     lengths: tuple[float, ...]

@@ -37,6 +37,7 @@ from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
 from benchmarks.parts.node import copy_repeatedly, moved_bytes
 from benchmarks.parts.quality import matrix_of_file
+from benchmarks.parts.scaling import tell_row
 from benchmarks.parts.stops import LEAST_STOPPED
 from benchmarks.plan import QUICK, Case
 from benchmarks.plots import Series, draw
@@ -604,6 +605,25 @@ def test_growth_is_told_only_where_the_longest_clip_was_measured(tmp_path: Path)
     assert not broken.figures
     assert any("how time and memory grow, since 30 s was" in line for line in broken.missing)
     assert any("| file to frames |" in line for line in broken.lines)
+
+
+def test_memory_that_was_not_measured_is_no_memory_that_does_not_grow() -> None:
+    lengths, mebibyte = [15, 60, 1800], 2**20
+    for held, growth in (
+        ((None, None, None), None),
+        ((5 * mebibyte, None, 5 * mebibyte), None),
+        ((5 * mebibyte, 90 * mebibyte, 6 * mebibyte), 85 * mebibyte),
+        ((90 * mebibyte, 5 * mebibyte, 6 * mebibyte), 85 * mebibyte),
+    ):
+        section = Section("Scaling with length")
+        values = [
+            {"seconds": float(length)} | ({} if one is None else {"extra_bytes": one})
+            for length, one in zip(lengths, held, strict=True)
+        ]
+        tell_row(section, "encode", lengths, values, is_whole=True)
+        assert section.figures["encode/time slope"] == pytest.approx(1)
+        assert section.figures.get("encode/memory growth") == growth
+        assert section.missing == ([] if growth is not None else ["memory of frames to file."])
 
 
 def test_bytes_that_are_not_the_files_are_not_called_the_same(tmp_path: Path, clip: Input) -> None:

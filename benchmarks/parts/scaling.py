@@ -56,10 +56,10 @@ def measure(bench: Bench) -> Section:
                 _WAYS[way],
                 tuple(map(float, done)),
                 tuple(float(one["seconds"]) for one in values),
-                tuple(float(one.get("extra_bytes", 0)) for one in values),
+                tuple(_held(values) or ()),
             )
         )
-        rows.append(_row(section, way, done, values, is_whole=is_whole))
+        rows.append(tell_row(section, way, done, values, is_whole=is_whole))
     head = [
         "way",
         *(f"{length} s" for length in done),
@@ -88,14 +88,22 @@ def _measure_length(
         one = alone(bench, section, "stream", f"{says}, {length} s", {**base, "method": way})
         if one is None:
             return None
-        one["extra_bytes"] = max(one.get("extra_bytes", 0) - one.get("piece_bytes", 0), 0)
+        if "extra_bytes" in one:
+            one["extra_bytes"] = max(one["extra_bytes"] - one.get("piece_bytes", 0), 0)
         measured[way] = one
     path.unlink(missing_ok=True)
     Path(bench.folder / "replaced.mp4").unlink(missing_ok=True)
     return measured
 
 
-def _row(
+def _held(values: Sequence[dict[str, Any]]) -> list[float] | None:
+    """Extra memory at each length; ``None`` where it was not measured at all of them."""
+    if not all("extra_bytes" in one for one in values):
+        return None
+    return [float(one["extra_bytes"]) for one in values]
+
+
+def tell_row(
     section: Section,
     way: str,
     lengths: Sequence[int],
@@ -105,9 +113,12 @@ def _row(
 ) -> list[str]:
     """``is_whole``: up to the greatest length, without which nothing is said of growth."""
     times = [float(one["seconds"]) for one in values]
-    memory = [float(one.get("extra_bytes", 0)) for one in values]
+    memory = _held(values)
+    if memory is None:
+        section.lacks(f"memory of {_WAYS[way]}.")
+    shown: Sequence[float | None] = memory or [None] * len(times)
     cells = [
-        f"{seconds(time)} ({mebibytes(held)})" for time, held in zip(times, memory, strict=True)
+        f"{seconds(time)} ({mebibytes(held)})" for time, held in zip(times, shown, strict=True)
     ]
     long = [index for index, length in enumerate(lengths) if length >= _LEAST_FITTED_SECONDS]
     time_slope = memory_slope = None
@@ -115,9 +126,11 @@ def _row(
         fitted = [float(lengths[index]) for index in long]
         time_slope = slope(fitted, [times[index] for index in long])
         section.figures[f"{way}/time slope"] = time_slope
-        # What is less than a mebibyte is noise of the allocator.
-        memory_slope = slope(fitted, [max(memory[index], 2.0**20) for index in long])
-        section.figures[f"{way}/memory slope"] = memory_slope
-        section.figures[f"{way}/memory growth"] = memory[-1] - memory[long[0]]
+        if memory is not None:
+            fitted_bytes = [memory[index] for index in long]
+            # What is less than a mebibyte is noise of the allocator.
+            memory_slope = slope(fitted, [max(one, 2.0**20) for one in fitted_bytes])
+            section.figures[f"{way}/memory slope"] = memory_slope
+            section.figures[f"{way}/memory growth"] = max(fitted_bytes) - min(fitted_bytes)
     a_second = seconds(times[-1] / lengths[-1])
     return [_WAYS[way], *cells, a_second, ratio(time_slope), ratio(memory_slope)]
