@@ -1,4 +1,4 @@
-"""Clips of other kinds than the drawn ones: turned, with pictures that are held, and a long one."""
+"""Clips of other kinds than the drawn ones: turned, with pictures that are held, and long ones."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from .scene import FRAME_RATE, SAMPLE_RATE, draw_frames, loudness, speech
 LONG_BITS_A_SECOND = 8_000_000
 LONG_SPEECH_SECONDS = 10
 _LOOP_FRAMES = 50
+# Of a file with a key picture every two seconds: a part that begins at one, and ends before one.
+_KEYED_SECONDS = 10
+KEYED_WINDOW = (_LOOP_FRAMES, 4 * _LOOP_FRAMES)
 _MOVING_FRAMES = 5  # of each second, before the last of them is held
 _BT601 = 6  # AVCOL_*_SMPTE170M
 
@@ -58,6 +61,13 @@ def _shown_frames(count: int) -> list[int]:
     """The last one too, so that the last but one is held up to it."""
     moving = [number for number in range(count - 1) if number % FRAME_RATE < _MOVING_FRAMES]
     return [*moving, count - 1]
+
+
+def keyed_video(clip: Input, folder: Path) -> Path:
+    """Of the clip's size, with a key picture every two seconds: ``KEYED_WINDOW`` can be copied."""
+    path = folder / f"{clip.name}-keyed.mp4"
+    long_video(path, clip.width, clip.height, _KEYED_SECONDS)
+    return path
 
 
 def long_video(path: Path, width: int, height: int, length: int) -> None:

@@ -93,6 +93,11 @@ MUTATIONS: Mapping[str, Mutation] = {
         ("decode-held",),
         taken_back.held_by_one_thread,
     ),
+    "cut-by-coding": Mutation(
+        "a part that begins at a key picture decoded and encoded anew, not copied",
+        ("trim",),
+        taken_back.cut_by_coding,
+    ),
     "one-thread-digest": Mutation(
         "frames hashed on one processor", ("digest",), taken_back.one_thread_digest
     ),

@@ -289,6 +289,11 @@ def held_by_one_thread() -> AbstractContextManager[Reached]:
     return _other_value("viseme.media.frames", "_MOST_HELD", 1 << 30, "_shown")
 
 
+def cut_by_coding() -> AbstractContextManager[Reached]:
+    """A part that could be copied is decoded and encoded anew."""
+    return _replaced("viseme.media.remux", "can_cut", lambda *_arguments, **_options: False)
+
+
 @contextmanager
 def one_thread_digest() -> Iterator[Reached]:
     """Frames in memory are hashed on one processor."""

@@ -18,7 +18,13 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.altered import held_video, long_video, turned_video
+from benchmarks.altered import (
+    KEYED_WINDOW,
+    held_video,
+    keyed_video,
+    long_video,
+    turned_video,
+)
 from benchmarks.bench import Bench
 from benchmarks.child.exactness import CHECKS, drift, odd_errors, odd_picture
 from benchmarks.child.passing import Replaced, Untouched
@@ -649,6 +655,18 @@ def test_pictures_that_are_coded_anew_are_not_called_the_same(tmp_path: Path, cl
     read = probe_clip(path)
     encode_clip(replaced.target, decode_frames(read), read.frame_rate)
     assert not replaced.facts()["is_same"]
+
+
+def test_a_part_is_copied_and_is_seen_to_be_coded_anew_where_it_is(
+    child: Child, clip: Input, tmp_path: Path
+) -> None:
+    path = keyed_video(clip, tmp_path)
+    job = {"method": "trim", "folder": str(tmp_path), "path": str(path), "window": KEYED_WINDOW}
+    for mutation in (None, "cut-by-coding", None):
+        assert child.run("pass", mutation=mutation, **job)["is_same"] == (mutation is None)
+        made = probe_clip(tmp_path / "trimmed.mp4")
+        assert made.frame_count == KEYED_WINDOW[1] - KEYED_WINDOW[0]
+        assert made.sound is not None
 
 
 def test_bodies_are_judged_by_whether_they_are_those_of_json() -> None:

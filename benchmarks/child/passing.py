@@ -1,4 +1,4 @@
-"""A file that is taken as it is, and one that gets other sound."""
+"""A file that is taken as it is, one that gets other sound, and a part of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from viseme.bodies import FileBody
 
 from .core import core
 from .source import Source
-from .work import Facts, Job
+from .work import Facts, Job, Work
 
 CONTAINERS = ("mp4", "mov", "webm")
 CODECS = ("h264", "hevc", "vp9", "aac", "mp3")
@@ -93,9 +93,47 @@ class CoreReplaced(Replaced):
         return {"size_bytes": self.target.stat().st_size}
 
 
-def prepare(job: Job) -> Untouched | Replaced:
+class Trimmed:
+    """Our way to a part that begins at a key picture: its packets are copied."""
+
+    def __init__(self, path: Path, folder: Path, window: tuple[int, int]) -> None:
+        self.path = path
+        self.target = folder / "trimmed.mp4"
+        self.window = window
+
+    def run(self) -> None:
+        media.trim_clip(media.probe_clip(self.path), self.target, *self.window)
+
+    def facts(self) -> Facts:
+        """``is_same``: each picture is coded as it was in the file."""
+        is_same = pictures_of(self.target) == pictures_of(self.path, *self.window)
+        return {"size_bytes": self.target.stat().st_size, "is_same": is_same}
+
+
+class CoreTrimmed(Trimmed):
+    """ComfyUI's way: Video Slice, Save Video, by which it is decoded and encoded anew."""
+
+    def __init__(self, path: Path, folder: Path, window: tuple[int, int]) -> None:
+        super().__init__(path, folder, window)
+        self.target = folder / "trimmed-core.mp4"
+        self.video_class = core().InputImpl.VideoFromFile
+        rate = media.probe_clip(path).frame_rate
+        start, stop = (float(frame / rate) for frame in window)
+        self.times = {"start_time": start, "duration": stop - start}
+
+    def run(self) -> None:
+        self.video_class(str(self.path), **self.times).save_to(str(self.target))
+
+    def facts(self) -> Facts:
+        return {"size_bytes": self.target.stat().st_size}
+
+
+def prepare(job: Job) -> Work:
     path, folder = Path(job["path"]), Path(job["folder"])
     if job["method"] == "untouched":
         return Untouched(path, folder)
+    if job["method"] in ("trim", "core-trim"):
+        trimmed = Trimmed if job["method"] == "trim" else CoreTrimmed
+        return trimmed(path, folder, (job["window"][0], job["window"][1]))
     ways = {"replace": Replaced, "core-replace": CoreReplaced}
     return ways[job["method"]](path, folder, Source.of(job))
