@@ -35,7 +35,7 @@ from benchmarks.inputs import Input, synthetic_input
 from benchmarks.judging import Bound, Target, judge
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
-from benchmarks.parts import PARTS, common
+from benchmarks.parts import PARTS, common, decode, encode
 from benchmarks.parts.bodies import tell_sameness
 from benchmarks.parts.common import Taken, times_slower
 from benchmarks.parts.encode import compare, tell_quality
@@ -493,6 +493,21 @@ def test_the_drawn_head_is_the_same_each_time_and_never_still() -> None:
 
 def test_every_other_round_runs_backwards() -> None:
     assert list(alternating("abc", 3)) == list("abccbaabc")
+
+
+def test_ways_that_no_target_is_about_run_in_the_first_rounds_alone(
+    tmp_path: Path, clip: Input
+) -> None:
+    plan = replace(QUICK, unjudged_rounds=2)
+    bench = Bench(plan=plan, runtime=HERE, folder=tmp_path, disk=tmp_path)
+    jobs = {name: {"method": name, "path": str(clip.video)} for name in ("ours", "naive")}
+    taken = common.side_by_side(bench, Section("Decoding"), "decode", jobs, 3, ("naive",))
+    assert {name: len(one.rounds) for name, one in taken.items()} == {"ours": 3, "naive": 2}
+    judged = {f"{one.part}/{one.figure}" for target in targets({}) for one in target.bounds}
+    unjudged = {"encode": encode.UNJUDGED, "decode": decode.UNJUDGED}
+    for part, names in unjudged.items():
+        for name in names:
+            assert not [one for one in judged if one.startswith(part) and f"/{name}/" in one]
 
 
 def test_a_spread_is_the_median_between_the_ends() -> None:

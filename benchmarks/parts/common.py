@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -75,13 +75,23 @@ def with_mutations(
 
 
 def side_by_side(
-    bench: Bench, section: Section, kind: str, jobs: Mapping[str, Job], rounds: int
+    bench: Bench,
+    section: Section,
+    kind: str,
+    jobs: Mapping[str, Job],
+    rounds: int,
+    unjudged: Collection[str] = (),
 ) -> dict[str, Taken]:
-    """Every job in each round, in one process; what fails is told and left out from then on."""
+    """Every job in each round, in one process; what fails is told and left out from then on.
+
+    ``unjudged`` are jobs that run in the first rounds alone, as the plan has it.
+    """
     taken = {name: Taken() for name in jobs}
     with Child(bench.runtime) as child:
         for name in alternating(list(jobs), rounds):
             if name not in taken:
+                continue
+            if name in unjudged and len(taken[name].rounds) >= bench.plan.unjudged_rounds:
                 continue
             try:
                 taken[name].rounds.append(child.run(kind, **jobs[name]))
@@ -90,6 +100,12 @@ def side_by_side(
                 section.lacks(f"{label(name)} ({problem.short}).")
                 bench.say(f"  {name} left out: {problem.short}")
     return taken
+
+
+def unjudged_rounds_told(bench: Bench, unjudged: Collection[str]) -> str:
+    """A sentence for the section."""
+    names = " and ".join(label(name) for name in unjudged)
+    return f"No target is about {names}: they run in the first {bench.plan.unjudged_rounds} rounds."
 
 
 def alone(bench: Bench, section: Section, kind: str, name: str, job: Job) -> dict[str, Any] | None:

@@ -7,9 +7,18 @@ from typing import Any
 from ..bench import Bench
 from ..inputs import Input
 from ..report import Section, mebibytes, ratio, spread
-from .common import Taken, alone, label, side_by_side, tell_mutations, with_mutations
+from .common import (
+    Taken,
+    alone,
+    label,
+    side_by_side,
+    tell_mutations,
+    unjudged_rounds_told,
+    with_mutations,
+)
 
 METHODS = ("ours", "ours-accurate", "core", "opencv", "naive", "ffmpeg", "pyav")
+UNJUDGED = ("opencv", "naive")
 _LIMITS = ("ffmpeg", "pyav")
 _COMPARED = ("ours", "core")
 # ComfyUI core holds a list of frames and the stack that is made of it.
@@ -34,7 +43,8 @@ def measure(bench: Bench) -> Section:
         "and PyAV with its pictures thrown away. `frames` compares the tensor with core's, bit by "
         "bit; only at a constant rate and upright must ours be equal. Ours, core and the naive way "
         "decode the sound as well; OpenCV, which has none, and the limits do not. Extra memory is "
-        "the most that a fresh process held, the tensor included, in MiB."
+        "the most that a fresh process held, the tensor included, in MiB. "
+        + unjudged_rounds_told(bench, UNJUDGED)
     )
     for name, rounds in bench.all_inputs():
         _measure_input(bench, section, bench.any_input(name), rounds)
@@ -49,7 +59,8 @@ def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> 
         return
     bench.say(f"decoding {title}")
     jobs: dict[str, Any] = {name: {"method": name, "path": str(clip.video)} for name in METHODS}
-    taken = side_by_side(bench, section, "decode", with_mutations(bench, "decode", jobs), rounds)
+    jobs_of_all = with_mutations(bench, "decode", jobs)
+    taken = side_by_side(bench, section, "decode", jobs_of_all, rounds, UNJUDGED)
     for name in taken:
         if name not in jobs or name in _LIMITS:
             continue

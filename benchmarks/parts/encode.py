@@ -11,13 +11,23 @@ from ..child.work import Job
 from ..inputs import Input
 from ..machine import has_ffmpeg
 from ..report import Section, mebibytes, ratio, spread
-from .common import MUTATED, Taken, alone, label, side_by_side, tell_mutations, with_mutations
+from .common import (
+    MUTATED,
+    Taken,
+    alone,
+    label,
+    side_by_side,
+    tell_mutations,
+    unjudged_rounds_told,
+    with_mutations,
+)
 from .quality import matrix_of_file, ssim_y
 
 METHODS = (
     *("ours", "ours-veryfast", "ours-medium", "core", "pipe", "naive"),
     *("ffmpeg", "ffmpeg-medium"),
 )
+UNJUDGED = ("pipe", "naive")
 _HEAD = (
     "way",
     "time, median [least - most]",
@@ -40,7 +50,7 @@ def measure(bench: Bench) -> Section:
         "`of ffmpeg's time` is against the command with the same preset and crf. Extra memory is "
         "the most that a fresh process held over the frames, with the programs it started, in MiB. "
         "Sound is part of the size: ours and the command's at 64 kbit/s a channel, the others' at "
-        "what FFmpeg takes by default."
+        "what FFmpeg takes by default. " + unjudged_rounds_told(bench, UNJUDGED)
     )
     for name, rounds in bench.all_inputs():
         _measure_input(bench, section, bench.any_input(name), rounds)
@@ -91,7 +101,8 @@ def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> 
     jobs: dict[str, Job] = {
         name: {**base, "method": name, "path": str(_path(bench, clip, name))} for name in METHODS
     }
-    taken = side_by_side(bench, section, "encode", with_mutations(bench, "encode", jobs), rounds)
+    jobs_of_all = with_mutations(bench, "encode", jobs)
+    taken = side_by_side(bench, section, "encode", jobs_of_all, rounds, UNJUDGED)
     for name in taken:
         if name in jobs and bench.counts_memory(clip.name, name):
             taken[name].memory = alone(bench, section, "encode", name, jobs[name])
