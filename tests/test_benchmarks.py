@@ -354,7 +354,7 @@ def test_what_no_endpoint_takes_is_made_fit_by_us_and_by_ffmpeg_alike(
         (held_video(clip, tmp_path), (128, 96), "made constant at 25 fps"),
     ):
         job = {"path": str(path), "folder": str(tmp_path), "frame_rate": "25"}
-        assert child.run("conform", method="ours", **job)["steps"] == [told]
+        assert told in child.run("conform", method="ours", **job)["steps"]
         made = [tmp_path / f"{path.stem}-conformed.mp4"]
         if shutil.which("ffmpeg"):
             assert child.run("conform", method="ffmpeg", **job)["size_bytes"] > 0
