@@ -31,6 +31,7 @@ from ..viseme.secret import redact
 from . import _host
 from ._common import RunOptions
 from ._errors import in_node_words
+from ._given import remember
 from ._jobs import attend
 from ._media import (
     Scratch,
@@ -112,11 +113,13 @@ async def buy(request: LipSync, hidden: Any) -> Bought:
     Raises LipSyncError, and the host's own interruption.
     """
     request = replace(request, media=hold(request.media))
-    wanted = _host.wanted(hidden)
-    return await on_runner(partial(_buy, request, wanted), hidden.unique_id)
+    work = partial(_buy, request, _host.wanted(hidden), _host.signature_of(hidden))
+    return await on_runner(work, hidden.unique_id)
 
 
-async def _buy(request: LipSync, wanted: frozenset[str], execution: Execution) -> Bought:
+async def _buy(
+    request: LipSync, wanted: frozenset[str], signature: str | None, execution: Execution
+) -> Bought:
     execution.report(Progress(Step.PROBE, "reading the media"))
     place = await asyncio.to_thread(_host.workplace)
     options, scratch = request.options, Scratch(place.home)
@@ -131,7 +134,7 @@ async def _buy(request: LipSync, wanted: frozenset[str], execution: Execution) -
     finally:
         if not scratch.is_in_use:
             await asyncio.to_thread(scratch.remove)
-    return await bring(finished, wanted, place, execution)
+    return await bring(finished, wanted, signature, place, execution)
 
 
 async def _run(
@@ -197,10 +200,13 @@ def _check_cut(request: LipSync, speech: Recording) -> None:
 async def bring(
     finished: Finished,
     wanted: frozenset[str],
+    signature: str | None,
     place: Workplace,
     execution: Execution,
 ) -> Bought:
     """A job's results as outputs, with what of ``frames`` and ``audio`` is wanted decoded.
+
+    They are remembered under the node's ``signature``, where it has one.
 
     Frames of a clip whose odd sides were padded to even ones are cropped to them again. An error
     names the job, and says that its result is kept and which outputs go without what failed.
@@ -212,7 +218,8 @@ async def bring(
         for path in finished.files
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
-    _host.keep_track(execution.node_id, execution.prompt_id, finished.files)
+    if signature is not None:
+        remember(signature, finished.files)
     execution.say_last(_summary(finished))
     receipt = json.dumps(finished.receipt, indent=2)
     return Bought(finished.job.id, tuple(results), receipt, shown)

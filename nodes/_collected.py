@@ -14,7 +14,9 @@ from ._buy import Bought, bring
 from ._runner import Execution
 
 
-async def collected(job_id: str, wanted: frozenset[str], execution: Execution) -> Bought:
+async def collected(
+    job_id: str, wanted: frozenset[str], signature: str | None, execution: Execution
+) -> Bought:
     """Every result of a job that was bought before, waited for where it still runs."""
     execution.report(Progress(Step.PROBE, "looking for the job"))
     place = await asyncio.to_thread(_host.workplace)
@@ -23,7 +25,7 @@ async def collected(job_id: str, wanted: frozenset[str], execution: Execution) -
         finished = await collect(job_id, place, watch)
     except InputError as problem:
         raise _in_its_place(problem, place.home) from problem
-    return await bring(finished, wanted, place, execution)
+    return await bring(finished, wanted, signature, place, execution)
 
 
 def check_known(job_id: str) -> None:

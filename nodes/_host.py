@@ -6,8 +6,7 @@ import logging
 import os
 import shutil
 import threading
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from comfy_api.latest import io, ui
 from server import PromptServer
 
 from ..viseme.home import Home, find_home
+from ._given import DECODED_KEY, change_count, signature
 
 if TYPE_CHECKING:
     from ..viseme.jobs.workplace import Workplace
@@ -26,15 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("viseme")
 
 NOTICE_EVENT = "viseme.notice"
-# An input that no schema declares. The host makes it part of the key under which it keeps a node's
-# outputs, so that a node whose frames are connected later is executed again, and only then.
-DECODED_KEY = "viseme_decoded"
+# A node's signature, written beside its inputs. Computed from the same prompt later it would be
+# another one: while the host validates a prompt it makes 0.0 of 0, and the like.
+ASKED_KEY = "viseme_asked"
 # Outputs that cost memory and time to make, by node: name and index.
 _DECODED: dict[str, dict[str, int]] = {}
 
-# The files that a node gave on, by its id: the prompt that it was executed in, and the files.
-_GIVEN: dict[str, tuple[str, set[Path]]] = {}
-_LOSSES: Counter[str] = Counter()
 # The nodes of the prompt that the host is about to validate, which it shows to no node's checks.
 _to_be_checked: ContextVar[Mapping[str, Any]] = ContextVar("nodes", default=MappingProxyType({}))
 
@@ -99,7 +96,7 @@ def decode_when_consumed(node_id: str, outputs: Mapping[str, int]) -> None:
 
 def mark_consumed(request: Any) -> Any:
     """Write into each node of ours in a prompt which of its decoded outputs are consumed, and
-    whether files of it were lost.
+    how often what it gave on has changed since.
 
     The prompt is kept for ``asked`` while it is validated. The host calls this with every prompt,
     from the page or from a program, before that.
@@ -120,27 +117,10 @@ def mark_consumed(request: Any) -> Any:
         if outputs is None or not isinstance(node.get("inputs"), dict):
             continue
         names = [name for name, index in outputs.items() if (str(key), index) in taken]
-        node["inputs"][DECODED_KEY] = ",".join([*names, *_losses(str(key))])
+        asked_for = node[ASKED_KEY] = signature(nodes, key)
+        count = change_count(asked_for)
+        node["inputs"][DECODED_KEY] = ",".join([*names, *([f"again{count}"] if count else ())])
     return request
-
-
-def keep_track(node_id: str | None, prompt_id: str, files: Iterable[Path]) -> None:
-    """Remember what a node gives on. Once a file of it is gone the host's cache holds for it no
-    more, so that it is executed again, and the file fetched again, instead of others failing."""
-    if node_id is not None:
-        known_prompt, known = _GIVEN.get(node_id, ("", set[Path]()))
-        given = known if known_prompt == prompt_id else set[Path]()  # with lists it runs repeatedly
-        _GIVEN[node_id] = (prompt_id, given | set(files))
-
-
-def _losses(node_id: str) -> list[str]:
-    """A word that differs each time that files of the node were found to be gone."""
-    _, files = _GIVEN.get(node_id, ("", set[Path]()))
-    if not all(file.is_file() for file in files):
-        del _GIVEN[node_id]
-        _LOSSES[node_id] += 1
-    count = _LOSSES[node_id]
-    return [f"again{count}"] if count else []
 
 
 def _values(node: dict[str, Any]) -> list[Any]:
@@ -153,10 +133,22 @@ def consumed(hidden: Any) -> frozenset[str] | None:
 
     A node that was made while a graph was executed is not in the prompt that was marked.
     """
+    noted = _marked(hidden).get("inputs", {}).get(DECODED_KEY)
+    return frozenset(noted.split(",")) - {""} if isinstance(noted, str) else None
+
+
+def signature_of(hidden: Any) -> str | None:
+    """By what the host keeps the node's outputs; None where it was made while a graph was executed,
+    which is kept for that prompt alone."""
+    noted = _marked(hidden).get(ASKED_KEY)
+    return noted if isinstance(noted, str) else None
+
+
+def _marked(hidden: Any) -> dict[str, Any]:
+    """The node as ``mark_consumed`` left it; empty where it never saw it."""
     prompt = hidden.prompt if isinstance(hidden.prompt, dict) else {}
     node = prompt.get(str(hidden.unique_id))
-    noted = node.get("inputs", {}).get(DECODED_KEY) if isinstance(node, dict) else None
-    return frozenset(noted.split(",")) - {""} if isinstance(noted, str) else None
+    return node if isinstance(node, dict) else {}
 
 
 def wanted(hidden: Any) -> frozenset[str]:

@@ -67,7 +67,8 @@ class CollectLipSyncJob(io.ComfyNode):
     async def execute(cls, job_id: str = "", **_extra: Any) -> io.NodeOutput:
         from ._collected import collected
 
-        work = partial(collected, job_id, _host.wanted(cls.hidden))
+        wanted, signature = _host.wanted(cls.hidden), _host.signature_of(cls.hidden)
+        work = partial(collected, job_id, wanted, signature)
         bought = await on_runner(work, cls.hidden.unique_id)
         return bought.list_output()
 

@@ -169,6 +169,47 @@ def test_a_result_that_was_deleted_by_hand_comes_back_without_a_charge(
     assert sync.id in comfy.run(graph).cached
 
 
+def test_a_result_that_was_deleted_by_hand_comes_back_after_another_take_too(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """The host keeps what earlier prompts asked of the same node as well."""
+    words: dict[str, Any] = {"speech": "text", "speech.text": "One."}
+    sync = graph.lip_sync("VisemePixverseLipSync", **words)
+    save = graph.save(sync[0])
+    receipt = graph.record(sync[4])
+    [first] = comfy.run(graph).receipt(receipt)["items"]
+    sync.inputs.update({"take": graph.take + 10**6, "speech.text": "Another."})
+    [second] = comfy.run(graph).receipt(receipt)["items"]
+    assert first["file"] != second["file"]
+    Path(first["file"]).unlink()
+    save.inputs["filename_prefix"] = "video/again"
+    assert sync.id in comfy.run(graph).cached
+    sync.inputs.update({"take": graph.take, "speech.text": "One."})
+    again = comfy.run(graph)
+    assert sync.id not in again.cached
+    assert again.receipt(receipt)["items"] == [first]
+    assert Path(first["file"]).is_file()
+    assert len(box.charges()) == 2
+
+
+def test_a_result_that_was_deleted_by_hand_comes_back_to_the_same_node_under_another_id(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    receipt = graph.record(graph.lip_sync()[4])
+    [item] = comfy.run(graph).receipt(receipt)["items"]
+    copy = Graph()
+    copy.add("HelperSleep", seconds=0)
+    clip = copy.add("VisemeSampleClip")
+    sync = copy.add("VisemeSyncLipSync2Pro", media=clip[0], audio=clip[1], take=graph.take)
+    save = copy.save(sync[0])
+    assert sync.id in comfy.run(copy).cached
+    Path(item["file"]).unlink()
+    save.inputs["filename_prefix"] = "video/again"
+    assert sync.id not in comfy.run(copy).cached
+    assert Path(item["file"]).is_file()
+    assert len(canned_box.charges()) == 1
+
+
 @pytest.mark.parametrize("is_live", [False, True])
 def test_frames_that_memory_cannot_hold_are_an_error_that_keeps_the_video(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, tmp_path: Path, is_live: bool
