@@ -219,7 +219,7 @@ async def bring(
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
     if signature is not None:
-        remember(signature, finished.files)
+        remember(signature, finished.job, finished.files, place.ledger)
     execution.say_last(_summary(finished))
     receipt = json.dumps(finished.receipt, indent=2)
     return Bought(finished.job.id, tuple(results), receipt, shown)

@@ -1,18 +1,28 @@
 """What nodes gave on, kept by what the host keeps their outputs by.
 
 The host's cache goes by what a node was asked, whatever its id, and holds on to what earlier
-prompts asked. It does not look at files: a node of which one is gone must not be answered from it.
+prompts asked. It does not look at files and knows nothing of results that come late: a node of
+which either has changed since must not be answered from it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ..viseme.errors import LedgerError
+
+if TYPE_CHECKING:
+    from ..viseme.ledger import JobRecord, Ledger
+
+log = logging.getLogger("viseme")
 
 # An input that no schema declares. The host makes it part of the key under which it keeps a node's
 # outputs, so that a node whose frames are connected later is executed again, and only then.
@@ -20,8 +30,16 @@ DECODED_KEY = "viseme_decoded"
 MOST_KEPT = 10_000  # as many as the host's history has prompts
 
 
-# The files by signature, the latest last.
-_given: dict[str, frozenset[Path]] = {}
+@dataclass(frozen=True)
+class _Given:
+    """``partial`` has the jobs that still lack a result: their ledger and how many were here."""
+
+    files: frozenset[Path] = frozenset()
+    partial: Mapping[str, tuple[Ledger, int]] = field(default_factory=dict)
+
+
+# By signature, the latest last.
+_given: dict[str, _Given] = {}
 _changes: Counter[str] = Counter()
 
 
@@ -62,22 +80,44 @@ def _is_link(value: object) -> bool:
     )
 
 
-def remember(asked: str, files: Iterable[Path]) -> None:
+def remember(asked: str, job: JobRecord, files: Sequence[Path], ledger: Ledger) -> None:
     """Keep what a node gave on when it was ``asked`` this, beside what it gave on before: with
     lists it runs repeatedly."""
-    known = _given.pop(asked, frozenset[Path]())
-    _given[asked] = known.union(files)
+    known = _given.pop(asked, _Given())
+    partial = {job_id: one for job_id, one in known.partial.items() if job_id != job.id}
+    if len(files) < job.item_count:
+        partial[job.id] = (ledger, len(files))
+    _given[asked] = _Given(known.files.union(files), partial)
     while len(_given) > MOST_KEPT:
         _given.pop(next(iter(_given)), None)
 
 
 def change_count(asked: str) -> int:
-    """How often it was found that a file which was given on is gone.
+    """How often it was found that what was given on is not what is there now.
 
-    The node is executed again then, and fetches it again, instead of others failing for want of it.
+    Once a file is gone, the node is executed again and fetches it again, instead of others failing
+    for want of it; once a result has come late, instead of its going unseen. Blocking, if briefly.
     """
-    # Path.is_file would raise for a folder that cannot be read.
-    if not all(os.path.isfile(file) for file in _given.get(asked, ())):  # noqa: PTH113
+    given = _given.get(asked)
+    if given is not None and (_is_file_gone(given) or _has_come_late(given)):
         _given.pop(asked, None)
         _changes[asked] += 1
     return _changes[asked]
+
+
+def _is_file_gone(given: _Given) -> bool:
+    # Path.is_file would raise for a folder that cannot be read.
+    return not all(os.path.isfile(file) for file in given.files)  # noqa: PTH113
+
+
+def _has_come_late(given: _Given) -> bool:
+    from ..viseme.ledger import ItemState
+
+    try:
+        return any(
+            sum(item.state is ItemState.FETCHED for item in ledger.items(job_id)) != count
+            for job_id, (ledger, count) in given.partial.items()
+        )
+    except LedgerError as problem:
+        log.warning("%s", problem)
+        return False

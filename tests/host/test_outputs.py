@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.conftest import Command
 from tests.host.client import Entry, Graph, Node, SampleGraph
 from tests.host.hosting import Host, ModalSandbox
 from tests.media.conftest import MediaMaker
@@ -208,6 +210,41 @@ def test_a_result_that_was_deleted_by_hand_comes_back_to_the_same_node_under_ano
     assert sync.id not in comfy.run(copy).cached
     assert Path(item["file"]).is_file()
     assert len(canned_box.charges()) == 1
+
+
+@pytest.mark.parametrize("collects", [False, True])
+def test_a_result_that_comes_late_is_given_by_the_next_run(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph, collects: bool
+) -> None:
+    """The first of four is gone at the vendor for a while, so that the others move up."""
+    assert comfy.home is not None
+    wanted = {"vendor": "Runware", "vendor.numberResults": 4}
+    node = graph.lip_sync("VisemePixverseLipSync", **wanted)
+    receipt = graph.record(node[4])
+    box.fault("expire-url", operation="download", count=5)
+    entry = comfy.run(graph)
+    said = receipts(entry, receipt)
+    assert [item["state"] for item in said[0]["items"]] == ["MISSING", *["FETCHED"] * 3]
+    if collects:
+        graph = SampleGraph(graph.take)
+        node = graph.add("VisemeCollectLipSyncJob", job_id=said[0]["id"])
+        receipt = graph.record(node[4])
+        entry = comfy.run(graph)
+        assert len(receipts(entry, receipt)) == 3
+    assert node.id in comfy.run(graph).cached
+    with closing(Command(comfy.home)) as command:
+        assert command("resume", said[0]["id"]).code == 0
+    entry = comfy.run(graph)
+    assert node.id not in entry.cached
+    said = receipts(entry, receipt)
+    assert [item["state"] for item in said[0]["items"]] == ["FETCHED"] * 4
+    assert len(said) == 4
+    assert node.id in comfy.run(graph).cached
+    assert len(box.charges()) == len(box.calls("submit")) == 1
+
+
+def receipts(entry: Entry, record: Node) -> list[dict[str, Any]]:
+    return [json.loads(fact["value"]) for fact in entry.facts(record)]
 
 
 @pytest.mark.parametrize("is_live", [False, True])
