@@ -175,14 +175,17 @@ def asked(hidden: Any, name: str) -> object:
 def preview(files: Sequence[Path], name: str) -> Any:
     """The files as a preview in the node: links, or copies, in the host's temp folder. Blocking.
 
+    Each is named by ``name`` and the digest of its content, of which the results' own names are:
+    what comes late, or again with other bytes, is another preview.
+
     None where that folder takes none: a result that was paid for does not fail for its preview.
     """
     folder = Path(folder_paths.get_temp_directory()) / "viseme"
     shown = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, file in enumerate(files, 1):
-            target = folder / f"{name}-{number}{file.suffix}"
+        for file in files:
+            target = folder / f"{name}-{file.stem[:16]}{file.suffix}"
             if not target.exists():
                 _link(file, target)
             shown.append(ui.SavedResult(target.name, "viseme", io.FolderType.temp))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +173,10 @@ def test_a_result_that_was_deleted_by_hand_comes_back_without_a_charge(
 
 
 def test_a_result_that_was_deleted_by_hand_comes_back_after_another_take_too(
-    comfy: Host, box: ModalSandbox, graph: SampleGraph
+    start_comfy: Callable[..., Host], box: ModalSandbox, graph: SampleGraph
 ) -> None:
-    """The host keeps what earlier prompts asked of the same node as well."""
+    """On a host that keeps what earlier prompts asked, as each does that has memory enough."""
+    comfy = start_comfy("--cache-lru", "100")
     words: dict[str, Any] = {"speech": "text", "speech.text": "One."}
     sync = graph.lip_sync("VisemePixverseLipSync", **words)
     save = graph.save(sync[0])
@@ -232,19 +234,32 @@ def test_a_result_that_comes_late_is_given_by_the_next_run(
         entry = comfy.run(graph)
         assert len(receipts(entry, receipt)) == 3
     assert node.id in comfy.run(graph).cached
+    assert shown(comfy, entry, node) == kept(said[0])
     with closing(Command(comfy.home)) as command:
         assert command("resume", said[0]["id"]).code == 0
     entry = comfy.run(graph)
     assert node.id not in entry.cached
     said = receipts(entry, receipt)
-    assert [item["state"] for item in said[0]["items"]] == ["FETCHED"] * 4
-    assert len(said) == 4
+    assert len(said) == len(kept(said[0])) == 4
+    assert shown(comfy, entry, node) == kept(said[0])
     assert node.id in comfy.run(graph).cached
     assert len(box.charges()) == len(box.calls("submit")) == 1
 
 
 def receipts(entry: Entry, record: Node) -> list[dict[str, Any]]:
     return [json.loads(fact["value"]) for fact in entry.facts(record)]
+
+
+def kept(receipt: dict[str, Any]) -> list[str]:
+    """The SHA-256 of each result's file."""
+    files = [item["file"] for item in receipt["items"] if item["state"] == "FETCHED"]
+    return [sha256(Path(file).read_bytes()).hexdigest() for file in files]
+
+
+def shown(comfy: Host, entry: Entry, node: Node) -> list[str]:
+    """The SHA-256 of each video that the page gets to show in a node."""
+    answers = [comfy.http.get("/view", params=one) for one in entry.outputs[node.id]["images"]]
+    return [sha256(answer.content).hexdigest() for answer in answers]
 
 
 @pytest.mark.parametrize("is_live", [False, True])
