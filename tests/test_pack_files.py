@@ -222,6 +222,37 @@ def test_every_language_says_which_parts_of_an_id_are_enough() -> None:
     assert "Its beginning, or the beginning of what follows the hyphen, is enough" in page
 
 
+def _page_words() -> dict[str, dict[str, str]]:
+    """What web/words.js says, by language and word."""
+    source = (ROOT / "web" / "words.js").read_text("utf-8")
+    source = re.sub(r'" \+\s+"', "", source)
+    (english,) = re.findall(r"^const ENGLISH = \{\n(.*?)^\};", source, re.M | re.S)
+    blocks = {"en": english, **dict(re.findall(r"^  (\w+): \{\n(.*?)^  \},", source, re.M | re.S))}
+    blocks["pt-BR"] = blocks.pop("pt")
+    return {
+        language: dict(re.findall(r'^ +(\w+):\s*"(.*)",$', block, re.M))
+        for language, block in blocks.items()
+    }
+
+
+def test_the_page_names_a_node_as_its_own_language_does() -> None:
+    told = _page_words()
+    assert set(told) == LANGUAGES
+    for language, texts in told.items():
+        assert texts.keys() == told["en"].keys(), language
+        nodes = _json(LOCALES / language / "nodeDefs.json")
+        assert nodes["VisemeCollectLipSyncJob"]["display_name"] in texts["leftRemedy"], language
+
+
+def test_no_space_stands_between_two_chinese_or_japanese_characters() -> None:
+    wide = "[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]"
+    for language in ("zh", "ja"):
+        files = (LOCALES / language).iterdir()
+        texts = [text for file in files for text in _texts(_json(file))]
+        for text in (*texts, *_page_words()[language].values()):
+            assert not re.search(f"{wide} +{wide}", text), text
+
+
 def _by_path(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value

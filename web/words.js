@@ -60,8 +60,8 @@ const LANGUAGES = {
     empty: "{label} 的密钥为空。请先将其粘贴到输入框中。",
     noAnswer:
       "ComfyUI 对 {route} 的应答为 {status}。请查看其日志；如果刚安装或更新了 Viseme，请重启 ComfyUI。",
-    left: "未完成的口型同步：{count} 个",
-    leftRemedy: "请重新运行其工作流，或把编号交给 Collect Lip Sync Job 节点。{paid}{jobs}",
+    left: "未完成的对口型：{count} 个",
+    leftRemedy: "请重新运行其工作流，或把任务 ID 交给“取回对口型任务”节点。{paid}{jobs}",
     leftPaid: "不会重复付费。",
     sandbox: "沙盒",
   },
@@ -91,7 +91,7 @@ const LANGUAGES = {
       "直後なら、ComfyUI を再起動してください。",
     left: "完了していないリップシンク：{count} 件",
     leftRemedy:
-      "そのグラフをもう一度実行するか、ID を Collect Lip Sync Job に渡してください。{paid}{jobs}",
+      "そのグラフをもう一度実行するか、ID を「リップシンクのジョブを回収」に渡してください。{paid}{jobs}",
     leftPaid: "二重に支払うことはありません。",
     sandbox: "サンドボックス",
   },
@@ -120,7 +120,7 @@ const LANGUAGES = {
       "ComfyUI가 {route}에 {status}(으)로 응답했습니다. 로그를 확인하세요. Viseme를 새로 설치했거나 " +
       "업데이트했다면 ComfyUI를 다시 시작하세요.",
     left: "끝나지 않은 립싱크: {count}개",
-    leftRemedy: "해당 그래프를 다시 실행하거나 ID를 Collect Lip Sync Job에 넣으세요. {paid}{jobs}",
+    leftRemedy: "해당 그래프를 다시 실행하거나 ID를 '립싱크 작업 가져오기'에 넣으세요. {paid}{jobs}",
     leftPaid: "두 번 결제되지 않습니다. ",
     sandbox: "샌드박스",
   },
@@ -148,9 +148,10 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI a répondu {status} à {route}. Consultez son journal ; si Viseme est nouveau ou " +
       "vient d'être mis à jour, redémarrez ComfyUI.",
-    left: "Synchronisations inachevées : {count}",
+    left: "Synchros labiales inachevées : {count}",
     leftRemedy:
-      "Relancez leurs graphes, ou donnez un identifiant à Collect Lip Sync Job. {paid}{jobs}",
+      "Relancez leurs graphes, ou donnez un identifiant au nœud « Récupérer une " +
+      "tâche de synchro labiale ». {paid}{jobs}",
     leftPaid: "Rien n'est payé deux fois. ",
     sandbox: "bac à sable",
   },
@@ -178,9 +179,10 @@ const LANGUAGES = {
     noAnswer:
       "ComfyUI respondió {status} a {route}. Mira su registro; si Viseme es nuevo o se acaba de " +
       "actualizar, reinicia ComfyUI.",
-    left: "Sincronizaciones sin terminar: {count}",
+    left: "Sincronizaciones labiales sin terminar: {count}",
     leftRemedy:
-      "Vuelve a ejecutar sus grafos o da un identificador a Collect Lip Sync Job. {paid}{jobs}",
+      "Vuelve a ejecutar sus grafos o da un identificador a «Recuperar trabajo de " +
+      "sincronización labial». {paid}{jobs}",
     leftPaid: "Nada se paga dos veces. ",
     sandbox: "sandbox",
   },
@@ -208,9 +210,10 @@ const LANGUAGES = {
     noAnswer:
       "O ComfyUI respondeu {status} a {route}. Veja seu registro; se o Viseme é novo ou acabou de " +
       "ser atualizado, reinicie o ComfyUI.",
-    left: "Sincronizações inacabadas: {count}",
+    left: "Sincronias labiais inacabadas: {count}",
     leftRemedy:
-      "Execute seus grafos de novo ou dê um identificador ao Collect Lip Sync Job. {paid}{jobs}",
+      "Execute seus grafos de novo ou dê um identificador a “Recuperar trabalho de " +
+      "sincronia labial”. {paid}{jobs}",
     leftPaid: "Nada é pago duas vezes. ",
     sandbox: "sandbox",
   },
