@@ -19,6 +19,7 @@ from ..viseme.errors import LedgerError, OutcomeUnknown, VendorError, VisemeErro
 from ..viseme.jobs.collect import wind_up
 from ..viseme.jobs.commands import job_command
 from ..viseme.jobs.destination import LIVE
+from ..viseme.jobs.doubt import is_in_doubt
 from ..viseme.jobs.run import Finished
 from ..viseme.jobs.signals import Progress
 from ..viseme.jobs.workplace import Watch, Workplace
@@ -72,9 +73,15 @@ class SharedJob:
         """Whether it was sent, so that it may cost money."""
         try:
             job = await self.job()
+            return job is not None and await self.was_sent(job)
         except LedgerError:
             return True  # not known: nothing that may be paid for is given up
-        return job is not None and job.state not in _NOT_SENT
+
+    async def was_sent(self, job: JobRecord) -> bool:
+        """Whether a job may have reached its vendor: also one that is between two tries."""
+        if job.state not in _NOT_SENT:
+            return True
+        return await asyncio.to_thread(is_in_doubt, job, self.place.ledger)
 
 
 _jobs: dict[str, SharedJob] = {}
@@ -228,7 +235,7 @@ async def _follow(shared: SharedJob) -> None:
     job = None
     try:
         job = await shared.job()
-        if job is None or job.state in _NOT_SENT or job.state is State.FETCHED:
+        if job is None or job.state is State.FETCHED or not await shared.was_sent(job):
             return
         finished = await wind_up(job.id, place, Watch(time_limit_seconds=FOLLOW_SECONDS))
     except OutcomeUnknown as problem:

@@ -29,13 +29,15 @@ def is_sandboxed(job: JobRecord) -> bool:
 
 def left_in(ledger: Ledger) -> tuple[JobRecord, ...]:
     """Those that may cost something or have a result, and that no living process works on."""
+    from ..viseme.jobs.doubt import is_in_doubt
     from ..viseme.jobs.workplace import owner_is_gone
     from ..viseme.ledger import AT_VENDOR, State, utc_milliseconds
 
     now = utc_milliseconds()
-    open_states = (State.SENT, State.UNKNOWN, State.SUCCEEDED, *AT_VENDOR)
+    open_states = (State.INTENT, State.SENT, State.UNKNOWN, State.SUCCEEDED, *AT_VENDOR)
     return tuple(
         job
         for job in ledger.list(states=open_states)
+        if job.state is not State.INTENT or is_in_doubt(job, ledger)
         if not job.is_leased(now) or owner_is_gone(str(job.lease_owner))
     )

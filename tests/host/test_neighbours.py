@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from tests.host.client import (
     Client,
     Entry,
     SampleGraph,
+    jobs_left,
     speaks_of_paying,
     until,
 )
 from tests.host.hosting import Host, ModalSandbox
+from viseme.ledger import AT_VENDOR, JobRecord, State
 
 
 def failed_beside(comfy: Host, box: ModalSandbox, graph: SampleGraph, count: int) -> Entry:
@@ -88,6 +90,46 @@ def test_the_page_is_told_that_a_paid_job_runs_on(
         assert "without being paid for twice" in said["detail"]
         comfy.run(graph)
     assert len(slow_box.charges()) == 1
+
+
+def lose_the_answer(comfy: Host, box: ModalSandbox, graph: SampleGraph) -> None:
+    """Have a lip-sync at Runware begin, which is sent again after a while if its answer is lost."""
+    box.fault("drop-after-accept", operation="submit", count=1)
+    graph.save(graph.lip_sync("VisemePixverseLipSync", vendor="Runware")[0])
+    assert comfy.post(graph)
+    box.await_charge()
+    until(lambda: is_between_two_tries(comfy.jobs()[0]), "the loss of the answer")
+
+
+def is_between_two_tries(job: JobRecord) -> bool:
+    return job.state is State.INTENT and job.sent_at is not None
+
+
+def test_a_job_whose_answer_was_lost_is_sent_again_though_a_neighbour_fails_meanwhile(
+    start_comfy: Callable[..., Host], endless_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Runware takes a task once, so that this buys nothing twice. Tries are seconds apart here."""
+    comfy = start_comfy()
+    signal = comfy.base / "fail"
+    graph.add("HelperFail", when=str(signal))
+    started = time.time()
+    lose_the_answer(comfy, endless_box, graph)
+    signal.touch()
+    said = comfy.await_notice("runs on", started)
+    assert "was sent to Runware in the sandbox already" in said["detail"]
+    until(lambda: comfy.jobs()[0].state in AT_VENDOR, "the vendor's yes")
+    assert len(endless_box.calls("submit")) == 2
+    assert len(endless_box.charges()) == 1
+
+
+def test_a_job_whose_answer_was_lost_is_told_as_unfinished_after_a_crash(
+    start_comfy: Callable[..., Host], endless_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    comfy = start_comfy()
+    lose_the_answer(comfy, endless_box, graph)
+    comfy.kill()
+    comfy.restart()
+    assert jobs_left(comfy) == {comfy.jobs()[0].id: True}
 
 
 def test_a_job_that_runs_on_to_its_end_is_there_for_a_later_run(
