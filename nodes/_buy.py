@@ -27,12 +27,10 @@ from ..viseme.jobs.workplace import Watch, Workplace, media_guard
 from ..viseme.ledger import JobRecord
 from ..viseme.model import Clip, Recording, SpokenText
 from ..viseme.money import usd_text
-from ..viseme.secret import redact
 from . import _host
 from ._common import RunOptions
-from ._errors import in_node_words
 from ._given import remember
-from ._jobs import attend
+from ._jobs import attend, count_of_warnings
 from ._media import (
     Scratch,
     audio_output,
@@ -211,7 +209,6 @@ async def bring(
     Frames of a clip whose odd sides were padded to even ones are cropped to them again. An error
     names the job, and says that its result is kept and which outputs go without what failed.
     """
-    _tell_warnings(finished)
     execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
     results = [
         await asyncio.to_thread(_result, path, finished.job, wanted, place, execution)
@@ -225,20 +222,6 @@ async def bring(
     return Bought(finished.job.id, tuple(results), receipt, shown)
 
 
-def _tell_warnings(finished: Finished) -> None:
-    """Have the page show what a new purchase is warned of: most graphs take no receipt."""
-    job = finished.job
-    if finished.reused or not job.warnings:
-        return
-    said = redact(in_node_words(" ".join(job.warnings)))
-    _host.notify("warn", f"A lip-sync has {_count_of(job)}.", f"{said} (job {job.id})")
-
-
-def _count_of(job: JobRecord) -> str:
-    count = len(job.warnings)
-    return "1 warning" if count == 1 else f"{count} warnings"
-
-
 def _summary(finished: Finished) -> str:
     """One line: the job, what it cost or would have cost, and whether there is more to know."""
     job = finished.job
@@ -248,7 +231,7 @@ def _summary(finished: Finished) -> str:
     if job.destination != LIVE:
         price = f"free in the sandbox, live {price}"
     again = "bought before; " if finished.reused else ""
-    warned = f"; {_count_of(job)}, see the receipt" if job.warnings else ""
+    warned = f"; {count_of_warnings(job)}, see the receipt" if job.warnings else ""
     return f"job {job.id}: {again}{price}{warned}"
 
 

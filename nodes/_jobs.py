@@ -24,6 +24,7 @@ from ..viseme.jobs.run import Finished
 from ..viseme.jobs.signals import Progress
 from ..viseme.jobs.workplace import Watch, Workplace
 from ..viseme.ledger import DEAD, JobRecord, State
+from ..viseme.secret import redact
 from ._errors import in_node_words
 from ._host import log, notify
 from ._runner import Execution, HostToken, runner
@@ -215,6 +216,8 @@ def _ended(shared: SharedJob, task: asyncio.Task[Finished]) -> None:
     if _jobs.get(shared.mark) is shared:
         del _jobs[shared.mark]
     problem = None if task.cancelled() else task.exception()
+    if problem is None and not task.cancelled() and not task.result().reused:
+        _tell_warnings(task.result().job)
     if shared.cancel.is_cancelled and (task.cancelled() or problem is not None):
         runner().in_background(_follow(shared))
     elif shared.was_left and not shared.waiting:
@@ -254,6 +257,22 @@ async def _follow(shared: SharedJob) -> None:
             f"{' and bills it' if _is_live(finished.job) else ''}. Its result is kept: run the "
             f"same graph again, and it comes {_how_it_comes(finished.job)}.",
         )
+        _tell_warnings(finished.job)
+
+
+def _tell_warnings(job: JobRecord) -> None:
+    """Have the page show what a new purchase is warned of: most graphs take no receipt.
+
+    Told when it has ended, whoever waits for it by then: a later run only comes back to it.
+    """
+    if job.warnings:
+        said = redact(in_node_words(" ".join(job.warnings)))
+        notify("warn", f"A lip-sync has {count_of_warnings(job)}.", f"{said} (job {job.id})")
+
+
+def count_of_warnings(job: JobRecord) -> str:
+    count = len(job.warnings)
+    return "1 warning" if count == 1 else f"{count} warnings"
 
 
 def _is_live(job: JobRecord) -> bool:

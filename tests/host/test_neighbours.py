@@ -163,6 +163,23 @@ def test_an_interrupt_of_the_next_prompt_cancels_only_what_it_waits_for(
     assert len(slow_box.charges()) == 1
 
 
+def test_what_a_job_that_runs_on_is_warned_of_is_told_when_it_has_ended(
+    comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Though no run has waited for it, and the next one only comes back to it."""
+    sync = graph.lip_sync("VisemePixverseLipSync", vendor="fal", **{"vendor.store_io": False})
+    graph.save(sync[0])
+    started = time.time()
+    failed_beside(comfy, slow_box, graph, 1)
+    said = comfy.await_notice("store_io is off", started)
+    assert said["severity"] == "warn"
+    assert f"(job {comfy.jobs()[0].id})" in said["detail"]
+    comfy.run(graph)
+    told = [event.data for event in comfy.events if event.time >= started]
+    assert told.count(said) == 1
+    assert len(slow_box.charges()) == 1
+
+
 def test_a_closed_tab_stops_nothing(
     comfy: Host, slow_box: ModalSandbox, graph: SampleGraph
 ) -> None:
