@@ -77,8 +77,9 @@ class LipSyncPrices(io.ComfyNode):
         try:
             check_values(_INPUTS, values)
             check_connected(values, "media", "a VIDEO or IMAGE")
-            speech = values.get("speech") or {}
-            if speech.get("speech") != _common.TEXT:
+            asked = _host.asked(cls.hidden, "speech")
+            speech = chosen_option("speech", values.get("speech"), asked, _SPEECH)
+            if speech["speech"] != _common.TEXT:
                 check_connected(values, "audio", "AUDIO, or set speech to text")
             elif speech.get("text", "") is not None:  # a linked text is not known yet
                 check_text(speech.get("text", ""))

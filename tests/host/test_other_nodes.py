@@ -433,6 +433,8 @@ def test_prices_run_alone_and_for_text(comfy: Host, graph: SampleGraph) -> None:
         ({"speech": "connected audio"}, "audio is not connected"),
         ({"speech": "text", "speech.text": " ", "speech.voice": "Auto"}, "there is none"),
         ({"speech": "text", "speech.text": "Hi", "speech.voice": "Zed"}, "Zed"),
+        ({"speech": "Text"}, "speech is 'Text'; it can be one of connected audio, text."),
+        ({"speech": "Text", "audio": ["1", 1]}, "it can be one of connected audio, text."),
     ],
 )
 def test_prices_say_what_they_lack_before_the_run(
