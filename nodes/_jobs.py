@@ -140,9 +140,10 @@ async def _took_too_long(shared: SharedJob, limit_seconds: float | None) -> Vend
     shared.was_left = shared.was_left or shared.is_dropped
     job, is_given_up = None, False
     try:
-        job = await shared.job()
+        job = known = await shared.job()
         if shared.is_dropped and await _stop_unsent(shared):
-            is_given_up = await _has_ended_unsent(shared, job)
+            is_given_up = await _has_ended_unsent(shared, known)
+        job = await shared.job() or known
     except LedgerError as problem:
         log.warning("%s", in_node_words(str(problem)))
         runner().in_background(_stop_unsent(shared))
@@ -166,15 +167,21 @@ async def _took_too_long(shared: SharedJob, limit_seconds: float | None) -> Vend
     )
 
 
-async def _has_ended_unsent(shared: SharedJob, job: JobRecord | None) -> bool:
+async def _has_ended_unsent(shared: SharedJob, known: JobRecord | None) -> bool:
     """Whether a job that was to be stopped before it is sent has ended so."""
     if not shared.cancel.is_cancelled:  # somebody has come back to it meanwhile
         return False
     await asyncio.wait({shared.task}, timeout=GIVE_UP_SECONDS)
+    if not shared.task.done():
+        return False
+    # It may have been sent while it was looked at: the ledger knows once the task has ended.
+    job, ledger = await shared.job(), shared.place.ledger
+    if job is None and known is not None:
+        job = await asyncio.to_thread(ledger.get, known.id)
     if job is None:
         return True
-    ended = await asyncio.to_thread(shared.place.ledger.get, job.id)
-    return ended.state is State.CANCELLED and not ended.vendor_ids
+    may_be_there = await asyncio.to_thread(is_in_doubt, job, ledger)
+    return not job.vendor_ids and not may_be_there
 
 
 async def _stop_unsent(shared: SharedJob) -> bool:
