@@ -300,7 +300,7 @@ async def _log_end(job: JobRecord | None, place: Workplace, problem: VisemeError
     except LedgerError:
         ended = None
     if ended is not None and ended.state is State.CANCELLED:
-        log.info("Job %s was cancelled at %s.", ended.id, ended.vendor.label)
+        log.info("Job %s was cancelled at %s.", ended.id, _vendor_of(ended))
         return
     log.warning("%s", in_node_words(str(problem)))
     if ended is not None and ended.state not in DEAD:

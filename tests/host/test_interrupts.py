@@ -64,6 +64,8 @@ def test_an_interrupt_of_a_running_job_cancels_at_the_vendor(
 ) -> None:
     seconds = interrupt_at_the_vendor(comfy, endless_box, graph, "running")
     report("from the interrupt to the cancelling", seconds)
+    said = f"Job {comfy.jobs()[0].id} was cancelled at fal in the sandbox."
+    until(lambda: said in comfy.log(), "a line in the log")
 
 
 @pytest.mark.parametrize("round_", range(REPEATS))
