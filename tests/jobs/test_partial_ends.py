@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import sqlite3
@@ -13,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from viseme.home import Home
+from viseme.jobs.collect import collect
+from viseme.jobs.workplace import Watch, Workplace
+from viseme.ledger import Ledger
+from viseme.settings import Settings
 
 # What the fixtures give; their classes are in tests/conftest.py.
 Command = Any
@@ -239,6 +246,26 @@ def test_a_vendor_that_is_away_when_asked_for_the_missing_takes_nothing_of_what_
     assert copied.code == 4, copied
     assert f"Copied: {out}." in copied.error["remedy"]
     assert out.read_bytes() == Path(first.document["files"][0]).read_bytes()
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_collecting_brings_what_has_come_late_and_else_what_is_here(
+    quick: Command, runware: Runware, run_three: Run, is_away: bool
+) -> None:
+    runware.tells("a")
+    first = run_three()
+    runware.tells("a", "b", "c")
+    if is_away:
+        runware.poll_answer = (503, "down")
+    home = Home(quick.home)
+    with Ledger.open(home.ledger) as ledger:
+        place = Workplace(home, Settings.load(home.settings), ledger)
+        found = asyncio.run(collect(quick.job_id(), place, Watch()))
+    assert [item["state"] for item in found.receipt["items"]] == (
+        ["FETCHED", "MISSING", "MISSING"] if is_away else ["FETCHED"] * 3
+    )
+    assert str(found.files[0]) == first.document["files"][0]
+    assert runware.calls.count("videoInference") == 1
 
 
 def test_a_result_that_came_late_and_cannot_be_had_yet_is_had_by_the_next_resume(

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from ..errors import InputError, Interrupted
+from ..errors import InputError, Interrupted, VisemeError
 from ..ledger import DEAD, JobRecord, State, utc_milliseconds
 from .commands import job_command
 from .doubt import doubtful, in_doubt, is_in_doubt, not_shown, see_doubt, settle
+from .fetching import absent_items, fetch_absent
 from .follow import stop
 from .held import HeldJob
 from .run import Finished, advance, drive, ended_error, finished, lost_items
@@ -24,13 +25,16 @@ async def collect(
 ) -> Finished:
     """The results of a job: those that are here, else waited for and fetched. Never pays.
 
-    Unlike ``resume`` it submits nothing, and stopping it stops only the waiting: the job goes on
-    at its vendor. Raises InputError for a job that is not there or was never bought, and the error
-    of one that ended without a result.
+    Of several, those that did not come are asked for once more. Unlike ``resume`` it submits
+    nothing, and stopping it stops only the waiting: the job goes on at its vendor. Raises
+    InputError for a job that is not there or was never bought, OutcomeUnknown for one that stays in
+    doubt, and the error of one that ended without a result.
     """
     job = place.ledger.get(job_id)
     if job.state is State.FETCHED and not lost_items(job, place):
-        return finished(job, place, reused=True)
+        if absent_items(place.ledger.items(job.id)):
+            await _ask_for_late(job, place, watch, sandbox_url)
+        return finished(place.ledger.get(job.id), place, reused=True)
     if job.state in DEAD:
         raise ended_error(job)
     if not job.is_leased(utc_milliseconds()) and not is_in_doubt(job, place.ledger):
@@ -50,6 +54,24 @@ async def collect(
             f"`{job_command('cancel', job.id, place.home)}`.",
         ) from problem
     return finished(ended, place, reused=True)
+
+
+async def _ask_for_late(
+    job: JobRecord, place: Workplace, watch: Watch, sandbox_url: str | None
+) -> None:
+    """Bring what of several results has come since. Where the vendor cannot be asked, what is here
+    is given all the same."""
+
+    async def ask(held: HeldJob, _planned: Planned | None) -> None:
+        await fetch_absent(held)
+
+    try:
+        destination = await destination_of(job, place, sandbox_url)
+        await drive(job.id, place, destination, watch, step=ask)
+    except Interrupted:
+        raise
+    except VisemeError as problem:
+        place.ledger.note(job.id, "fetch", problem.message)
 
 
 async def _bring(held: HeldJob, _planned: Planned | None) -> None:
