@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Command
-from tests.host.client import Entry, Graph, Node, SampleGraph
+from tests.host.client import Entry, Graph, Node, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 from tests.media.conftest import MediaMaker
 
@@ -141,12 +141,13 @@ def test_the_preview_is_sent_again_when_nothing_is_executed(
     assert sync.id in second.cached
     [shown] = preview_of(second, sync)
     assert preview_of(first, sync) == [shown]
-    sent = [
-        event
-        for event in comfy.events_of(second.prompt_id, "executed")
-        if event.data["node"] == sync.id
-    ]
-    assert [event.data["output"]["images"] for event in sent] == [[shown]]
+
+    def sent() -> list[Any]:
+        told = comfy.events_of(second.prompt_id, "executed")
+        return [event.data["output"]["images"] for event in told if event.data["node"] == sync.id]
+
+    until(sent, "the word that it was executed")  # by another way than the history's
+    assert sent() == [[shown]]
     assert shown["type"] == "temp"
     answer = comfy.http.get("/view", params=shown)
     assert answer.status_code == 200
