@@ -63,6 +63,7 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
     if held.other_key is not None:
         raise held.other_key.problem
     work = held.place.home.work / f"{held.job.id}.{held.lease.fence}"
+    await asyncio.to_thread(_remove_folders, held, until_fence=held.lease.fence - 1)
     try:
         try:
             submission = await _ready(held, planned, work)
@@ -81,7 +82,15 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
             raise cause from problem
         return await _send(held, planned, submission)
     finally:
-        await asyncio.to_thread(shutil.rmtree, work, True)
+        await asyncio.to_thread(_remove_folders, held, until_fence=held.lease.fence)
+
+
+def _remove_folders(held: HeldJob, *, until_fence: int) -> None:
+    """Remove what this lease, or an earlier one that was lost, has left of preparing the job."""
+    for folder in held.place.home.work.glob(f"{held.job.id}.*"):
+        fence = folder.name.rpartition(".")[2]
+        if fence.isdigit() and int(fence) <= until_fence:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _ready(held: HeldJob, planned: Planned, work: Path) -> Submission:
