@@ -12,11 +12,12 @@
 #   make prove PARTS=claims,mutants,promises
 #   make prove SEED=7 POINTS=500 CROWDS=50 SEQUENCES=20 MINUTES=10 CLAIMS=500 MUTANTS=200
 #
-# And one that writes docs/benchmarks.md; takes an hour and a half, on a machine with
-# nothing else to do; stopped, it writes what it has:
+# And one that writes docs/benchmarks.md, part by part; takes an hour and a half and more, on a
+# machine with nothing else to do:
 #
 #   make bench   speed and memory beside peers
 #   make bench FOOTAGE="talk.mp4 other.mp4"
+#   make bench PARTS=encode,decode    parts of it; the others stay as they were
 #
 # PYTHON is the interpreter that .venv is made with (3.10 or later): make demo PYTHON=python3.12
 # To change it afterwards, remove .venv first.
@@ -29,6 +30,8 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-c
 # A file of tests stays in one process, for what its tests share; those of the page come last, since
 # the browser leaves an event loop behind.
 IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+COMMA := ,
 
 .PHONY: demo test prove bench
 
@@ -46,7 +49,8 @@ prove: $(VENV)/.ready-for-test
 		$(if $(SEQUENCES),--sequences $(SEQUENCES)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(VENV)/.ready-for-bench
-	@$(VENV)/bin/python -m benchmarks $(if $(FOOTAGE),--footage $(FOOTAGE))
+	@$(VENV)/bin/python -m benchmarks $(if $(FOOTAGE),--footage $(FOOTAGE)) \
+		$(if $(PARTS),--write $(foreach part,$(subst $(COMMA), ,$(PARTS)),--only $(part)))
 
 $(VENV)/.ready-for-demo: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing what Viseme needs in $(VENV) ..."

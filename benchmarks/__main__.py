@@ -4,9 +4,11 @@
     make bench FOOTAGE="talk.mp4 other.mp4"   with real clips besides the drawn ones
     python -m benchmarks --quick              short inputs, to try it; prints, writes nothing
     python -m benchmarks --only bodies        one part
+    make bench PARTS=bodies,fixed             parts that are written; the others stay as they were
     python -m benchmarks --only encode --mutate slice-threads    what an optimisation is worth
 
-Only a whole run writes into docs by itself; any other prints, and writes where --output says.
+A whole run writes into docs, part by part, and so does any other with --write; else it prints, or
+writes where --output says.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from tests.host.hosting import NoHost, find_installation
 
 from .bench import Bench
 from .children import ROOT, Child, Runtime
+from .kept import Measured, load, save
 from .machine import has_ffmpeg, machine_facts
 from .mutations import MUTATIONS
 from .parts import PARTS
@@ -40,10 +43,8 @@ _WITH_COLUMNS = ("encode", "decode")  # parts in which a mutation is one more co
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    # As Ctrl-C does: what was started is ended, what was made is removed, and what was measured is
-    # written: a whole run takes more than an hour.
+    # As Ctrl-C does: what was started is ended, and what was made is removed.
     signal.signal(signal.SIGTERM, _stop)
-    started = time.monotonic()
     memory = IN_MEMORY if IN_MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="viseme-bench-", dir=memory) as folder,
@@ -58,24 +59,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
             mutations=options.mutate,
             say=_tell_progress,
         )
-        names = options.only or list(PARTS)
-        sections: dict[str, Section] = {}
-        with suppress(KeyboardInterrupt, SystemExit):
-            for name in (name for name in PARTS if name in names):
-                sections[name] = _measure(bench, name)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with Child(bench.runtime) as child:
             facts = machine_facts(bench.runtime, child.run("versions"))
-    facts["taken"] = f"{(time.monotonic() - started) / 60:.0f} minutes"
-    left_out = [name for name in names if name not in sections]
-    _conclude(bench, sections, facts, options, left_out)
-    if left_out:
+        names = [name for name in PARTS if name in (options.only or PARTS)]
+        is_whole = not (options.quick or options.only or options.mutate)
+        output = options.output or (DOCS if is_whole or options.write else None)
+        return _measure_all(bench, names, facts, output)
+
+
+def _measure_all(
+    bench: Bench, names: Sequence[str], facts: Mapping[str, str], output: Path | None
+) -> int:
+    """Measure parts one after the other; what is measured is written at once. The exit code."""
+    is_quick = bench.plan.is_quick
+    parts = {} if output is None else load(output, is_quick=is_quick)
+    measured: list[str] = []
+    with suppress(KeyboardInterrupt, SystemExit):
+        for name in names:
+            started = time.monotonic()
+            section = _measure(bench, name)
+            minutes = (time.monotonic() - started) / 60
+            parts[name] = Measured(section, facts, tuple(bench.footage_names), minutes)
+            measured.append(name)
+            if output is not None:
+                save(output, parts, is_quick=is_quick)
+                _write(output, parts, bench)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if output is None:
+        sys.stdout.write(_report(parts, bench, []))
+    elif measured:
+        lines = "\n".join(_target_lines(parts))
+        sys.stdout.write(f"\n{lines}\n\nwritten to {output}\n")
+    if len(measured) < len(names):
         return 130
-    return 1 if any(section.has_failed for section in sections.values()) else 0
+    return 1 if any(parts[name].section.has_failed for name in measured) else 0
 
 
 def _stop(*_: object) -> None:
-    _tell_progress("ended by SIGTERM; what was measured is written")
+    _tell_progress("ended by SIGTERM; parts that were measured are written")
     sys.exit(130)
 
 
@@ -90,49 +111,46 @@ def _measure(bench: Bench, name: str) -> Section:
         return failed
 
 
-def _conclude(
-    bench: Bench,
-    sections: dict[str, Section],
-    facts: dict[str, str],
-    options: argparse.Namespace,
-    left_out: Sequence[str],
-) -> None:
-    is_whole = not (options.quick or options.only or options.mutate)
-    folder = options.output or (DOCS if is_whole else None)
-    series = [one for section in sections.values() for one in section.series]
+def _write(output: Path, parts: Mapping[str, Measured], bench: Bench) -> None:
+    series = [one for part in parts.values() for one in part.section.series]
     plots: list[str] = []
-    if folder is not None and series:
+    if series:
         try:
-            plots = draw(folder, series)
+            plots = draw(output, series)
         except ImportError:
-            sections["scaling"].lacks("plots (there is no matplotlib; install the extra `bench`).")
-    figures = {name: section.figures for name, section in sections.items()}
-    lines = target_lines(figures, list(bench.footage_names))
-    parts = list(sections.values())
-    notes = _notes(bench, is_whole=is_whole)
-    if left_out:
-        notes += ["", f"**Ended before these were measured: {', '.join(left_out)}.**"]
-    text = report_text(facts=facts, notes=notes, target_lines=lines, sections=parts, plots=plots)
-    if folder is None:
-        sys.stdout.write(text)
-        return
-    path = write_report(folder, text)
-    sys.stdout.write("\n".join(["", *lines, "", f"written to {path}", ""]))
+            lacking = "plots (there is no matplotlib; install the extra `bench`)."
+            parts["scaling"].section.lacks(lacking)
+    write_report(output, _report(parts, bench, plots))
 
 
-def _notes(bench: Bench, *, is_whole: bool) -> list[str]:
+def _report(parts: Mapping[str, Measured], bench: Bench, plots: Sequence[str]) -> str:
+    return report_text(
+        notes=_notes(parts, bench),
+        target_lines=_target_lines(parts),
+        parts=[parts[name] for name in PARTS if name in parts],
+        plots=plots,
+    )
+
+
+def _target_lines(parts: Mapping[str, Measured]) -> Sequence[str]:
+    figures = {name: part.section.figures for name, part in parts.items()}
+    footage = dict.fromkeys(name for part in parts.values() for name in part.footage)
+    return target_lines(figures, list(footage))
+
+
+def _notes(parts: Mapping[str, Measured], bench: Bench) -> list[str]:
     notes = [
-        "What `make bench` has measured, all in one run on one machine: Viseme beside ComfyUI's "
-        "own VIDEO classes, VideoHelperSuite's way of calling ffmpeg, the way one writes it first, "
-        "and the plain ffmpeg command as the limit. The order turns round with every round; told "
-        "are medians with the least and the most. CPU is user and system time. Memory is the "
-        "kernel's count of a fresh process for each figure. Nothing here is written by hand; "
-        "seconds of two machines are not to be compared, ratios are."
+        "What `make bench` has measured: Viseme beside ComfyUI's own VIDEO classes, "
+        "VideoHelperSuite's way of calling ffmpeg, the way one writes it first, and the plain "
+        "ffmpeg command as the limit. In each part all of them run side by side; the order turns "
+        "round with every round; told are medians with the least and the most. CPU is user and "
+        "system time. Memory is the kernel's count of a fresh process for each figure. Nothing "
+        "here is written by hand; seconds of two machines are not to be compared, ratios are."
     ]
     if bench.plan.is_quick:
-        notes += ["", "**A quick run with short inputs: these figures mean nothing.**"]
-    elif not is_whole:
-        notes += ["", "**Not a whole run.**"]
+        notes += ["", "**Short inputs: these figures mean nothing.**"]
+    if lacking := [name for name in PARTS if name not in parts]:
+        notes += ["", f"**Not measured: {', '.join(lacking)}.**"]
     if bench.runtime.missing:
         notes += ["", f"Without ComfyUI: {bench.runtime.missing}"]
     if not has_ffmpeg():
@@ -163,6 +181,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=list(PARTS), metavar="NAME", help=", ".join(PARTS)
     )
+    parser.add_argument(
+        "--write", action="store_true", help="write what is measured into docs; the rest stays"
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the report is written")
     parser.add_argument("--footage", type=_file, nargs="+", default=[], metavar="FILE")
     parser.add_argument(
@@ -174,6 +195,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="; ".join(f"{name}: {one.says}" for name, one in MUTATIONS.items()),
     )
     options = parser.parse_args(arguments)
+    if options.write and (options.quick or options.mutate or options.output):
+        parser.error("--write is for what the whole run measures, and writes into docs")
     without = set(options.mutate) - set(has_column)
     if without and "mutations" not in (options.only or PARTS):
         parser.error(f"{', '.join(sorted(without))}: only the part `mutations` measures it")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .measuring import Spread
 from .plots import Series
+
+if TYPE_CHECKING:
+    from .kept import Measured
 
 
 @dataclass
@@ -87,21 +91,31 @@ def write_report(folder: Path, text: str) -> Path:
 
 def report_text(
     *,
-    facts: Mapping[str, str],
     notes: Sequence[str],
     target_lines: Sequence[str],
-    sections: Sequence[Section],
+    parts: Sequence[Measured],
     plots: Sequence[str],
 ) -> str:
-    """The whole report."""
+    """The whole report, with the machine of the newest part; what differs is told with its part."""
+    newest = max((part.facts for part in parts), key=lambda facts: facts["date"], default={})
     lines = ["# Benchmarks", "", *notes]
-    lines += ["", *table(("", "of this run"), list(facts.items()))]
+    lines += ["", *table(("", "of the machine"), list(newest.items()))]
     lines += ["", "## Targets", "", *target_lines]
-    for section in sections:
-        lines += ["", section.text()]
-        if section.series:
+    for part in parts:
+        lines += ["", part.section.text(), "", _when(part, newest)]
+        if part.section.series:
             lines += [line for plot in plots for line in ("", f"![{_alt(plot)}]({plot})")]
     return "\n".join(lines) + "\n"
+
+
+def _when(part: Measured, newest: Mapping[str, str]) -> str:
+    told = f"Measured on {part.facts['date']} in {max(part.minutes, 1):.0f} minutes."
+    other = [
+        f"{name} {value}"
+        for name, value in part.facts.items()
+        if name != "date" and newest.get(name) != value
+    ]
+    return f"{told} There: {', '.join(other)}." if other else told
 
 
 def _alt(plot: str) -> str:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.altered import (
     KEYED_WINDOW,
     held_video,
@@ -33,6 +34,7 @@ from benchmarks.child.stopping import Stopping
 from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
 from benchmarks.judging import Bound, Target, judge
+from benchmarks.kept import Measured, load, save
 from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS, common, decode, encode
@@ -107,8 +109,37 @@ def test_a_run_that_is_stopped_writes_what_it_has_measured(tmp_path: Path) -> No
         running.stderr.read()
     assert running.returncode == 130
     text = (tmp_path / "benchmarks.md").read_text("utf-8")
-    assert "**Ended before these were measured: scaling.**" in text
+    assert "bodies" not in not_measured(text)
+    assert "scaling" in not_measured(text)
     assert rows_of(text)["B2"][3] in ("met", "**not met**")
+
+
+def not_measured(text: str) -> list[str]:
+    [line] = re.findall(r"\*\*Not measured: (.*)\.\*\*", text)
+    return str(line).split(", ")
+
+
+def test_a_part_is_measured_anew_and_the_others_stay_with_their_date(tmp_path: Path) -> None:
+    facts = {"date": "2020-02-02", "processor": "an old one"}
+    kept = Section("What a node costs", ["", "Once upon a time."], {"growth": 1.0, "io": 2.0})
+    kept.series = [Series("ours", (1.0, 10.0), (0.1, 1.0), ())]
+    parts = {"node": Measured(kept, facts, ("ride.mp4",), 12.3), "sounds": other_sounds()}
+    save(tmp_path, parts, is_quick=True)
+    assert load(tmp_path, is_quick=True) == parts
+    assert load(tmp_path, is_quick=False) == {}
+    options = ["--quick", "--only", "sounds", "--output", str(tmp_path)]
+    assert main(options) == 0
+    text = (tmp_path / "benchmarks.md").read_text("utf-8")
+    assert "Once upon a time." in text
+    assert "Measured on 2020-02-02 in 12 minutes. There: processor an old one." in text
+    assert "never so" not in text
+    assert {"node", "sounds"}.isdisjoint(not_measured(text))
+    assert "growth" in rows_of(text)["N1"][2]
+    assert load(tmp_path, is_quick=True)["node"] == parts["node"]
+
+
+def other_sounds() -> Measured:
+    return Measured(Section("Sound", ["", "never so"]), {"date": "2020-02-02"}, (), 1.0)
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
@@ -756,9 +787,8 @@ def test_what_is_lacking_is_said_in_the_report() -> None:
     section = Section("A part")
     section.table(("way", "time"), [["ours", "1 s"]])
     section.lacks("the other (it is not there).")
-    text = report_text(
-        facts={"date": "today"}, notes=["Words."], target_lines=[], sections=[section], plots=[]
-    )
+    part = Measured(section, {"date": "2020-02-02"}, (), 2.0)
+    text = report_text(notes=["Words."], target_lines=[], parts=[part], plots=[])
     assert "| ours | 1 s |" in text
     assert "- Not measured: the other (it is not there)." in text
 
