@@ -12,8 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
+from .errors import RateLimited, TransportError, UnreadableAnswer, VisemeError
+
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 LONGEST_RETRY_AFTER_SECONDS = 150.0
+
+
+def may_pass(problem: VisemeError) -> bool:
+    """Whether a vendor that answered so, or not at all, may answer well a little later. Pure.
+
+    What is no JSON or a redirect is mostly a page of something that stands between.
+    """
+    status = problem.http_status or 0
+    passing = isinstance(problem, TransportError | RateLimited | UnreadableAnswer)
+    return passing or status >= 500 or 300 <= status < 400
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,28 @@ def test_uploads_of_a_job_that_was_given_up_are_deleted_with_the_next_result(
     assert all(upload.deleted_at is not None for upload in uploads)
 
 
+def test_a_kill_while_uploads_are_deleted_leaves_them_to_be_deleted_by_the_next_command(
+    quick: Any, box: Any, wish: Wish
+) -> None:
+    box.fault("slow-queue", seconds=2)
+    running = quick.start(*wish("runware", box))
+    box.await_call("status")
+    uploads = len(box.calls("upload"))
+    box.fault("stall", operation="upload", seconds=20)  # one call is for both
+    end = time.monotonic() + 20
+    while len(box.calls("upload")) == uploads:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.kill()
+    box.end_faults()
+    assert quick("resume", quick.job_id()).code == 0
+    with quick.ledger() as ledger:
+        left = ledger.uploads(quick.job_id())
+    assert len(left) == 2
+    assert all(upload.deleted_at is not None for upload in left)
+    assert len(box.charges()) == 1
+
+
 def test_a_ledger_that_cannot_note_what_became_of_an_upload_costs_no_result(
     quick: Any, box: Any, wish: Wish, caplog: pytest.LogCaptureFixture
 ) -> None:

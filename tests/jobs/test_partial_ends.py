@@ -43,6 +43,7 @@ class Runware:
         self.fetched: list[str] = []
         self.file_answers: dict[str, tuple[int, bytes]] = {}
         self.poll_answer: tuple[int, Any] | None = None
+        self.delete_answer: tuple[int, Any] | None = None
         self._clip = clip
         self._first_poll: float | None = None
         self._lock = threading.Lock()
@@ -68,6 +69,8 @@ class Runware:
         with self._lock:
             self.calls.append(kind)
         named = {"taskType": kind, "taskUUID": task["taskUUID"]}
+        if kind == "mediaStorage" and task["operation"] == "delete" and self.delete_answer:
+            return self.delete_answer
         if kind == "mediaStorage":
             return 200, {"data": [{**named, "mediaUUID": task["taskUUID"]}]}
         if kind.startswith("get") and self.poll_answer is not None:
@@ -339,3 +342,20 @@ def test_what_is_told_of_a_late_result_is_told_though_the_ledger_fails_between(
     assert states(whole) == ["FETCHED"] * 3
     assert told_missing(whole) == []
     assert sorted(whole.document["timing"]["results"]) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_only_a_no_of_the_vendor_counts_as_a_try_to_delete_an_upload(
+    quick: Command, runware: Runware, run_three: Run, is_away: bool
+) -> None:
+    """An answer that does not come says nothing of the file: it is asked for again."""
+    unknown = {"code": "mediaNotFound", "message": "There is none."}
+    runware.delete_answer = (503, "down") if is_away else (404, {"errors": [unknown]})
+    runware.tells("a", "b", "c")
+    assert run_three().code == 0
+    with quick.ledger() as ledger:
+        job_id = quick.job_id()
+        told = [event.detail for event in ledger.events(job_id) if event.kind == "cleanup"]
+        counted = [text for text in told if " not deleted: " in str(text)]
+        assert len(told) == len(ledger.uploads(job_id)) == 2
+    assert len(counted) == (0 if is_away else 2)

@@ -233,3 +233,137 @@ def test_a_disk_that_bars_a_resubmission_leaves_the_doubt_told(
     assert all(choice in barred.error["remedy"] for choice in CHOICES)
     assert quick.states() == ["UNKNOWN"]
     assert len(box.charges()) == 1
+
+
+@pytest.mark.parametrize("verb", ["check", "collect", "cancel"])
+def test_a_task_that_a_killed_resubmission_was_to_replace_is_still_taken_once(
+    quick: Command,
+    box: Box,
+    place: Workplace,
+    doubtful: Callable[..., str],
+    verb: str,
+) -> None:
+    """Whoever looks for it next: a look-up that does not show the old task may be wrong."""
+    job_id = doubtful("runware-pixverse")
+    [token] = {one.token for one in place.ledger.submissions(job_id)}
+    kill_while_uploading(quick, box, job_id)
+    assert quick.states() == ["INTENT"]
+    if verb == "collect":
+        with pytest.raises(OutcomeUnknown):
+            asyncio.run(collect(job_id, place, Watch()))
+    else:
+        assert quick(verb, job_id, "--json").code == 5
+    box.end_faults()
+    box.fault("lookup-hidden", count=1)
+    again = quick("resume", job_id, "--json")
+    assert again.code == 0, again
+    assert again.document["vendor_ids"]["taskUUID"] == token
+    assert len(box.charges()) == 1
+
+
+def kill_while_uploading(quick: Command, box: Box, job_id: str) -> None:
+    """Submit a job anew and kill that before anything is sent."""
+    box.fault("stall", operation="upload", seconds=20)
+    before = len(box.calls("upload"))
+    running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
+    wait_for(lambda: len(box.calls("upload")) > before)
+    running.kill()
+
+
+def test_a_killed_resubmission_is_not_gone_on_with_by_the_same_command(
+    quick: Command, box: Box, wish: Wish, doubtful: Callable[..., str]
+) -> None:
+    """Submitting anew takes the user's word each time; the command only looks for the first."""
+    job_id = doubtful("fal-sync", "--carry", "upload")
+    kill_while_uploading(quick, box, job_id)
+    box.end_faults()
+    box.fault("lookup-hidden")
+    submits = len(box.calls("submit"))
+    command = wish("fal-sync", "--carry", "upload")
+    assert quick(*command).code == 5
+    box.end_faults()
+    wait_for(lambda: quick(*command).code == 0)
+    assert len(box.calls("submit")) == submits
+    assert len(box.charges()) == 1
+
+
+def test_media_that_are_gone_leave_a_job_in_doubt_as_it_was(
+    quick: Command, box: Box, clip: Path, speech: Path, tmp_path: Path
+) -> None:
+    """Its clip is away when it is submitted anew: nothing is sent, then or by the next command."""
+    quick.settings(listing_visibility=NO_WAIT)
+    own = tmp_path / "own.mp4"
+    own.write_bytes(clip.read_bytes())
+    command = ("run", "fal-sync", "--video", own, "--audio", speech, "--sandbox", box.control)
+    box.fault("drop-after-accept")
+    box.fault("lookup-hidden")
+    assert quick(*command).code == 5
+    own.rename(tmp_path / "away.mp4")
+    refused = quick("resubmit", quick.job_id(), "--sandbox", box.control, "--json")
+    assert refused.code == 2, refused
+    assert all(choice in refused.error["remedy"] for choice in CHOICES)
+    assert quick.states() == ["UNKNOWN"]
+    (tmp_path / "away.mp4").rename(own)
+    assert quick(*command).code == 5
+    assert len(box.calls("submit")) == len(box.charges()) == 1
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_what_was_submitted_anew_and_ends_without_a_result_ends_no_earlier_doubt(
+    quick: Command, box: Box, wish: Wish, doubtful: Callable[..., str], end: str
+) -> None:
+    job_id = doubtful("fal-sync")
+    box.end_faults()
+    box.fault("lookup-hidden")
+    box.fault("slow-queue" if end == "cancelled" else "job-fails", seconds=60, count=1)
+    running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
+    if end == "cancelled":
+        wait_for(lambda: quick.states()[0] in ("ACCEPTED", "RUNNING"))
+        running.signal(signal.SIGINT)
+        running.ended()
+        told = quick("check", job_id, "--json")
+    else:
+        told = running.ended()
+    assert told.code == 5, told
+    assert all(choice in told.error["remedy"] for choice in CHOICES)
+    assert quick.states() == ["UNKNOWN"]
+    submits = len(box.calls("submit"))
+    assert submits == 2
+    box.end_faults()
+    wait_for(lambda: quick(*wish("fal-sync")).code == 0)
+    assert len(box.calls("submit")) == submits
+    assert len(box.charges()) == 1
+
+
+@pytest.mark.parametrize("bar", ["no upload", "refused", "stopped", "killed"])
+def test_a_resubmission_that_comes_to_nothing_leaves_what_was_accepted_to_be_asked_for(
+    quick: Command, box: Box, wish: Wish, place: Workplace, bar: str
+) -> None:
+    """The vendor took it and keeps its result back: that it was accepted is no doubt of a list."""
+    quick.settings(listing_visibility=NO_WAIT, poll_outage_seconds=0.2)
+    box.fault("500", operation="result")
+    command = wish("fal-sync", "--carry", "upload")
+    assert quick(*command).code == 5
+    job_id = quick.job_id()
+    if bar in ("no upload", "refused"):
+        name, operation = ("503", "upload-token") if bar == "no upload" else ("no-credit", "submit")
+        box.fault(name, operation=operation)
+        told = quick("resubmit", job_id, "--sandbox", box.control, "--json")
+        assert told.code == 5, told
+        assert all(choice in told.error["remedy"] for choice in CHOICES)
+    elif bar == "stopped":
+        box.fault("stall", operation="upload", seconds=20)
+        before = len(box.calls("upload"))
+        running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
+        wait_for(lambda: len(box.calls("upload")) > before)
+        running.signal(signal.SIGINT)
+        assert running.ended().code == 5
+    else:
+        kill_while_uploading(quick, box, job_id)
+        with pytest.raises(OutcomeUnknown):
+            asyncio.run(collect(job_id, place, Watch()))
+    assert quick.states() == ["UNKNOWN"]
+    box.end_faults()
+    assert quick(*command).code == 0
+    assert quick.states() == ["FETCHED"]
+    assert len(box.charges()) == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..errors import InputError, Interrupted, VisemeError
 from ..ledger import DEAD, JobRecord, State, utc_milliseconds
 from .commands import job_command
-from .doubt import doubtful, in_doubt, is_in_doubt, not_shown, see_doubt, settle
+from .doubt import in_doubt, is_in_doubt, not_shown, see_doubt, settle
 from .fetching import absent_items, fetch_absent
 from .follow import stop
 from .held import HeldJob
@@ -79,7 +79,7 @@ async def _bring(held: HeldJob, _planned: Planned | None) -> None:
     see_doubt(held)
     if held.job.state in (State.SENT, State.UNKNOWN):
         await settle(held)
-    if held.job.state in _NOT_BOUGHT and doubtful(held):
+    if held.job.state is State.INTENT and is_in_doubt(held.job, held.ledger):
         raise not_shown(held)
     _check_bought(held.job, held.place)
     # From here the vendor has it or has had it: no state that follows leads to a submission.
@@ -106,7 +106,7 @@ async def _wind_up(held: HeldJob, _planned: Planned | None) -> None:
     if held.job.state in (State.SENT, State.UNKNOWN):
         await settle(held)
     if held.job.state in _NOT_BOUGHT:
-        if doubtful(held):
+        if is_in_doubt(held.job, held.ledger):
             raise in_doubt(held, "It was stopped while it was being sent.")
         held.move(State.CANCELLED)
     elif held.job.state in (State.ACCEPTED, State.RUNNING):

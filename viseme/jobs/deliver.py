@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from ..errors import (
+    CredentialError,
     FetchRefused,
     LedgerError,
     UnreadableAnswer,
@@ -18,6 +19,7 @@ from ..errors import (
 )
 from ..ledger import ItemRecord, ItemState, NewItem, State, UploadRecord, utc_milliseconds
 from ..model import ResultItem, VendorResult
+from ..retry import may_pass
 from .commands import job_command
 from .endings import goes_on, unfetched
 from .held import HeldJob
@@ -28,7 +30,7 @@ from .workplace import Workplace, fetch_rules, media_guard
 
 DELETE_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 MOST_LEFT_AT_ONCE = 8  # uploads of earlier jobs, which nobody is to wait for long
-MOST_TRIES = 3  # of each of them: what its vendor does not delete must not hold up the others
+MOST_TRIES = 3  # of each that its vendor refuses to delete: it must not hold up the others
 LEFT_DAYS = 30  # what could not be deleted for so long is asked for no more
 log = logging.getLogger(__name__)
 
@@ -236,8 +238,13 @@ async def _try_to_delete(held: HeldJob, upload: UploadRecord) -> None:
         if held.other_key is not None and not held.other_key.is_set:
             raise held.other_key.problem
         await asyncio.wait_for(held.service.delete_upload(upload.reference), DELETE_TIMEOUT_SECONDS)
-    except (VisemeError, asyncio.TimeoutError) as problem:
-        why = str(problem) or "no answer in time"
-        held.ledger.note_upload_kept(upload.id, why)
+    except asyncio.TimeoutError:
+        held.ledger.note(upload.job_id, "cleanup", f"no answer to deleting {upload.reference}")
+    except VisemeError as problem:
+        if isinstance(problem, CredentialError) or may_pass(problem):
+            why = f"{upload.reference} could not be deleted now: {problem}"
+            held.ledger.note(upload.job_id, "cleanup", why)
+        else:
+            held.ledger.note_upload_kept(upload.id, str(problem))
     else:
         held.ledger.mark_upload_deleted(upload.id)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError
+from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError, VisemeError
 from ..ledger import VENDOR_ID_TAKEN, JobRecord, Ledger, Outcome, State, SubmissionRecord
 from ..services.base import Acceptance, Phase, Report, Trace
 from .commands import choices
@@ -18,7 +18,6 @@ from .signals import Step
 
 LOOK_UP_INTERVAL_SECONDS = 2.0
 SAME_TASK = "The same command sends the same task again, which is taken once."
-_LEFT_BETWEEN_TRIES = "left between two tries"
 SAME_TIME = timedelta(minutes=4)  # closer than that, one may be listed where another is sought
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
@@ -28,24 +27,46 @@ def doubtful(held: HeldJob, token: str | None = None) -> list[SubmissionRecord]:
 
     With ``token`` only those of that one task: a job that was submitted anew has several.
     """
-    return [one for one in _doubtful_in(held.ledger, held.job.id) if token in (None, one.token)]
+    return [
+        submission
+        for submission in held.ledger.submissions(held.job.id)
+        if submission.outcome in (None, Outcome.UNKNOWN) and token in (None, submission.token)
+    ]
 
 
-def _doubtful_in(ledger: Ledger, job_id: str) -> list[SubmissionRecord]:
-    return [one for one in ledger.submissions(job_id) if one.outcome in (None, Outcome.UNKNOWN)]
+def maybe_bought(ledger: Ledger, job_id: str) -> list[SubmissionRecord]:
+    """The submissions of a job that is not at its vendor, any of which may have been bought.
+
+    That a vendor once accepted one which it lost or keeps back, so that the job was submitted anew,
+    is no word that it is not to be paid for.
+    """
+    no_word = (None, Outcome.UNKNOWN, Outcome.ACCEPTED)
+    return [one for one in ledger.submissions(job_id) if one.outcome in no_word]
 
 
 def is_in_doubt(job: JobRecord, ledger: Ledger) -> bool:
     """Whether nobody knows if a job was bought: also of one that was left between two tries."""
     if job.state is State.INTENT:
-        return bool(_doubtful_in(ledger, job.id))
+        return bool(maybe_bought(ledger, job.id))
     return job.state in (State.SENT, State.UNKNOWN)
 
 
 def see_doubt(held: HeldJob) -> None:
     """A job that was left between two tries is UNKNOWN, where one of them may have arrived."""
-    if held.job.state is State.INTENT and doubtful(held):
-        held.move(State.UNKNOWN, detail=_LEFT_BETWEEN_TRIES)
+    if held.job.state is State.INTENT and is_in_doubt(held.job, held.ledger):
+        leave_in_doubt(held, "left between two tries")
+
+
+def leave_in_doubt(held: HeldJob, detail: str | None, **columns: Any) -> None:
+    """The job becomes UNKNOWN, with ``columns``.
+
+    Its task is again one that may have been bought: where a new one was never sent, a vendor that
+    takes each task once must be sent the earlier one again, and no other.
+    """
+    tokens = [one.token for one in maybe_bought(held.ledger, held.job.id)]
+    if tokens and held.job.request_token not in tokens:
+        columns["request_token"] = tokens[-1]
+    held.move(State.UNKNOWN, detail=detail, **columns)
 
 
 async def settle(held: HeldJob, *, wait: bool = True) -> None:
@@ -326,12 +347,19 @@ def not_shown(held: HeldJob) -> OutcomeUnknown:
 def in_doubt(held: HeldJob, reason: str) -> OutcomeUnknown:
     """The job becomes UNKNOWN, and the error with the three choices."""
     if held.job.state is not State.UNKNOWN:
-        held.move(State.UNKNOWN, detail=reason)
+        leave_in_doubt(held, reason)
     return OutcomeUnknown(
         f"It is not known whether this was bought. {reason}",
         job_id=held.job.id,
         remedy=choices(held.job, held.place.home),
     )
+
+
+def tell_of_doubt(held: HeldJob, problem: VisemeError) -> None:
+    """Where the job stays in doubt, what can be done about that is told beside the remedy."""
+    if held.job.state is State.UNKNOWN:
+        doubt = f"An earlier submission may have been bought: {choices(held.job, held.place.home)}"
+        problem.remedy = doubt if problem.remedy is None else f"{problem.remedy} {doubt}"
 
 
 def check_no_doubt(held: HeldJob, reason: str) -> None:

@@ -38,8 +38,8 @@ async def fetch_results(held: HeldJob) -> None:
     the job stays SUCCEEDED and the error names ``resume``.
     """
     await _bring_all(held)
-    held.move(State.FETCHED)
     await delete_uploads(held, with_left=True)
+    held.move(State.FETCHED)
 
 
 def absent_items(items: Sequence[ItemRecord]) -> list[ItemRecord]:

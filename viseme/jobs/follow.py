@@ -11,18 +11,16 @@ from ..errors import (
     CredentialError,
     Interrupted,
     JobFailed,
-    RateLimited,
-    TransportError,
-    UnreadableAnswer,
     VendorError,
     VisemeError,
 )
 from ..ledger import JobRecord, Ledger, State
+from ..retry import may_pass
 from ..services.base import CancelAnswer, Phase, Report, Service
 from ..services.changes import Changes
 from .commands import job_command
 from .deliver import succeed
-from .doubt import in_doubt, lost_at_vendor
+from .doubt import doubtful, in_doubt, lost_at_vendor
 from .endings import goes_on
 from .held import HeldJob, ask, vendor_ids, wants_logs
 from .receipt import error_json
@@ -111,16 +109,6 @@ async def _listen(held: HeldJob, changes: Changes, seconds: float) -> None:
         _show(held, report)
 
 
-def may_pass(problem: VisemeError) -> bool:
-    """Whether a vendor that answered so may answer well a little later. Pure.
-
-    What is no JSON or a redirect is mostly a page of something that stands between.
-    """
-    status = problem.http_status or 0
-    passing = isinstance(problem, TransportError | RateLimited | UnreadableAnswer)
-    return passing or status >= 500 or 300 <= status < 400
-
-
 def _check_time(held: HeldJob) -> None:
     """Raise VendorError where the job has taken longer than the user, or the settings, allow."""
     limit_seconds, place = held.watch.time_limit_seconds, held.place
@@ -141,7 +129,8 @@ def _check_time(held: HeldJob) -> None:
 async def apply_report(held: HeldJob, report: Report) -> bool:
     """Write down what the vendor says; whether the job has ended there.
 
-    Raises the job's error where it ended without a result.
+    Raises the job's error where it ended without a result, and OutcomeUnknown where that is one
+    that was submitted anew while an earlier one may have been bought.
     """
     _show(held, report)
     if report.phase is Phase.SUCCEEDED and report.answer is not None:
@@ -150,10 +139,12 @@ async def apply_report(held: HeldJob, report: Report) -> bool:
     if report.phase is Phase.CANCELLED or (
         report.phase is Phase.FAILED and _was_stop(held, report)
     ):
+        _check_alone(held, "it was cancelled")
         held.move(State.CANCELLED, error=_problem_json(report.problem))
         return True
     if report.phase is Phase.FAILED:
         problem = report.problem or JobFailed("The vendor says that the job failed.")
+        _check_alone(held, f"it failed ({problem.message.rstrip('.')})")
         held.move(State.FAILED, error=error_json(problem))
         problem.job_id = held.job.id
         raise problem
@@ -162,6 +153,16 @@ async def apply_report(held: HeldJob, report: Report) -> bool:
     elif report.phase is Phase.QUEUED and held.job.state is State.RUNNING:
         held.move(State.ACCEPTED, detail="back in the vendor's queue")
     return False
+
+
+def _check_alone(held: HeldJob, ended: str) -> None:
+    """What was submitted anew has ended: an earlier submission in doubt has not ended with it."""
+    if doubtful(held):
+        raise in_doubt(
+            held,
+            f"It was submitted anew, and {ended} at {held.service.vendor.label}; an earlier "
+            "submission may have been bought.",
+        )
 
 
 def _was_stop(held: HeldJob, report: Report) -> bool:
@@ -186,7 +187,10 @@ def _show(held: HeldJob, report: Report) -> None:
 
 
 async def stop(held: HeldJob) -> CancelAnswer | None:
-    """Ask the vendor to cancel, briefly; what it says is recorded. None where it did not answer."""
+    """Ask the vendor to cancel, briefly; what it says is recorded. None where it did not answer.
+
+    A job of which an earlier submission is in doubt is not CANCELLED by that.
+    """
     if not held.service.can_cancel:
         held.ledger.note(held.job.id, "cancel", f"{held.service.vendor.label} cannot cancel")
         return CancelAnswer.UNSUPPORTED
@@ -194,7 +198,7 @@ async def stop(held: HeldJob) -> CancelAnswer | None:
     if held.job.state is not State.CANCELLING:
         held.move(State.CANCELLING)
     said = await ask_to_stop(held.job, held.service, held.ledger)
-    if said is CancelAnswer.CANCELLED:
+    if said is CancelAnswer.CANCELLED and not doubtful(held):
         held.move(State.CANCELLED)
     return said
 

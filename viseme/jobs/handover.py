@@ -28,8 +28,16 @@ from ..retry import RetryPolicy
 from ..services.base import Acceptance, Submission, body_arguments
 from ..transport import AnswerLost, NotSent
 from .budget import check_budget
-from .commands import choices
-from .doubt import SAME_TASK, accepted, check_no_doubt, doubtful, in_doubt
+from .doubt import (
+    SAME_TASK,
+    accepted,
+    check_no_doubt,
+    doubtful,
+    in_doubt,
+    leave_in_doubt,
+    maybe_bought,
+    tell_of_doubt,
+)
 from .held import HeldJob
 from .prepare import (
     CarriedMedium,
@@ -76,7 +84,7 @@ async def hand_over(held: HeldJob, planned: Planned) -> VisemeError | None:
             _give_up(held, State.FAILED, cause)
             if isinstance(cause, VendorError):
                 check_no_doubt(held, cause.message)
-            _tell_of_doubt(held, cause)
+            tell_of_doubt(held, cause)
             if cause is problem:
                 raise
             raise cause from problem
@@ -113,31 +121,21 @@ async def _ready(held: HeldJob, planned: Planned, work: Path) -> Submission:
 
 
 def _give_up(held: HeldJob, to: State, problem: VisemeError | None) -> None:
-    """Nothing of this attempt was sent. What an earlier one left in doubt stays in doubt.
-
-    So does its task: a new one that was never sent is forgotten, or a vendor that takes each task
-    once would not know the earlier one again.
-    """
-    columns: dict[str, Any] = {}
-    if open_ones := doubtful(held):
+    """Nothing of this attempt was sent. What an earlier one left in doubt stays in doubt."""
+    if maybe_bought(held.ledger, held.job.id):
         to = State.UNKNOWN
-        if held.job.request_token not in {one.token for one in open_ones}:
-            columns["request_token"] = open_ones[-1].token
     if held.job.state is to:
         return
+    error = None if problem is None else error_json(problem)
     try:
-        held.move(to, error=None if problem is None else error_json(problem), **columns)
+        if to is State.UNKNOWN:
+            leave_in_doubt(held, None, error=error)
+        else:
+            held.move(to, error=error)
     except LedgerError:
         if problem is None:
             raise
         # The disk that failed the job fails the note of it too; PLANNED means the same.
-
-
-def _tell_of_doubt(held: HeldJob, problem: VisemeError) -> None:
-    """Where the job stays in doubt, what can be done about that is told beside the remedy."""
-    if held.job.state is State.UNKNOWN:
-        doubt = f"An earlier submission may have been bought: {choices(held.job, held.place.home)}"
-        problem.remedy = doubt if problem.remedy is None else f"{problem.remedy} {doubt}"
 
 
 async def _prepare(held: HeldJob, planned: Planned, work: Path) -> Submission:
@@ -155,7 +153,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Path) -> Submission:
         if planned.wish.carry is Carry.UPLOAD
         else body_limit_bytes(endpoint, settings),
         cut=None if planned.wish.sound_is_edited else cut_of(endpoint, order),
-        limits=media_limits(held.place),
+        limits=media_limits(settings),
         before_decoding=let_pass if written.is_coded_here else check_frames,
         cancel=held.watch.cancel,
     )
@@ -297,7 +295,8 @@ async def _send(held: HeldJob, planned: Planned, submission: Submission) -> Vise
             held.end_submission(number, Outcome.UNKNOWN, to=State.UNKNOWN)
             raise in_doubt(held, "It was stopped while it was being sent.") from None
         except VisemeError as problem:
-            if any(earlier.number != number for earlier in doubtful(held)):
+            earlier = maybe_bought(held.ledger, held.job.id)
+            if any(one.number != number for one in earlier):
                 # This one was refused; whether an earlier one was bought is still to be settled.
                 held.end_submission(number, Outcome.REFUSED, detail=problem.message)
                 return problem
@@ -355,7 +354,7 @@ def _check_still_in_budget(held: HeldJob, planned: Planned) -> None:
         _check_budget(held, planned)
     except BudgetExceeded as problem:
         _give_up(held, State.FAILED, problem)
-        _tell_of_doubt(held, problem)
+        tell_of_doubt(held, problem)
         raise
 
 

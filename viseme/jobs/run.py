@@ -34,7 +34,7 @@ from .cleanup import clean_up_now_and_then
 from .commands import job_command, key_remedy
 from .deliver import delete_uploads, item_is_here
 from .destination import Destination
-from .doubt import named_id, settle
+from .doubt import doubtful, named_id, see_doubt, settle
 from .fetching import fetch_results
 from .follow import follow
 from .handover import hand_over, never_taken
@@ -219,8 +219,17 @@ def _complete(problem: VisemeError, held: HeldJob) -> None:
     problem.remedy = problem.remedy.replace(short, f"`{whole}`")
 
 
-async def advance(held: HeldJob, planned: Planned | None) -> None:
-    """From wherever the job is to its end."""
+async def advance(
+    held: HeldJob, planned: Planned | None, *, is_submitted_anew: bool = False
+) -> None:
+    """From wherever the job is to its end.
+
+    A new task that was left before it was sent is not sent now, while an earlier one may have been
+    bought: that takes the user's word, ``is_submitted_anew``. A task that may itself have arrived
+    is sent again as ever.
+    """
+    if not is_submitted_anew and not doubtful(held, held.job.request_token):
+        see_doubt(held)
     was_handed_over, refusal = False, None
     while True:
         state = held.job.state
@@ -228,7 +237,7 @@ async def advance(held: HeldJob, planned: Planned | None) -> None:
             if was_handed_over:  # every try of it, and the vendor still has not got it
                 raise never_taken(held, refusal)
             if planned is None:
-                planned = await asyncio.to_thread(_planned_again, held)
+                planned = await planned_again(held)
             refusal = await hand_over(held, planned)
             was_handed_over = True
         elif state in (State.SENT, State.UNKNOWN):
@@ -247,8 +256,11 @@ async def advance(held: HeldJob, planned: Planned | None) -> None:
             raise ended_error(held.job)
 
 
-def _planned_again(held: HeldJob) -> Planned:
-    return planned_from_order(held.job, held.place, cancel=held.watch.cancel)
+async def planned_again(held: HeldJob) -> Planned:
+    """What was ordered, with its media read anew. Raises where they are not what they were."""
+    return await asyncio.to_thread(
+        planned_from_order, held.job, held.place, cancel=held.watch.cancel
+    )
 
 
 def lost_items(job: JobRecord, place: Workplace) -> list[ItemRecord]:

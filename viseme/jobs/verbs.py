@@ -12,13 +12,13 @@ from ..services.base import CancelAnswer
 from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
-from .doubt import doubtful, in_doubt, is_in_doubt, see_doubt, settle
+from .doubt import in_doubt, is_in_doubt, see_doubt, settle, tell_of_doubt
 from .fetching import absent_items, fetch_absent, fetch_results
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
 from .holding import check_key, release, take_lease
 from .orders import has_unwritten_media
-from .run import Finished, advance, drive, ended_error, finished, lost_items
+from .run import Finished, advance, drive, ended_error, finished, lost_items, planned_again
 from .signals import Progress, Step
 from .wish import Planned
 from .workplace import Watch, Workplace, owner_is_gone, service_for
@@ -107,7 +107,7 @@ async def cancel(
 
     async def stop_it(held: HeldJob, _planned: Planned | None) -> None:
         if held.job.state in (State.PLANNED, State.INTENT):
-            if doubtful(held):
+            if is_in_doubt(held.job, held.ledger):
                 raise in_doubt(held, "An earlier submission of it may have arrived.")
             held.move(State.CANCELLED)
             said.append(CancelAnswer.CANCELLED)
@@ -215,27 +215,29 @@ async def resubmit(
             "graph again: that buys it anew, which may be a second charge.",
         )
     destination = await destination_of(job, place, sandbox_url)
-    known_token = job.request_token
+    known_count = len(place.ledger.submissions(job.id))
 
     async def begin_anew(held: HeldJob, _planned: Planned | None) -> None:
         if held.other_key is not None:  # it sees the job, and what it sent would be its own
             raise held.other_key.problem
-        is_known = held.job.request_token == known_token
-        if is_known:
-            see_doubt(held)
-        elif held.job.state in (State.SENT, State.UNKNOWN):
+        see_doubt(held)
+        if held.job.state not in (State.SENT, State.UNKNOWN):
+            await advance(held, None)
+            return
+        if len(held.ledger.submissions(held.job.id)) != known_count:
             raise in_doubt(held, "Another command has submitted it anew meanwhile.")
         if held.job.state is State.SENT:
             held.move(State.UNKNOWN, detail="given up by the user, who submits anew")
-        if held.job.state is State.UNKNOWN:
-            held.move(
-                State.INTENT,
-                detail="submitted anew by the user",
-                request_token=str(uuid.uuid4()),
-            )
+        try:  # media that are not what they were leave the job as it is
+            planned = await planned_again(held)
+        except VisemeError as problem:
+            tell_of_doubt(held, problem)
+            raise
+        token = str(uuid.uuid4())
+        held.move(State.INTENT, detail="submitted anew by the user", request_token=token)
+        await advance(held, planned, is_submitted_anew=True)
 
-    await drive(job.id, place, destination, watch, step=begin_anew)
-    ended = await drive(job.id, place, destination, watch)
+    ended = await drive(job.id, place, destination, watch, step=begin_anew)
     return finished(ended, place, reused=False)
 
 
