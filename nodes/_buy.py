@@ -201,10 +201,13 @@ async def bring(
     signature: str | None,
     place: Workplace,
     execution: Execution,
+    *,
+    asks_again: bool = False,
 ) -> Bought:
     """A job's results as outputs, with what of ``frames`` and ``audio`` is wanted decoded.
 
-    They are remembered under the node's ``signature``, where it has one.
+    They are remembered under the node's ``signature``, where it has one; ``asks_again`` of a node
+    that asks for results which did not come whenever it is executed.
 
     Frames of a clip whose odd sides were padded to even ones are cropped to them again. An error
     names the job, and says that its result is kept and which outputs go without what failed.
@@ -216,7 +219,8 @@ async def bring(
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
     if signature is not None:
-        remember(signature, finished.job, finished.files, place.ledger)
+        files, ledger = finished.files, place.ledger
+        remember(signature, finished.job, files, ledger, asks_again=asks_again)
     execution.say_last(_summary(finished))
     receipt = json.dumps(finished.receipt, indent=2)
     return Bought(finished.job.id, tuple(results), receipt, shown)

@@ -25,7 +25,7 @@ async def collected(
         finished = await collect(job_id, place, watch)
     except InputError as problem:
         raise _in_its_place(problem, place.home) from problem
-    return await bring(finished, wanted, signature, place, execution)
+    return await bring(finished, wanted, signature, place, execution, asks_again=True)
 
 
 def check_known(job_id: str) -> None:

@@ -145,7 +145,7 @@ def _cut_source(
     preview = None
     if has_preview:
         try:
-            preview = _preview(source, value, cut, execution)
+            preview = _preview(source, value, cut, guard.limits, execution)
         except LocalError as problem:
             if consumed is not None and "preview" in consumed:
                 raise
@@ -225,19 +225,20 @@ def _file_of(source: ClipInput) -> Clip:
     return source.write.source if isinstance(source.write, WindowWriter) else source.clip
 
 
-def _pictures(source: ClipInput) -> Pictures:
+def _pictures(source: ClipInput, limits: MediaLimits) -> Pictures:
     if source.frames is not None:
         return pictures_of_frames(source.frames, source.clip.frame_rate)
     write = source.write
     if isinstance(write, WindowWriter):
-        return pictures_of_clip(write.source, write.start_frame, write.stop_frame)
-    return pictures_of_clip(source.clip)
+        return pictures_of_clip(write.source, write.start_frame, write.stop_frame, limits=limits)
+    return pictures_of_clip(source.clip, limits=limits)
 
 
 def _preview(
     source: ClipInput,
     value: EditsValue,
     cut: tuple[NDArray[np.float32], int] | None,
+    limits: MediaLimits,
     execution: Execution,
 ) -> Path:
     """The file of the marked cut in the host's temp folder.
@@ -267,7 +268,7 @@ def _preview(
 
     try:
         cut_pictures(
-            _pictures(source),
+            _pictures(source, limits),
             cut,
             value.plan,
             part,

@@ -32,10 +32,14 @@ MOST_KEPT = 10_000  # as many as the host's history has prompts
 
 @dataclass(frozen=True)
 class _Given:
-    """``partial`` has the jobs that still lack a result: their ledger and how many were here."""
+    """``partial`` has the jobs that still lack a result: their ledger and how many were here.
+
+    ``asks_again`` is of a node that asks for these whenever it is executed.
+    """
 
     files: frozenset[Path] = frozenset()
     partial: Mapping[str, tuple[Ledger, int]] = field(default_factory=dict)
+    asks_again: bool = False
 
 
 # By signature, the latest last.
@@ -80,14 +84,21 @@ def _is_link(value: object) -> bool:
     )
 
 
-def remember(asked: str, job: JobRecord, files: Sequence[Path], ledger: Ledger) -> None:
+def remember(
+    asked: str,
+    job: JobRecord,
+    files: Sequence[Path],
+    ledger: Ledger,
+    *,
+    asks_again: bool = False,
+) -> None:
     """Keep what a node gave on when it was ``asked`` this, beside what it gave on before: with
     lists it runs repeatedly."""
     known = _given.pop(asked, _Given())
     partial = {job_id: one for job_id, one in known.partial.items() if job_id != job.id}
     if len(files) < job.item_count:
         partial[job.id] = (ledger, len(files))
-    _given[asked] = _Given(known.files.union(files), partial)
+    _given[asked] = _Given(known.files.union(files), partial, asks_again)
     while len(_given) > MOST_KEPT:
         _given.pop(next(iter(_given)), None)
 
@@ -111,6 +122,9 @@ def _is_file_gone(given: _Given) -> bool:
 
 
 def _has_come_late(given: _Given) -> bool:
+    """Whether a result that was missing is here by now, or is to be asked for again."""
+    if given.partial and given.asks_again:
+        return True
     from ..viseme.ledger import ItemState
 
     try:

@@ -311,6 +311,16 @@ def test_a_cut_is_as_long_as_settings_allow_and_no_longer(
     assert quick(*command).document["frames"] == 55
 
 
+def test_a_cut_needs_no_ledger(quick: Command, media: Media, tmp_path: Path) -> None:
+    quick.settings()
+    (quick.home / "ledger.sqlite3").write_bytes(b"no database")
+    edits = tmp_path / "edits.json"
+    edits.write_text('{"unit": "frames", "removals": [{"from": 2, "to": 5}]}')
+    clip = media.clip("clip.mp4", frames=14, rate=25)
+    out = tmp_path / "cut.mp4"
+    assert quick("edits", "apply", edits, "--video", clip, "-o", out).code == 0
+
+
 # sandbox and demo
 
 

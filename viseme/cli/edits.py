@@ -9,17 +9,19 @@ from ..errors import InputError
 from ..jobs.cut import cut_clip
 from ..jobs.inputs import own_sound, read_clip_file, read_sound_file
 from ..jobs.signals import CancelToken, Progress, Step
-from ..jobs.workplace import media_guard
+from ..jobs.workplace import media_limits
+from ..media import MediaGuard
 from ..model import Recording
+from ..settings import Settings
 from .buy import read_text_file
 from .output import ProgressLine, print_json, say
-from .session import check_out, workplace
+from .session import check_out, open_home
 
 
 def edits_verb(options: argparse.Namespace, cancel: CancelToken) -> int:
     """``edits apply``: the only action there is."""
-    with workplace(options) as place:
-        guard = media_guard(place)
+    home = open_home(options)
+    guard = MediaGuard(home.verdicts, media_limits(Settings.load(home.settings)))
     clip = read_clip_file(options.video, guard=guard, frames=True, cancel=cancel)
     if clip.is_still:
         raise InputError(

@@ -58,13 +58,23 @@ class Pictures:
     pixel_aspect: Fraction = Fraction(1)
 
 
-def pictures_of_clip(clip: Clip, start_frame: int = 0, stop_frame: int | None = None) -> Pictures:
+def pictures_of_clip(
+    clip: Clip,
+    start_frame: int = 0,
+    stop_frame: int | None = None,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+) -> Pictures:
     """The frames of a file, or a window of them, decoded one at a time."""
     stop_frame = clip.frame_count if stop_frame is None else stop_frame
 
     def frames(start: int, stop: int, cancel: Cancel) -> Iterator[NDArray[np.uint8]]:
         return iterate_frames(
-            clip, start=start_frame + start, stop=start_frame + stop, cancel=cancel
+            clip,
+            start=start_frame + start,
+            stop=start_frame + stop,
+            limits=limits,
+            cancel=cancel,
         )
 
     count = stop_frame - start_frame
@@ -211,7 +221,7 @@ def cut_clip(
         )
         sound = (cut, sample_rate)
     return cut_pictures(
-        pictures_of_clip(clip),
+        pictures_of_clip(clip, limits=limits),
         sound,
         plan,
         target,

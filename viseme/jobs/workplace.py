@@ -136,9 +136,9 @@ def _where_ids_hold() -> str:
     return "/".join(parts)
 
 
-def media_limits(place: Workplace) -> MediaLimits:
+def media_limits(settings: Settings) -> MediaLimits:
     """The limits on files that settings.json sets."""
-    limits = place.settings.media_limits
+    limits = settings.media_limits
     return MediaLimits(
         max_pixels=limits.max_pixels,
         max_frames=limits.max_frames,
@@ -151,4 +151,4 @@ def media_limits(place: Workplace) -> MediaLimits:
 
 def media_guard(place: Workplace) -> MediaGuard:
     """The guard that every file of others goes through before it is read here."""
-    return MediaGuard(place.home.verdicts, media_limits(place))
+    return MediaGuard(place.home.verdicts, media_limits(place.settings))
