@@ -52,5 +52,6 @@ def _draw(
         axes.set_xlabel("length of the clip (s), 1280x720 at 25 frames a second")
         axes.set_ylabel(what)
         axes.grid(visible=True, which="both", alpha=0.25)
-        axes.legend()
+        if lines:
+            axes.legend()
         figure.savefig(path, format="svg", metadata={"Date": None}, facecolor="white")
