@@ -206,10 +206,7 @@ def test_a_task_that_a_stopped_resubmission_was_to_replace_is_still_taken_once(
     """The new task was never sent: only the old one may have been bought, and is sent again."""
     job_id = doubtful("runware-pixverse")
     [token] = {one.token for one in place.ledger.submissions(job_id)}
-    box.fault("stall", operation="upload", seconds=20)
-    before = len(box.calls("upload"))
-    running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
-    wait_for(lambda: len(box.calls("upload")) > before)
+    running = start_and_stall(quick, box, job_id)
     running.signal(signal.SIGINT)
     assert running.ended().code == 5
     box.end_faults()
@@ -263,11 +260,16 @@ def test_a_task_that_a_killed_resubmission_was_to_replace_is_still_taken_once(
 
 def kill_while_uploading(quick: Command, box: Box, job_id: str) -> None:
     """Submit a job anew and kill that before anything is sent."""
+    start_and_stall(quick, box, job_id).kill()
+
+
+def start_and_stall(quick: Command, box: Box, job_id: str) -> Any:
+    """Submit a job anew; the command, whose first upload stalls."""
     box.fault("stall", operation="upload", seconds=20)
     before = len(box.calls("upload"))
     running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
     wait_for(lambda: len(box.calls("upload")) > before)
-    running.kill()
+    return running
 
 
 def test_a_killed_resubmission_is_not_gone_on_with_by_the_same_command(
@@ -352,10 +354,7 @@ def test_a_resubmission_that_comes_to_nothing_leaves_what_was_accepted_to_be_ask
         assert told.code == 5, told
         assert all(choice in told.error["remedy"] for choice in CHOICES)
     elif bar == "stopped":
-        box.fault("stall", operation="upload", seconds=20)
-        before = len(box.calls("upload"))
-        running = quick.start("resubmit", job_id, "--sandbox", box.control, "--json")
-        wait_for(lambda: len(box.calls("upload")) > before)
+        running = start_and_stall(quick, box, job_id)
         running.signal(signal.SIGINT)
         assert running.ended().code == 5
     else:
