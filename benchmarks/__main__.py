@@ -113,22 +113,25 @@ def _measure(bench: Bench, name: str) -> Section:
 
 def _write(output: Path, parts: Mapping[str, Measured], bench: Bench) -> None:
     series = [one for part in parts.values() for one in part.section.series]
-    plots: list[str] = []
+    plots: list[str] | None = []
     if series:
         try:
             plots = draw(output, series)
         except ImportError:
-            lacking = "plots (there is no matplotlib; install the extra `bench`)."
-            parts["scaling"].section.lacks(lacking)
+            plots = None
     write_report(output, _report(parts, bench, plots))
 
 
-def _report(parts: Mapping[str, Measured], bench: Bench, plots: Sequence[str]) -> str:
+def _report(parts: Mapping[str, Measured], bench: Bench, plots: Sequence[str] | None) -> str:
+    """The report; ``plots`` is None where they could not be drawn."""
+    notes = _notes(parts, bench)
+    if plots is None:
+        notes += ["", "Without plots: there is no matplotlib; install the extra `bench`."]
     return report_text(
-        notes=_notes(parts, bench),
+        notes=notes,
         target_lines=_target_lines(parts),
         parts=[parts[name] for name in PARTS if name in parts],
-        plots=plots,
+        plots=plots or [],
     )
 
 

@@ -138,6 +138,20 @@ def test_a_part_is_measured_anew_and_the_others_stay_with_their_date(tmp_path: P
     assert load(tmp_path, is_quick=True)["node"] == parts["node"]
 
 
+def test_without_matplotlib_the_report_is_written_without_plots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    kept = Section("Length", [], {}, [Series("ours", (1.0, 10.0), (0.1, 1.0), ())])
+    parts = {"scaling": Measured(kept, {"date": "2020-02-02"}, (), 1.0)}
+    save(tmp_path, parts, is_quick=True)
+    assert main(["--quick", "--only", "bodies", "--output", str(tmp_path)]) == 0
+    text = (tmp_path / "benchmarks.md").read_text("utf-8")
+    assert "Without plots: there is no matplotlib" in text
+    assert ".svg" not in text
+    assert load(tmp_path, is_quick=True)["scaling"] == parts["scaling"]
+
+
 def other_sounds() -> Measured:
     return Measured(Section("Sound", ["", "never so"]), {"date": "2020-02-02"}, (), 1.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,18 @@ def test_the_task_of_another_account_is_not_found(box: Box) -> None:
     answer = box.runware(poll, headers={"Authorization": "Bearer other"})
     assert answer.status_code == 404
     assert answer.json()["errors"][0]["code"] == "taskFailedOrNotFound"
+
+
+def test_a_call_under_way_is_logged_as_what_its_body_asks_for(box: Box) -> None:
+    """All of Runware has one address: a poll must not be taken for a submission meanwhile."""
+    box.fault("stall", operation="status", seconds=0.4, count=1)
+    task = {"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}
+    names: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(box.runware, task)
+        while "status" not in names:
+            assert not slow.done()
+            names = [str(call["operation"]) for call in box.requests()]
+            assert names in ([], ["unread"], ["status"])
+        slow.result()
+    assert [call["operation"] for call in box.requests()] == ["status"]

@@ -38,7 +38,7 @@ Answers = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def routes(box: Box) -> list[web.RouteDef]:
-    route = Route(RUNWARE, "submit", _post, has_json=True, classify=_operation)
+    route = Route(RUNWARE, "unread", _post, has_json=True, classify=_operation)
     return [web.post("/v1", route.bound(box))]
 
 

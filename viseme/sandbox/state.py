@@ -145,6 +145,10 @@ class State:
         )
         return int(cursor.lastrowid or 0)
 
+    def classify_request(self, row_id: int, operation: str) -> None:
+        """Name a call that is under way, now that its body is read."""
+        self._db.execute("UPDATE requests SET operation = ? WHERE id = ?", (operation, row_id))
+
     def close_request(
         self,
         row_id: int,

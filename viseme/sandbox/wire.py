@@ -45,6 +45,7 @@ class Call:
     vendor: Vendor
     request: web.Request
     operation: str
+    row_id: int = 0  # in the log of calls
     body: bodies.JsonBody | None = None
     account: str = ""
     keeps_body: bool = False  # a job or a stored medium has taken over the body's media
@@ -74,7 +75,7 @@ AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Route:
     """How the calls of one route are dealt with.
 
-    ``operation`` is its name in the log of calls, unless ``classify`` finds another in the body.
+    ``operation`` is its name in the log of calls, until ``classify`` finds another in the body.
     ``spends`` says that it is refused without credit.
     """
 
@@ -113,7 +114,7 @@ async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamRes
     if task is None:
         raise RuntimeError("a call is always dealt with in a task")
     call = Call(box, route.vendor, request, route.operation)
-    row_id = box.state.open_request(
+    call.row_id = box.state.open_request(
         route.vendor.name,
         route.operation,
         request.method,
@@ -134,7 +135,7 @@ async def _handle(box: Box, route: Route, request: web.Request) -> web.StreamRes
         sent = transfers.sent_bytes(response)
         hung_up = isinstance(response, transfers.Hangup) and not sent
         box.state.close_request(
-            row_id,
+            call.row_id,
             call.operation,
             status=None if hung_up or response is None else response.status,
             bytes_in=getattr(request.content, "total_bytes", 0),
@@ -184,6 +185,7 @@ async def _read_body(call: Call, route: Route) -> None:
         raise Refusal(call.vendor.bad_body(call, str(error), too_large=False)) from None
     if route.classify is not None:
         call.operation = route.classify(call.body.value)
+        call.box.state.classify_request(call.row_id, call.operation)
 
 
 async def _strike_before(call: Call) -> Answer | None:
