@@ -1,6 +1,6 @@
 """When a call is made again, after how long, and how often at most: no clock and no socket.
 
-A paid submission never comes here: it is sent once, and what follows is in ``jobs/handover.py``.
+A paid submission never comes here: it is sent once, and what follows is in ``jobs/sending.py``.
 """
 
 from __future__ import annotations

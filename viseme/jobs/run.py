@@ -37,13 +37,14 @@ from .destination import Destination
 from .doubt import doubtful, named_id, see_doubt, settle
 from .fetching import fetch_results
 from .follow import follow
-from .handover import hand_over, never_taken
+from .handover import hand_over
 from .held import HeldJob
 from .holding import check_key, holding
 from .orders import order_json, planned_from_order
 from .prepare import cut_of
 from .receipt import receipt, timing_json
 from .returned import mark_returned
+from .sending import never_taken
 from .wish import Planned
 from .workplace import (
     Watch,

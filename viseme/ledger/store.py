@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, update
 
 from ..errors import InputError, LedgerError
 from . import rows
@@ -163,3 +163,8 @@ def move_row(
     values["finished_at"] = now if to in DEAD | {State.FETCHED} else None
     update_job(connection, row.id, values)
     add_event(connection, row.id, now, "moved", current, to, detail=detail, fence=row.fence)
+
+
+def at_same_place(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on jobs that are at the vendor and destination of the job ``row``."""
+    return (jobs.c.vendor == row.vendor, jobs.c.destination == row.destination)
