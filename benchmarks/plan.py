@@ -26,7 +26,8 @@ class Plan:
     and ``stopped_seconds`` that of the large file in which somebody stops, a megabyte a second.
 
     ``memory_methods`` says whose memory is counted in which case. ``unjudged_rounds`` are those of
-    ways that no target is about. ``footage_frames`` is how much of a real clip is taken.
+    ways that no target is about; in each of ``mutation_rounds`` each way is tried
+    ``mutation_tries`` times. ``footage_frames`` is how much of a real clip is taken.
     """
 
     is_quick: bool
@@ -39,6 +40,7 @@ class Plan:
     body_rounds: int
     posted_megabytes: int
     mutation_rounds: int
+    mutation_tries: int
     passing_rounds: int
     sound_rounds: int
     gap_rounds: int
@@ -66,6 +68,7 @@ FULL = Plan(
     body_rounds=7,
     posted_megabytes=50,
     mutation_rounds=9,
+    mutation_tries=3,
     passing_rounds=5,
     sound_rounds=5,
     gap_rounds=5,
@@ -91,6 +94,7 @@ QUICK = Plan(
     body_rounds=2,
     posted_megabytes=2,
     mutation_rounds=2,
+    mutation_tries=1,
     passing_rounds=1,
     sound_rounds=1,
     gap_rounds=1,

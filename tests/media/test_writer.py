@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -155,6 +156,25 @@ def test_writing_can_be_stopped(tmp_path: Path) -> None:
         encode_clip(
             tmp_path / "a.mp4", np.zeros((3, 48, 64, 3), np.float32), RATE, cancel=lambda: True
         )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file that is open can be removed there")
+def test_who_stops_writing_does_not_wait_for_what_the_coder_is_at(tmp_path: Path) -> None:
+    """Pictures so large, coded so carefully, take it seconds each."""
+    frames = np.random.default_rng(0).integers(0, 256, (4, 2160, 3840, 3), np.uint8)
+    told = 0
+
+    def stop() -> bool:
+        nonlocal told
+        told += 1
+        return told == len(frames)
+
+    with pytest.raises(Interrupted):
+        encode_clip(tmp_path / "a.webm", frames, RATE, container="webm", cancel=stop)
+    assert list(tmp_path.iterdir()) == []
+    [closing] = [one for one in threading.enumerate() if one.name == "viseme-close"]
+    closing.join()
     assert list(tmp_path.iterdir()) == []
 
 

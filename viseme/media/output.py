@@ -86,6 +86,16 @@ class Output:
             self._part.replace(self._path)
         self._is_open = False
 
+    def hide(self) -> bool:
+        """Remove what is not finished though it is still written to, which comes to nothing from
+        now on; ``discard`` is still to be called. False where no file that is open can be removed.
+        """
+        if sys.platform == "win32":
+            return False
+        self._stop.is_told = True
+        remove_part(self._part)
+        return True
+
     def discard(self) -> None:
         """Throw away what is not finished. It is neither read nor written any more for that."""
         if not self._is_open:

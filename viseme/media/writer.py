@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -14,7 +15,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, Interrupted
 from .beside import Beside
 from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, codec_options
 from .digest import stop_if
@@ -64,7 +65,8 @@ class ClipWriter:
     channels). Pictures are coded and written in a thread beside, while the caller prepares the
     next ones: an error there is raised by a later call. The file appears under its name when the
     block ends well; otherwise nothing is left. Raises ``LocalError`` where it cannot be written (a
-    full disk) or encoded, ``InputError`` for frames of another size.
+    full disk) or encoded, ``InputError`` for frames of another size, and ``Interrupted`` at once:
+    what the coder is at then ends by itself, and nothing of it is written.
     """
 
     def __init__(
@@ -133,12 +135,21 @@ class ClipWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        is_stopped = kind is not None and issubclass(kind, Interrupted)
         try:
             if kind is None:
                 with translated_writes(self.path):
                     self._finish()
+        except Interrupted:
+            is_stopped = True
+            raise
         finally:
-            self._discard()
+            if is_stopped and self._output is not None and self._output.hide():
+                # A coder ends the pictures that it is at, which takes a third of a second and more:
+                # whoever has stopped it does not wait for that.
+                Thread(target=self._discard, name="viseme-close", daemon=True).start()
+            else:
+                self._discard()
 
     def write_frame(self, frame: NDArray[np.uint8]) -> None:
         """One frame, uint8 [H, W, 3 or 4]; alpha is dropped."""
