@@ -219,8 +219,14 @@ async def bring(
     ]
     shown = await asyncio.to_thread(_host.preview, finished.files, finished.job.id)
     if signature is not None:
-        files, ledger = finished.files, place.ledger
-        remember(signature, finished.job, files, ledger, asks_again=asks_again)
+        remember(
+            signature,
+            finished.job,
+            finished.files,
+            place.ledger,
+            decoded=wanted,
+            asks_again=asks_again,
+        )
     execution.say_last(_summary(finished))
     receipt = json.dumps(finished.receipt, indent=2)
     return Bought(finished.job.id, tuple(results), receipt, shown)

@@ -13,7 +13,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ log = logging.getLogger("viseme")
 # An input that no schema declares. The host makes it part of the key under which it keeps a node's
 # outputs, so that a node whose frames are connected later is executed again, and only then.
 DECODED_KEY = "viseme_decoded"
+# Each time, all that is behind the node is executed again too: what a vendor has rejected for good
+# must not have that done for ever.
+MOST_ASKS = 3
 MOST_KEPT = 10_000  # as many as the host's history has prompts
 
 
@@ -34,10 +37,12 @@ MOST_KEPT = 10_000  # as many as the host's history has prompts
 class _Given:
     """``partial`` has the jobs that still lack a result: their ledger and how many were here.
 
-    ``asks_again`` is of a node that asks for these whenever it is executed.
+    ``asks_again`` is of a node that asks for these whenever it is executed. ``decoded`` names the
+    outputs that were made though they take memory.
     """
 
     files: frozenset[Path] = frozenset()
+    decoded: frozenset[str] = frozenset()
     partial: Mapping[str, tuple[Ledger, int]] = field(default_factory=dict)
     asks_again: bool = False
 
@@ -45,6 +50,7 @@ class _Given:
 # By signature, the latest last.
 _given: dict[str, _Given] = {}
 _changes: Counter[str] = Counter()
+_asks: Counter[str] = Counter()  # how often a node was executed only to ask again
 
 
 def signature(prompt: Mapping[str, Any], node_id: str) -> str:
@@ -62,7 +68,7 @@ def signature(prompt: Mapping[str, Any], node_id: str) -> str:
         for name, value in sorted(given.items()) if isinstance(given, Mapping) else ():
             if name == DECODED_KEY:
                 continue
-            if not _is_link(value):
+            if not is_link(value):
                 inputs.append([name, "value", value])
                 continue
             source, output = value
@@ -75,7 +81,8 @@ def signature(prompt: Mapping[str, Any], node_id: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _is_link(value: object) -> bool:
+def is_link(value: object) -> bool:
+    """Whether an input's value is an output of another node: its id and an index."""
     return (
         isinstance(value, list)
         and len(value) == 2
@@ -90,17 +97,34 @@ def remember(
     files: Sequence[Path],
     ledger: Ledger,
     *,
+    decoded: frozenset[str] = frozenset(),
     asks_again: bool = False,
 ) -> None:
     """Keep what a node gave on when it was ``asked`` this, beside what it gave on before: with
     lists it runs repeatedly."""
-    known = _given.pop(asked, _Given())
+    known = _given.get(asked, _Given())
     partial = {job_id: one for job_id, one in known.partial.items() if job_id != job.id}
     if len(files) < job.item_count:
         partial[job.id] = (ledger, len(files))
-    _given[asked] = _Given(known.files.union(files), partial, asks_again)
+    _keep(asked, _Given(known.files.union(files), known.decoded | decoded, partial, asks_again))
+
+
+def remember_file(asked: str, file: Path) -> None:
+    """Keep a file that a node gave on and that is of no job."""
+    known = _given.get(asked, _Given())
+    _keep(asked, replace(known, files=known.files | {file}))
+
+
+def _keep(asked: str, given: _Given) -> None:
+    _given.pop(asked, None)
+    _given[asked] = given
     while len(_given) > MOST_KEPT:
         _given.pop(next(iter(_given)), None)
+
+
+def decoded_before(asked: str) -> frozenset[str]:
+    """The outputs that were decoded when a node was asked this before."""
+    return _given.get(asked, _Given()).decoded
 
 
 def change_count(asked: str) -> int:
@@ -110,7 +134,9 @@ def change_count(asked: str) -> int:
     for want of it; once a result has come late, instead of its going unseen. Blocking, if briefly.
     """
     given = _given.get(asked)
-    if given is not None and (_is_file_gone(given) or _has_come_late(given)):
+    if given is not None and (
+        _is_file_gone(given) or _has_come_late(given) or _is_to_ask_again(asked, given)
+    ):
         _given.pop(asked, None)
         _changes[asked] += 1
     return _changes[asked]
@@ -122,9 +148,7 @@ def _is_file_gone(given: _Given) -> bool:
 
 
 def _has_come_late(given: _Given) -> bool:
-    """Whether a result that was missing is here by now, or is to be asked for again."""
-    if given.partial and given.asks_again:
-        return True
+    """Whether a result that was missing is here by now."""
     from ..viseme.ledger import ItemState
 
     try:
@@ -135,3 +159,10 @@ def _has_come_late(given: _Given) -> bool:
     except LedgerError as problem:
         log.warning("%s", problem)
         return False
+
+
+def _is_to_ask_again(asked: str, given: _Given) -> bool:
+    if not (given.partial and given.asks_again and _asks[asked] < MOST_ASKS):
+        return False
+    _asks[asked] += 1
+    return True

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from comfy_api.latest import io, ui
 from server import PromptServer
 
 from ..viseme.home import Home, find_home
-from ._given import DECODED_KEY, change_count, signature
+from ._given import DECODED_KEY, change_count, decoded_before, is_link, signature
 
 if TYPE_CHECKING:
     from ..viseme.jobs.workplace import Workplace
@@ -98,6 +99,9 @@ def mark_consumed(request: Any) -> Any:
     """Write into each node of ours in a prompt which of its decoded outputs are consumed, and
     how often what it gave on has changed since.
 
+    Consumed is what a node takes in that will be executed, and what the same was decoded for
+    before: whoever takes it no more makes neither this node nor what is behind it run anew.
+
     The prompt is kept for ``asked`` while it is validated. The host calls this with every prompt,
     from the page or from a program, before that.
     """
@@ -106,21 +110,44 @@ def mark_consumed(request: Any) -> Any:
         return request
     nodes = {key: node for key, node in prompt.items() if isinstance(node, dict)}
     _to_be_checked.set(nodes)
-    taken = {
-        (str(value[0]), value[1])
-        for node in nodes.values()
-        for value in _values(node)
-        if isinstance(value, list) and len(value) == 2 and isinstance(value[1], (int, float))
-    }
+    taken = _taken(nodes, request.get("partial_execution_targets"))
     for key, node in nodes.items():
         outputs = _DECODED.get(str(node.get("class_type")))
         if outputs is None or not isinstance(node.get("inputs"), dict):
             continue
-        names = [name for name, index in outputs.items() if (str(key), index) in taken]
         asked_for = node[ASKED_KEY] = signature(nodes, key)
         count = change_count(asked_for)
+        before = decoded_before(asked_for)
+        names = [n for n, index in outputs.items() if (str(key), index) in taken or n in before]
         node["inputs"][DECODED_KEY] = ",".join([*names, *([f"again{count}"] if count else ())])
     return request
+
+
+def _taken(nodes: Mapping[str, dict[str, Any]], targets: object) -> set[tuple[str, float]]:
+    """The outputs, by node and index, that are taken in by nodes which the host will execute.
+
+    It executes output nodes, those among ``targets`` where it is given any, and what leads to them.
+    """
+    taken: set[tuple[str, float]] = set()
+    waiting = [key for key, node in nodes.items() if _is_output(node)]
+    if isinstance(targets, list):
+        waiting = [key for key in waiting if key in targets]
+    seen = set(waiting)
+    for key in waiting:
+        for value in _values(nodes[key]):
+            if not is_link(value):
+                continue
+            taken.add((value[0], value[1]))
+            if value[0] in nodes and value[0] not in seen:
+                seen.add(value[0])
+                waiting.append(value[0])
+    return taken
+
+
+def _is_output(node: Mapping[str, Any]) -> bool:
+    # The host's own module of that name, which is not this package.
+    known = import_module("nodes").NODE_CLASS_MAPPINGS
+    return bool(getattr(known.get(node.get("class_type")), "OUTPUT_NODE", False))
 
 
 def _values(node: dict[str, Any]) -> list[Any]:

@@ -29,6 +29,8 @@ _BOUNDS = {
 }
 # Options whose default is a setting of the user's: 0 in the widget leaves them to it.
 _DEFAULT_IS_A_SETTING = frozenset({"result_lifetime_seconds"})
+# Options whose default is a word for what the media themselves have, which a still has not.
+_DEFAULT_IS_NATIVE = frozenset({"frame_rate"})
 _ROLES = frozenset({"picture", "delivery"})
 
 
@@ -118,7 +120,11 @@ def _limits(rules: Iterable[Any]) -> tuple[float | None, float | None]:
 
 
 def _left_out(name: str, kind: Any, default: object, alternative_count: int) -> object:
-    """The value for "not given", where the option has one: outside of what can be given."""
+    """The value for "not given", where the option has one: outside of what can be given, or the
+    option's own word for it. The page sends every widget, so that there is no other way to say it.
+    """
+    if name in _DEFAULT_IS_NATIVE:
+        return default
     if default is None or alternative_count > 1 or name in _DEFAULT_IS_A_SETTING:
         return "" if kind is str else 0
     return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ..viseme.errors import LedgerError, OutcomeUnknown, VendorError, VisemeError
@@ -21,7 +21,7 @@ from ..viseme.jobs.commands import job_command
 from ..viseme.jobs.destination import LIVE
 from ..viseme.jobs.doubt import is_in_doubt
 from ..viseme.jobs.run import Finished
-from ..viseme.jobs.signals import Progress
+from ..viseme.jobs.signals import Progress, Step
 from ..viseme.jobs.workplace import Watch, Workplace
 from ..viseme.ledger import DEAD, JobRecord, State
 from ..viseme.secret import redact
@@ -88,6 +88,17 @@ class SharedJob:
 _jobs: dict[str, SharedJob] = {}
 
 
+@dataclass
+class _Following:
+    """What becomes of an interrupted job, and how many runs of the same wait for that."""
+
+    task: asyncio.Task[None]
+    waiting_count: int = 0
+
+
+_following: dict[str, _Following] = {}
+
+
 async def attend(
     mark: str,
     place: Workplace,
@@ -99,19 +110,20 @@ async def attend(
 
     Raises what the job ends with, and VendorError when ``time_limit_seconds`` have passed.
     """
+    until = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+    await _await_following(mark, execution, until)
     shared = _jobs.get(mark)
     while shared is not None and shared.cancel.is_cancelled:
         await asyncio.wait({shared.task}, timeout=LOOK_SECONDS)
         execution.cancel.check()
+        await _await_following(mark, execution, until)
         shared = _jobs.get(mark)
     has_joined = shared is not None
     if shared is None:
         shared = _jobs[mark] = SharedJob(mark, place, run)
         shared.task.add_done_callback(partial(_ended, shared))
     shared.waiting.add(execution)
-    until = None
     if time_limit_seconds is not None:
-        until = time.monotonic() + time_limit_seconds
         shared.allow(time_limit_seconds)
     try:
         while not shared.task.done():
@@ -133,6 +145,21 @@ async def attend(
     if has_joined:
         return replace(finished, reused=True, receipt={**finished.receipt, "reused": True})
     return finished
+
+
+async def _await_following(mark: str, execution: Execution, until: float | None) -> None:
+    """Wait until it is known what became of an interrupted run of the same: it may have been made,
+    and if not this one is to buy it. Raises Interrupted."""
+    while (following := _following.get(mark)) is not None:
+        if until is not None and time.monotonic() > until:
+            return  # the job's own wait tells that, and who holds it
+        execution.report(Progress(Step.RUN, "an earlier run of it here has not ended yet"))
+        following.waiting_count += 1
+        try:
+            await asyncio.wait({following.task}, timeout=LOOK_SECONDS)
+        finally:
+            following.waiting_count -= 1
+        execution.cancel.check()
 
 
 async def _took_too_long(shared: SharedJob, limit_seconds: float | None) -> VendorError:
@@ -226,7 +253,9 @@ def _ended(shared: SharedJob, task: asyncio.Task[Finished]) -> None:
     if problem is None and not task.cancelled() and not task.result().reused:
         _tell_warnings(task.result().job)
     if shared.cancel.is_cancelled and (task.cancelled() or problem is not None):
-        runner().in_background(_follow(shared))
+        following = _Following(asyncio.ensure_future(_follow(shared)))
+        _following[shared.mark] = following
+        following.task.add_done_callback(partial(_has_followed, shared.mark))
     elif shared.was_left and not shared.waiting:
         if isinstance(problem, VisemeError):
             log.warning("%s", in_node_words(str(problem)))
@@ -234,6 +263,12 @@ def _ended(shared: SharedJob, task: asyncio.Task[Finished]) -> None:
             log.error("A lip-sync that nobody waited for failed.", exc_info=problem)
         elif not task.cancelled():
             log.info("Job %s has ended; the next run has its result.", task.result().job.id)
+
+
+def _has_followed(mark: str, task: asyncio.Task[None]) -> None:
+    del _following[mark]
+    if not task.cancelled() and (problem := task.exception()) is not None:
+        log.error("An interrupted lip-sync could not be followed.", exc_info=problem)
 
 
 async def _follow(shared: SharedJob) -> None:
@@ -257,13 +292,14 @@ async def _follow(shared: SharedJob) -> None:
     except VisemeError as problem:
         await _log_end(job, place, problem)
     else:
-        notify(
-            "info",
-            "An interrupted lip-sync was made all the same.",
-            f"{_vendor_of(finished.job)} did not stop job {finished.job.id}"
-            f"{' and bills it' if _is_live(finished.job) else ''}. Its result is kept: run the "
-            f"same graph again, and it comes {_how_it_comes(finished.job)}.",
-        )
+        if not _following[shared.mark].waiting_count:  # else a run that waits for this gives it
+            notify(
+                "info",
+                "An interrupted lip-sync was made all the same.",
+                f"{_vendor_of(finished.job)} did not stop job {finished.job.id}"
+                f"{' and bills it' if _is_live(finished.job) else ''}. Its result is kept: run the "
+                f"same graph again, and it comes {_how_it_comes(finished.job)}.",
+            )
         _tell_warnings(finished.job)
 
 

@@ -87,6 +87,7 @@ class Execution:
             PromptServer.instance.send_progress_text(text, self.node_id)
 
     def interrupt(self) -> None:
+        """From any thread."""
         if self.interrupted_at is None:
             self.interrupted_at = time.monotonic()
             self.cancel.cancel()
@@ -100,7 +101,11 @@ class Execution:
         """Bring the latest progress to the page, every now and then, until this is over."""
         while not self.is_over:
             if self._latest is not None and self.node_id is not None:
-                await self._show(self._latest, self.node_id)
+                try:
+                    await self._show(self._latest, self.node_id)
+                except RuntimeError as problem:
+                    # The host goes through its nodes while its own thread may add one.
+                    log.debug("Progress could not be shown: %s", problem)
             await asyncio.sleep(SHOW_SECONDS)
 
     async def _show(self, progress: Progress, node_id: str) -> None:
@@ -150,13 +155,22 @@ class Runner:
 
     async def _watch_interrupts(self) -> None:
         while self._active:
-            if comfy.model_management.processing_interrupted():
-                for execution in self._active:
-                    self._interrupted[execution.prompt_id] = None
-                    execution.interrupt()
-                while len(self._interrupted) > 100:
-                    del self._interrupted[next(iter(self._interrupted))]
+            self.see_interrupt()
             await asyncio.sleep(INTERRUPT_LOOK_SECONDS)
+
+    def see_interrupt(self) -> None:
+        """Tell all that runs of the user's interrupt, if there is one; from any thread.
+
+        The host's thread looks as well: this one may stand still for a while, writing to a ledger
+        that another process holds.
+        """
+        if not comfy.model_management.processing_interrupted():
+            return
+        for execution in list(self._active):
+            self._interrupted[execution.prompt_id] = None
+            execution.interrupt()
+        for prompt_id in list(self._interrupted)[:-100]:
+            self._interrupted.pop(prompt_id, None)
 
     async def was_interrupted(self, prompt_id: str) -> bool:
         """Whether a prompt that has just ended, or is about to, was ended by the user.
@@ -200,7 +214,8 @@ async def on_runner(work: Callable[[Execution], Awaitable[T]], node_id: str | No
     future = runner().start(execution, work)
     try:
         # Looked at, not awaited: the host's loop may be gone before the work has ended.
-        while not future.done() and not execution.has_waited_to_stop:  # noqa: ASYNC110
+        while not future.done() and not execution.has_waited_to_stop:
+            runner().see_interrupt()
             await asyncio.sleep(POLL_SECONDS)
     except asyncio.CancelledError:
         future.cancel()

@@ -22,7 +22,8 @@ class EditsValue:
     The plan counts frames of a clip that has ``frame_count`` of them at ``frame_rate``, before any
     edit. ``uncut_digest`` identifies the speech as it was before the cut (that of a ``Recording``
     made of the same samples), so that it is not taken for the cut one, and ``uncut_seconds`` is its
-    length; None where there was none, or where it was not read.
+    length; None where there was none, or where it was not read. Speech that comes to the clip only
+    later is then uncut where it is as long as the clip.
     """
 
     plan: EditPlan
@@ -41,11 +42,12 @@ class EditsValue:
             return False
         if speech.digest == self.uncut_digest:
             return True
-        if self.uncut_seconds is None:
-            return False
+        uncut_seconds = self.uncut_seconds
+        if uncut_seconds is None:
+            uncut_seconds = self.frame_count / self.frame_rate
         cut_seconds = output_frame_count(self.plan, self.frame_count) / self.frame_rate
         return (
-            abs(speech.seconds - self.uncut_seconds) <= _SAME_LENGTH_SECONDS
+            abs(speech.seconds - uncut_seconds) <= _SAME_LENGTH_SECONDS
             and abs(speech.seconds - cut_seconds) > 3 * _SAME_LENGTH_SECONDS
         )
 

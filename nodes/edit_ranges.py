@@ -116,6 +116,7 @@ class EditRanges(io.ComfyNode):
         """The player in the node shows the cut where drawing it takes moments (``_cut.py``)."""
         # Media libraries are for those who run it, not for everybody who starts ComfyUI.
         from ._cut import cut
+        from ._given import remember_file
         from ._media import hold, video_output
 
         consumed = _host.consumed(cls.hidden)
@@ -123,6 +124,8 @@ class EditRanges(io.ComfyNode):
         made = await on_runner(work, cls.hidden.unique_id)
         video = shown = None
         if made.preview is not None:
+            if (signature := _host.signature_of(cls.hidden)) is not None:
+                remember_file(signature, made.preview)
             video = video_output(made.preview)
             file = ui.SavedResult(made.preview.name, made.preview.parent.name, io.FolderType.temp)
             shown = ui.PreviewVideo([file])

@@ -321,6 +321,36 @@ def test_pipio_refuses_the_uncut_speech_where_the_cut_one_belongs(
     assert len(canned_box.charges()) == 1
 
 
+def test_pipio_refuses_uncut_speech_that_comes_to_a_cut_clip_without_sound(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Edit Ranges has never seen it: it is as long as the clip was, and not as the cut is."""
+    speech = graph.add("HelperAudio", seconds=5.0, seed=graph.take)
+    edits = edit(graph, graph.clip[0])
+    sync = graph.lip_sync("VisemePipioLipSync", audio=speech[0], edits=edits[0])
+    graph.save(sync[0])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == sync.id
+    assert "audio_is_edited" in entry.error
+    assert canned_box.calls() == []
+    speech.inputs["seconds"] = FRAMES_AFTER / 25
+    comfy.run(graph)
+    assert len(canned_box.charges()) == 1
+
+
+def test_a_cut_that_was_removed_from_the_temp_folder_is_drawn_anew(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    edits = edit(graph, graph.clip[0], audio=graph.clip[1])
+    saved = graph.save(edits[PREVIEW])
+    file = comfy.run(graph).file(edits)
+    drawn = comfy.base / "temp" / file["subfolder"] / file["filename"]
+    drawn.unlink()
+    saved.inputs["filename_prefix"] = "video/again"
+    assert edits.id not in comfy.run(graph).cached
+    assert drawn.is_file()
+
+
 def test_pipio_refuses_uncut_speech_that_another_node_has_decoded(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, media: TinyMedia
 ) -> None:

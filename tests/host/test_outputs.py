@@ -124,6 +124,45 @@ def test_frames_that_are_connected_later_cost_a_decode_and_no_charge(
     assert len(box.calls()) == calls
 
 
+def test_frames_that_are_taken_no_more_have_nothing_executed_again(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """What is behind the node may cost money at others."""
+    sync = graph.lip_sync()
+    saved = graph.save(sync[0])
+    frames = graph.record(sync[1])
+    comfy.run(graph)
+    del graph.prompt[frames.id]
+    assert {sync.id, saved.id} <= comfy.run(graph).cached
+    frames = graph.record(sync[1])
+    again = comfy.run(graph)
+    assert {sync.id, saved.id} <= again.cached
+    assert again.facts(frames)[0]["type"] == "image"
+    assert len(canned_box.charges()) == 1
+
+
+@pytest.mark.parametrize("is_dangling", [True, False])
+def test_frames_for_nodes_that_are_not_executed_are_not_decoded(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, is_dangling: bool
+) -> None:
+    """They may take more memory than there is, and nobody would see them."""
+    sync = graph.lip_sync()
+    saved = graph.save(sync[0])
+    scaled = graph.add("ImageInvert", image=sync[1])
+    recorded = None if is_dangling else graph.record(scaled[0])
+    more = {} if is_dangling else {"partial_execution_targets": [saved.id]}
+    entry = comfy.wait(comfy.post(graph, **more))
+    assert entry.is_success, entry
+    assert decoded(entry, sync) == ""
+    if recorded is not None:
+        assert decoded(comfy.run(graph), sync) == "frames"
+
+
+def decoded(entry: Entry, node: Node) -> str:
+    """What a node was told to decode."""
+    return str(entry.document["prompt"][2][node.id]["inputs"]["viseme_decoded"])
+
+
 def preview_of(entry: Entry, node: Node) -> list[dict[str, str]]:
     shown = entry.outputs[node.id]
     assert shown["animated"] == [True]
@@ -249,6 +288,23 @@ def test_a_result_that_comes_late_is_given_by_the_next_run(
     assert shown(comfy, entry, node) == kept(said[0])
     assert node.id in comfy.run(graph).cached
     assert len(box.charges()) == len(box.calls("submit")) == 1
+
+
+def test_what_never_comes_is_asked_for_a_few_times_and_not_with_every_run(
+    comfy: Host, box: ModalSandbox, graph: SampleGraph
+) -> None:
+    """Each time all that is behind the node is executed too: files written, others paid."""
+    wanted = {"vendor": "Runware", "vendor.numberResults": 2}
+    receipt = graph.record(graph.lip_sync("VisemePixverseLipSync", **wanted)[4])
+    box.fault("expire-url", operation="download", count=3)
+    said = receipts(comfy.run(graph), receipt)[0]
+    assert [item["state"] for item in said["items"]] == ["MISSING", "FETCHED"]
+    box.fault("expire-url", operation="download")
+    collecting = Graph()
+    collect = collecting.add("VisemeCollectLipSyncJob", job_id=said["id"])
+    collecting.record(collect[4])
+    runs = [collect.id not in comfy.run(collecting).cached for _ in range(6)]
+    assert runs == [True] * 4 + [False] * 2
 
 
 def receipts(entry: Entry, record: Node) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -177,6 +178,42 @@ def test_a_portrait_and_speech_are_enough_for_pipio(
     spoken = Fraction(facts["shape"][2], facts["sample_rate"])
     assert result.frame_rate == 25
     assert abs(result.seconds - spoken) < Fraction(1, 10)
+
+
+FOOTAGE, PORTRAIT = 0, 2  # outputs of the sample
+
+
+@pytest.mark.parametrize(
+    ("class_type", "shown"),
+    [*((name, FOOTAGE) for name in LIP_SYNCS), ("VisemePipioLipSync", PORTRAIT)],
+)
+def test_what_the_page_sends_of_a_node_that_nobody_has_touched_runs(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, class_type: str, shown: int
+) -> None:
+    """Unlike a program it sends every widget, with its default."""
+    widgets = untouched(comfy.object_info(class_type)[class_type]["input"])
+    assert len(widgets) > 5
+    sync = graph.lip_sync(class_type, **widgets | {"media": graph.clip[shown], "take": graph.take})
+    graph.save(sync[0])
+    comfy.run(graph)
+    assert len(canned_box.charges()) == 1
+
+
+def untouched(inputs: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every widget of a node's inputs as ``/object_info`` has them, with its default."""
+    given: dict[str, Any] = {}
+    for entries in inputs.values():
+        for name, (kind, *more) in entries.items():
+            facts = more[0] if more else {}
+            if kind == "COMFY_DYNAMICCOMBO_V3":
+                first = facts["options"][0]
+                given[prefix + name] = first["key"]
+                given |= untouched(first["inputs"], f"{prefix}{name}.")
+            elif kind == "COMBO":
+                given[prefix + name] = facts.get("default", facts["options"][0])
+            elif kind in ("INT", "FLOAT", "BOOLEAN", "STRING"):
+                given[prefix + name] = facts["default"]
+    return given
 
 
 def test_progress_is_told_in_words_from_preparing_to_downloading(

@@ -127,8 +127,10 @@ def test_the_same_graph_at_once_waits_for_what_becomes_of_it(
 ) -> None:
     sync = graph.lip_sync()
     graph.save(sync[0])
-    interrupt_while_sending(comfy, canned_box, graph, sync)
+    started = interrupt_while_sending(comfy, canned_box, graph, sync)
     assert_bought_once(comfy, canned_box, graph)
+    told = [one for one in comfy.events if one.type == "viseme.notice" and one.time >= started]
+    assert told == [], "the run that waited has the result: nobody need be told of it"
 
 
 @pytest.fixture
