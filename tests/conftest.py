@@ -448,6 +448,22 @@ def slow_sandbox(_slow_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
     assert _slow_sandbox.process.poll() is None, "the sandbox died"
 
 
+@pytest.fixture(scope="session")
+def _unhurried_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    home = tmp_path_factory.mktemp("unhurried-sandbox")
+    box = SandboxProcess(home, "--time-scale", "0.1", "--no-render")
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def unhurried_sandbox(_unhurried_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
+    """One with a tenth of the vendors' waits, in which jobs can be met while they run."""
+    _unhurried_sandbox.reset()
+    yield _unhurried_sandbox
+    assert _unhurried_sandbox.process.poll() is None, "the sandbox died"
+
+
 @pytest.fixture
 def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., SandboxProcess]]:
     """Starts further sandboxes, each on a home of its own unless one is named."""

@@ -103,3 +103,26 @@ def test_a_ledger_held_from_any_step_on_loses_nothing_and_the_same_run_goes_on(
     assert (finished.job.id, finished.job.state) == (job.id, State.FETCHED)
     assert all(path.stat().st_size > 0 for path in finished.files)
     assert len(sandbox.charges()) == 1
+
+
+def test_an_interrupt_reaches_the_vendor_though_the_ledger_is_held(
+    place: Workplace, sandbox: Box, buy: Buy, holder: sqlite3.Connection
+) -> None:
+    """What cannot be written down is no reason to have the vendor go on, and be paid."""
+    sandbox.fault("slow-queue", seconds=60)
+    watch = Watch()
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step is Step.QUEUE and not watch.cancel.is_cancelled:
+            holder.execute("BEGIN IMMEDIATE")
+            watch.cancel.cancel()
+
+    watch.report = interrupt
+    try:
+        with pytest.raises(LedgerError) as caught:
+            buy(watch)
+    finally:
+        holder.execute("ROLLBACK")
+    assert_busy(caught.value, place)
+    assert "refused" not in str(caught.value)
+    assert len(sandbox.calls("cancel")) == 1

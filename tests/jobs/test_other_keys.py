@@ -22,8 +22,8 @@ ALL = pytest.mark.parametrize("vendor", list(ENDPOINT))
 
 
 @pytest.fixture
-def box(start_sandbox: Callable[..., Any]) -> Any:
-    return start_sandbox("--time-scale", "0.1", "--no-render")
+def box(unhurried_sandbox: Any) -> Any:
+    return unhurried_sandbox
 
 
 @pytest.fixture

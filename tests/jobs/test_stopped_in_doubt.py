@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +43,8 @@ def wish(clip: Path, speech: Path, box: Box) -> Wish:
 
 
 @pytest.fixture
-def box(start_sandbox: Callable[..., Any]) -> Box:
-    return start_sandbox("--time-scale", "0.1", "--no-render")
+def box(unhurried_sandbox: Any) -> Box:
+    return unhurried_sandbox
 
 
 @pytest.fixture
@@ -168,8 +172,7 @@ def test_a_job_that_was_left_between_two_tries_is_looked_for(
         assert quick(verb, between_tries, "--json").code == 0
     assert quick("resume", between_tries, "--json").code == 0
     assert len(box.charges()) == 1
-    if verb != "resume":  # which sends the same task, and is told that it is there
-        assert len(box.calls("submit")) == submits
+    assert len(box.calls("submit")) == submits
 
 
 @pytest.mark.parametrize("verb", ["check", "cancel"])
@@ -196,8 +199,71 @@ def test_a_job_that_was_left_between_two_tries_can_be_submitted_anew(
     quick: Command, box: Box, between_tries: str
 ) -> None:
     box.end_faults()
+    box.fault("lookup-hidden", count=2)
     assert quick("resubmit", between_tries, "--json").code == 0
     assert len(box.charges()) == 2
+
+
+def test_a_job_that_its_vendor_shows_by_now_is_not_submitted_anew(
+    quick: Command, box: Box, doubtful: Callable[..., str]
+) -> None:
+    """The user was to decide since nobody could tell; by now the vendor can."""
+    job_id = doubtful("fal-sync")
+    box.end_faults()
+    time.sleep(1.5)  # until the job has ended there and is listed
+    told = quick("resubmit", job_id, "--sandbox", box.control, "--json")
+    assert told.code == 0, told
+    assert any("it was not submitted anew" in warning for warning in told.document["warnings"])
+    assert len(box.calls("submit")) == len(box.charges()) == 1
+
+
+def test_media_that_are_gone_leave_a_task_between_two_tries_in_doubt(
+    quick: Command, box: Box, clip: Path, speech: Path, tmp_path: Path
+) -> None:
+    """Its vendor does not show it, which may be wrong: what may be paid is no mere plan again."""
+    quick.settings(listing_visibility=NO_WAIT)
+    own = tmp_path / "own.mp4"
+    own.write_bytes(clip.read_bytes())
+    box.fault("drop-after-accept")
+    box.fault("lookup-hidden")
+    command = ("run", "runware-pixverse", "--video", own, "--audio", speech)
+    assert quick(*command, "--sandbox", box.control).code == 5
+    own.unlink()
+    refused = quick("resume", quick.job_id(), "--sandbox", box.control, "--json")
+    assert refused.code == 2, refused
+    assert all(choice in refused.error["remedy"] for choice in CHOICES)
+    assert quick.states() == ["UNKNOWN"]
+
+
+def test_an_earlier_task_stays_in_doubt_though_its_vendor_does_not_show_it(
+    quick: Command, box: Box, place: Workplace, doubtful: Callable[..., str]
+) -> None:
+    """Runware is sent the later one again, and nobody would ever ask for the earlier one."""
+    job_id = doubtful("runware-pixverse")
+    assert quick("resubmit", job_id, "--sandbox", box.control, "--json").code == 5
+    first, last = (place.ledger.submissions(job_id)[place_of].token for place_of in (0, -1))
+    assert first != last
+    hour = 3_600_000
+    with closing(sqlite3.connect(place.home.ledger)) as connection:
+        connection.execute(
+            "UPDATE submissions SET sent_at = sent_at - ?, ended_at = ended_at - ? WHERE token = ?",
+            (hour, hour, first),
+        )
+        connection.commit()
+    quick.settings(listing_visibility={"runware": 600})
+    assert quick("check", job_id, "--sandbox", box.control, "--json").code == 5
+    ends = {one.outcome for one in place.ledger.submissions(job_id) if one.token == first}
+    assert ends == {Outcome.UNKNOWN}
+
+
+def test_several_tries_of_one_task_are_one_purchase(
+    quick: Command, place: Workplace, doubtful: Callable[..., str]
+) -> None:
+    job_id = doubtful("runware-pixverse")
+    assert len(place.ledger.submissions(job_id)) == 3
+    [spend] = place.ledger.spend()
+    assert spend.least_usd == 0
+    assert spend.most_usd == place.ledger.get(job_id).quote.most_usd
 
 
 def test_a_task_that_a_stopped_resubmission_was_to_replace_is_still_taken_once(
@@ -359,8 +425,9 @@ def test_a_resubmission_that_comes_to_nothing_leaves_what_was_accepted_to_be_ask
         assert running.ended().code == 5
     else:
         kill_while_uploading(quick, box, job_id)
+        impatient = replace(place, settings=Settings.load(place.home.settings))
         with pytest.raises(OutcomeUnknown):
-            asyncio.run(collect(job_id, place, Watch()))
+            asyncio.run(collect(job_id, impatient, Watch()))
     assert quick.states() == ["UNKNOWN"]
     box.end_faults()
     assert quick(*command).code == 0

@@ -335,7 +335,8 @@ def test_a_completed_job_brings_its_whole_answer(played: Callable[..., Any]) -> 
 FAILED: list[tuple[dict[str, Any], int, Any, type[VisemeError], str | None]] = [
     ({"error": "x", "error_type": "m"}, 422, details("missing"), RequestRejected, "missing"),
     ({}, 422, details("missing"), RequestRejected, "missing"),
-    ({}, 400, {"detail": "no"}, RequestRejected, None),
+    ({}, 400, details("missing"), RequestRejected, "missing"),
+    ({"error": "no"}, 400, {"detail": "no"}, RequestRejected, None),
     ({"error": "flagged"}, 422, details("content_policy"), ContentRejected, "content_policy"),
     ({"error": "boom"}, 500, {"detail": "boom", "error_type": "t"}, JobFailed, "t"),
     ({"error": "boom", "error_type": "t"}, 200, {}, JobFailed, "t"),
@@ -391,6 +392,18 @@ def test_a_result_that_cannot_be_had_now_does_not_end_a_job_that_went_well(
 ) -> None:
     with pytest.raises(kind):
         report(played, (200, {"status": "COMPLETED"}), (status, {"detail": "x"}, QUICKLY))
+
+
+@pytest.mark.parametrize(
+    "body", [{"detail": "Request is still in progress"}, {"detail": "?", "error_type": "t"}, "a b"]
+)
+def test_a_result_that_is_said_not_to_be_there_yet_ends_no_job_that_went_well(
+    played: Callable[..., Any], body: Any
+) -> None:
+    """What is paid for would be bought anew by the next run."""
+    said = report(played, (200, {"status": "COMPLETED"}), (400, body, QUICKLY))
+    assert said.phase is Phase.WITHHELD
+    assert said.problem.http_status == 400
 
 
 OURS = {"X_Fal_Request_Id": "r1", "Retry_After": "0"}

@@ -547,6 +547,18 @@ def test_a_task_is_found_by_its_uuid_and_its_absence_is_proof(box: Any, party: A
     assert look_up(party, ids["taskUUID"]).matches == ()
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_answer_that_says_nothing_of_a_task_is_no_word_that_it_is_there(
+    played: Callable[..., Any], is_known: bool
+) -> None:
+    """Its details are: where there are none, what never arrived would be waited for, for hours."""
+    known = data({"taskType": "getTaskDetails", "request": {}})
+    party, server = played((200, {"data": []}), (200, known) if is_known else UNKNOWN)
+    found = look_up(party, TASK)
+    assert len(found.matches) == is_known
+    assert b"getTaskDetails" in server.bodies[1]
+
+
 def test_a_running_task_that_getresponse_forgot_is_not_taken_for_done(box: Any, party: Any) -> None:
     box.fault("slow-queue", count=1, seconds=60)
     ids = party.submit(Vendor.RUNWARE)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError, VisemeError
-from ..ledger import VENDOR_ID_TAKEN, JobRecord, Ledger, Outcome, State, SubmissionRecord
+from ..ledger import (
+    STALE_FENCE,
+    VENDOR_ID_TAKEN,
+    JobRecord,
+    Ledger,
+    Outcome,
+    State,
+    SubmissionRecord,
+)
 from ..services.base import Acceptance, Phase, Report, Trace
 from .commands import choices
 from .held import HeldJob, ask
@@ -19,6 +28,7 @@ from .signals import Step
 LOOK_UP_INTERVAL_SECONDS = 2.0
 SAME_TASK = "The same command sends the same task again, which is taken once."
 SAME_TIME = timedelta(minutes=4)  # closer than that, one may be listed where another is sought
+LONGEST_SENDING = timedelta(minutes=30)  # of a body whose process ended with it
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
 
 
@@ -85,6 +95,7 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
     live_visibility = held.place.settings.listing_visibility_seconds(held.service.vendor)
     visibility = max(live_visibility * held.pace, min(live_visibility, LEAST_VISIBILITY_SECONDS))
     while True:
+        held.refresh()
         held.report(Step.RECONCILE, f"asking {held.service.vendor.label} whether it has the job")
         report = await _ask_by_id(held)
         if report is not None and _goes_on(held, report):
@@ -106,6 +117,8 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
                 if accepted(held, decision.acceptance, trace.token):
                     return
                 decision = Decision(Verdict.NOT_YET, "what it lists has become another job's")
+            elif decision.verdict is Verdict.ABSENT and _may_be_hidden(held, trace.token):
+                decision = Decision(Verdict.UNKNOWN, "the vendor does not show an earlier task")
             told.append((trace, decision))
         for trace, decision in told:
             if decision.verdict is not Verdict.ABSENT:
@@ -126,6 +139,22 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
         if time.monotonic() - began > visibility + interval or _is_time_up(held):
             raise in_doubt(held, f"{held.service.vendor.label}: {still_open[0].reason}.")
         await held.watch.cancel.sleep(interval)
+
+
+async def shows_up(held: HeldJob) -> bool:
+    """Whether one look shows what became of a job in doubt, so that it can be gone on with.
+
+    One that the vendor accepted, and lost or keeps back, is asked for by its id alone: a list that
+    shows it still gives nothing of it. Raises OutcomeUnknown as ``settle`` does.
+    """
+    if doubtful(held):
+        await settle(held, wait=False)
+        return True
+    report = await _ask_by_id(held)
+    if report is None or not _goes_on(held, report):
+        return False
+    held.move(State.ACCEPTED, detail="the vendor knows it by its id")
+    return True
 
 
 def _is_time_up(held: HeldJob) -> bool:
@@ -192,7 +221,9 @@ async def _look_up(
     if finding is not None:
         own = tuple(one for one in finding.matches if _may_be(held, submission, one))
         finding = replace(finding, matches=own)
-    sent_ago = (datetime.now(timezone.utc) - trace.sent_from).total_seconds()
+    # A vendor lists what it accepted, which it may have done as late as the answer was lost.
+    sent_by = trace.sent_from if submission.ended_at is None else _moment(submission.ended_at)
+    sent_ago = (datetime.now(timezone.utc) - sent_by).total_seconds()
     return decide(
         finding,
         seconds_since_sent=sent_ago,
@@ -244,6 +275,14 @@ def _absent(held: HeldJob, token: str) -> None:
         held.move(State.INTENT, detail="the vendor knows no such job")
 
 
+def _may_be_hidden(held: HeldJob, token: str) -> bool:
+    """Whether a task stays in doubt though its vendor, which takes each once, does not show it.
+
+    The one that is sent again shows what is true of it; an earlier one nobody would ask for again.
+    """
+    return held.service.deduplicates and token != held.job.request_token
+
+
 def _is_taken_once(held: HeldJob, token: str) -> bool:
     """Whether this task, sent again, would buy nothing that was bought before."""
     return held.service.deduplicates and token == held.job.request_token
@@ -256,7 +295,8 @@ def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> bool:
     showed that job what it had not yet been told itself. One of both is to be found there still.
 
     Of several submissions of that task one counts as the one that arrived: there is one purchase.
-    Raises LedgerError with the vendor's id where it cannot be written down.
+    Raises LedgerError with the vendor's id where it cannot be written down, or where the job is
+    another process' by now; that one is told of the id in the ledger.
     """
     ids = dict(acceptance.vendor_ids)
     named = named_id(ids)
@@ -276,6 +316,10 @@ def accepted(held: HeldJob, acceptance: Acceptance, token: str) -> bool:
         if problem.code == VENDOR_ID_TAKEN:
             return False
         problem.vendor_id = named
+        if problem.code == STALE_FENCE and named is not None:
+            # Whoever works on the job by now has no other way to learn of it.
+            with suppress(LedgerError):  # the id goes along with the error
+                held.ledger.note_acceptance(held.job.id, token, named, ids)
         raise
     return True
 
@@ -332,7 +376,11 @@ def _times_of(held: HeldJob, submission: SubmissionRecord) -> tuple[datetime, da
     sent_from = _moment(submission.sent_at)
     longest = timedelta(seconds=held.place.settings.submit_timeout_seconds)
     # A slow body may take longer than the time-out, which bounds each wait and not the whole.
-    return sent_from, max(sent_from + longest, _moment(submission.ended_at or submission.sent_at))
+    if submission.ended_at is None:  # nobody saw its end
+        until = min(datetime.now(timezone.utc), sent_from + LONGEST_SENDING)
+    else:
+        until = _moment(submission.ended_at)
+    return sent_from, max(sent_from + longest, until)
 
 
 def _moment(milliseconds: int) -> datetime:

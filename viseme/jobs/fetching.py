@@ -149,6 +149,7 @@ def _do_without(held: HeldJob, failed: Mapping[int, VisemeError]) -> None:
             number,
             fence=held.lease.fence,
             state=ItemState.MISSING,
+            path=None,
             problem=problem.message,
         )
         told = (

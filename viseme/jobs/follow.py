@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,11 @@ from ..errors import (
     CredentialError,
     Interrupted,
     JobFailed,
+    LedgerError,
     VendorError,
     VisemeError,
 )
-from ..ledger import JobRecord, Ledger, State
+from ..ledger import STALE_FENCE, JobRecord, Ledger, State
 from ..retry import may_pass
 from ..services.base import CancelAnswer, Phase, Report, Service
 from ..services.changes import Changes
@@ -26,6 +28,7 @@ from .held import HeldJob, ask, vendor_ids, wants_logs
 from .receipt import error_json
 from .signals import Step
 
+log = logging.getLogger(__name__)
 CANCEL_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s
 LEAST_POLL_SECONDS = 0.02
 # For results of which nothing is told while others are in and some have failed: late, or lost.
@@ -60,6 +63,8 @@ async def _ask_on(held: HeldJob, changes: Changes) -> None:
         except Interrupted:
             try:
                 await stop(held)
+            except LedgerError:
+                raise
             except VisemeError as problem:
                 raise _unstopped(held, problem) from problem
             raise interrupted(held) from None
@@ -189,15 +194,24 @@ def _show(held: HeldJob, report: Report) -> None:
 async def stop(held: HeldJob) -> CancelAnswer | None:
     """Ask the vendor to cancel, briefly; what it says is recorded. None where it did not answer.
 
-    A job of which an earlier submission is in doubt is not CANCELLED by that.
+    A job of which an earlier submission is in doubt is not CANCELLED by that. A ledger that cannot
+    be written keeps nobody from asking: LedgerError is raised after that.
     """
     if not held.service.can_cancel:
         held.ledger.note(held.job.id, "cancel", f"{held.service.vendor.label} cannot cancel")
         return CancelAnswer.UNSUPPORTED
     held.report(Step.CANCEL, f"cancelling at {held.service.vendor.label}")
+    unwritten: LedgerError | None = None
     if held.job.state is not State.CANCELLING:
-        held.move(State.CANCELLING)
+        try:
+            held.move(State.CANCELLING)
+        except LedgerError as problem:
+            if problem.code == STALE_FENCE:
+                raise
+            unwritten = problem
     said = await ask_to_stop(held.job, held.service, held.ledger)
+    if unwritten is not None:
+        raise unwritten
     if said is CancelAnswer.CANCELLED and not doubtful(held):
         held.move(State.CANCELLED)
     return said
@@ -211,13 +225,21 @@ async def ask_to_stop(job: JobRecord, service: Service, ledger: Ledger) -> Cance
     try:
         said = await asyncio.wait_for(service.cancel(vendor_ids(job)), CANCEL_TIMEOUT_SECONDS)
     except asyncio.TimeoutError:
-        ledger.note(job.id, "cancel", "no answer in time")
+        _note(ledger, job, "no answer in time")
         return None
     except VisemeError as problem:
-        ledger.note(job.id, "cancel", f"refused: {problem.message}")
+        _note(ledger, job, f"refused: {problem.message}")
         raise
-    ledger.note(job.id, "cancel", said.value)
+    _note(ledger, job, said.value)
     return said
+
+
+def _note(ledger: Ledger, job: JobRecord, said: str) -> None:
+    """What the vendor said of a cancelling: it was said even where that cannot be written."""
+    try:
+        ledger.note(job.id, "cancel", said)
+    except LedgerError as problem:
+        log.warning("Job %s: the vendor's word on cancelling, %s, %s", job.id, said, problem)
 
 
 def _unstopped(held: HeldJob, problem: VisemeError) -> Interrupted:

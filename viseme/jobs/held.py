@@ -76,6 +76,15 @@ class HeldJob:
         if self.watch.cancel.is_cancelled:
             raise Interrupted("Stopped by the user.", job_id=self.job.id)
 
+    def refresh(self) -> None:
+        """Read the job anew: an earlier holder may have written what it alone could know."""
+        self.job = self.ledger.get(self.job.id)
+
+    @property
+    def is_cancel_wished(self) -> bool:
+        """Whether another command asked, under this lease, that the job is not sent."""
+        return self.ledger.is_cancel_wished(self.job.id, self.lease.fence)
+
     def move(self, to: State, *, detail: str | None = None, **columns: Any) -> None:
         self.job = self.ledger.move(
             self.job.id, to, detail=detail, fence=self.lease.fence, **columns

@@ -34,7 +34,7 @@ from .cleanup import clean_up_now_and_then
 from .commands import job_command, key_remedy
 from .deliver import delete_uploads, item_is_here
 from .destination import Destination
-from .doubt import doubtful, named_id, see_doubt, settle
+from .doubt import named_id, see_doubt, settle, tell_of_doubt
 from .fetching import fetch_results
 from .follow import follow
 from .handover import hand_over
@@ -225,11 +225,11 @@ async def advance(
 ) -> None:
     """From wherever the job is to its end.
 
-    A new task that was left before it was sent is not sent now, while an earlier one may have been
-    bought: that takes the user's word, ``is_submitted_anew``. A task that may itself have arrived
-    is sent again as ever.
+    What may have been bought is looked for before anything is sent, also where an earlier process
+    was to send the same task again: how long its vendor tells a task by its token, nobody says. A
+    new task beside it takes the user's word, ``is_submitted_anew``.
     """
-    if not is_submitted_anew and not doubtful(held, held.job.request_token):
+    if not is_submitted_anew:
         see_doubt(held)
     was_handed_over, refusal = False, None
     while True:
@@ -238,7 +238,7 @@ async def advance(
             if was_handed_over:  # every try of it, and the vendor still has not got it
                 raise never_taken(held, refusal)
             if planned is None:
-                planned = await planned_again(held)
+                planned = await _planned_for_sending(held)
             refusal = await hand_over(held, planned)
             was_handed_over = True
         elif state in (State.SENT, State.UNKNOWN):
@@ -255,6 +255,15 @@ async def advance(
             return
         else:
             raise ended_error(held.job)
+
+
+async def _planned_for_sending(held: HeldJob) -> Planned:
+    try:
+        return await planned_again(held)
+    except VisemeError as problem:
+        see_doubt(held)  # its task was to be sent again, which was no word that it is not there
+        tell_of_doubt(held, problem)
+        raise
 
 
 async def planned_again(held: HeldJob) -> Planned:
@@ -274,11 +283,10 @@ def lost_items(job: JobRecord, place: Workplace) -> list[ItemRecord]:
 
 
 def _expect_files_again(held: HeldJob) -> None:
-    """A result's file is gone: it is fetched again from the vendor, never bought by itself."""
-    for item in lost_items(held.job, held.place):
-        held.ledger.update_item(
-            held.job.id, item.number, fence=held.lease.fence, state=ItemState.READY, path=None
-        )
+    """A result's file is gone: it is fetched again from the vendor, never bought by itself.
+
+    In one step: a job that is FETCHED while its results are noted as not here is given as it is.
+    """
     held.move(State.SUCCEEDED, detail="a result's file is gone")
 
 
@@ -343,5 +351,6 @@ def finished(job: JobRecord, place: Workplace, *, reused: bool) -> Finished:
             field="job",
             value=job.id,
             job_id=job.id,
+            remedy=f"Ask for it once more with `{job_command('resume', job.id, place.home)}`.",
         )
     return Finished(job, receipt(job, items, place.home, reused=reused), files, reused)

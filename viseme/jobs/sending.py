@@ -8,6 +8,7 @@ import random
 from ..errors import (
     BudgetExceeded,
     Interrupted,
+    JobFailed,
     LedgerError,
     RateLimited,
     TransportError,
@@ -95,7 +96,6 @@ async def _before_next_try(held: HeldJob, attempt: int, problem: VisemeError) ->
     spread = random.random()  # noqa: S311  # jitter, not a secret
     wait = SEND_TRIES.wait_seconds(attempt, retry_after=asked, spread=spread)
     await held.watch.cancel.sleep(wait * held.pace)
-    _check_stopped(held)
 
 
 async def _begin_in_turn(held: HeldJob, planned: Planned) -> int:
@@ -104,13 +104,13 @@ async def _begin_in_turn(held: HeldJob, planned: Planned) -> int:
     Raises BudgetExceeded, with the job given up, where others spent while this process stood still.
     """
     while True:
+        _check_stopped(held)
         _check_still_in_budget(held, planned)
         number = held.begin_submission()
         if number is not None:
             return number
         held.report(Step.WAIT, f"waiting for a turn at {held.service.vendor.label}")
         await held.watch.cancel.sleep(TURN_LOOK_SECONDS)
-        _check_stopped(held)
 
 
 def _check_still_in_budget(held: HeldJob, planned: Planned) -> None:
@@ -134,8 +134,16 @@ def _check_stopped(held: HeldJob) -> None:
     """Where it is to stop before a submission was begun: nothing of this try is at the vendor."""
     if held.watch.cancel.is_cancelled:
         give_up(held, State.CANCELLED, None)
-        check_no_doubt(held, "It was stopped between two tries.")
+        check_no_doubt(held, "It was stopped before it was sent again.")
         held.check_cancelled()
+    if held.is_cancel_wished:
+        give_up(held, State.CANCELLED, None)
+        check_no_doubt(held, "It was cancelled before it was sent again.")
+        raise JobFailed(
+            "The job was cancelled before it was sent; nothing was bought.",
+            job_id=held.job.id,
+            remedy="Run the same command again to buy it.",
+        )
 
 
 def never_taken(held: HeldJob, refusal: VisemeError | None) -> VisemeError:

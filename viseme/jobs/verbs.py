@@ -12,7 +12,7 @@ from ..services.base import CancelAnswer
 from ..transport import Transport
 from .commands import choices, job_command
 from .destination import Destination, of_job
-from .doubt import in_doubt, is_in_doubt, see_doubt, settle, tell_of_doubt
+from .doubt import in_doubt, is_in_doubt, see_doubt, settle, shows_up, tell_of_doubt
 from .fetching import absent_items, fetch_absent, fetch_results
 from .follow import apply_report, ask_to_stop, stop
 from .held import HeldJob, ask
@@ -94,13 +94,15 @@ async def cancel(
 ) -> tuple[JobRecord, CancelAnswer | None]:
     """Ask the vendor to stop a job, and follow it for a while to see what comes of it.
 
-    Another process may work on it meanwhile; that one then sees it end. A job of which nothing
-    was sent is cancelled here. Raises InputError for a job that has ended, and OutcomeUnknown for
-    one of which it is not known whether the vendor has it.
+    Another process may work on it meanwhile; that one then sees it end, or does not send it where
+    it has not yet. A job of which nothing was sent is cancelled here. Raises InputError for a job
+    that has ended, and OutcomeUnknown for one of which it is not known whether the vendor has it.
     """
     job = place.ledger.get(job_id)
     destination = await destination_of(job, place, sandbox_url)
-    job = await _until_cancellable(job, place, watch)
+    job, is_unsent = await _until_cancellable(job, place, watch)
+    if is_unsent:
+        return job, CancelAnswer.CANCELLED
     if _is_worked_on(job):
         return await _cancel_beside(job, place, destination, watch)
     said: list[CancelAnswer | None] = []
@@ -140,15 +142,26 @@ def _check_cancellable(job: JobRecord, place: Workplace) -> None:
         )
 
 
-async def _until_cancellable(job: JobRecord, place: Workplace, watch: Watch) -> JobRecord:
-    """The job once the process that hands it over has done so: only then can it be cancelled."""
+async def _until_cancellable(
+    job: JobRecord, place: Workplace, watch: Watch
+) -> tuple[JobRecord, bool]:
+    """The job once the process that hands it over has done so, or has left it at being asked to.
+
+    Only then can it be cancelled; True where it was not sent, and is CANCELLED.
+    """
     before = (State.PLANNED, State.INTENT, State.SENT)
+    asked_fence: int | None = None
     while job.state in before and _is_worked_on(job):
         watch.cancel.check(job.id)
+        if job.fence != asked_fence:
+            place.ledger.wish_cancel(job.id)
+            asked_fence = job.fence
         text = "another process is handing the job over; waiting to cancel it"
         watch.report(Progress(Step.CANCEL, text, job_id=job.id))
         await watch.cancel.sleep(LOOK_SECONDS)
         job = place.ledger.get(job.id)
+    if job.state is State.CANCELLED and asked_fence is not None:
+        return job, True
     if job.state in (State.SENT, State.UNKNOWN):
         raise OutcomeUnknown(
             "It is not known whether the vendor has this job.",
@@ -156,7 +169,7 @@ async def _until_cancellable(job: JobRecord, place: Workplace, watch: Watch) -> 
             remedy=choices(job, place.home),
         )
     _check_cancellable(job, place)
-    return job
+    return job, False
 
 
 async def _cancel_beside(
@@ -195,7 +208,10 @@ def _is_worked_on(job: JobRecord) -> bool:
 async def resubmit(
     job_id: str, place: Workplace, watch: Watch, sandbox_url: str | None = None
 ) -> Finished:
-    """Submit a job in doubt anew, on the user's word: this may be a second charge."""
+    """Submit a job in doubt anew, on the user's word: this may be a second charge.
+
+    The vendor is asked once more first: a job that it shows by now is gone on with instead.
+    """
     job = place.ledger.get(job_id)
     if not is_in_doubt(job, place.ledger):
         raise InputError(
@@ -226,8 +242,9 @@ async def resubmit(
             return
         if len(held.ledger.submissions(held.job.id)) != known_count:
             raise in_doubt(held, "Another command has submitted it anew meanwhile.")
-        if held.job.state is State.SENT:
-            held.move(State.UNKNOWN, detail="given up by the user, who submits anew")
+        if await _goes_on_after_all(held):
+            await advance(held, None)
+            return
         try:  # media that are not what they were leave the job as it is
             planned = await planned_again(held)
         except VisemeError as problem:
@@ -239,6 +256,21 @@ async def resubmit(
 
     ended = await drive(job.id, place, destination, watch, step=begin_anew)
     return finished(ended, place, reused=False)
+
+
+async def _goes_on_after_all(held: HeldJob) -> bool:
+    """Whether one more look shows a job in doubt, which can be gone on with; else it is UNKNOWN."""
+    try:
+        if not await shows_up(held):
+            return False
+    except OutcomeUnknown:
+        if held.watch.cancel.is_cancelled:
+            raise
+        return False
+    if held.job.state is State.ACCEPTED:
+        found = f"{held.service.vendor.label} had it after all: it was not submitted anew."
+        held.update(warnings=tuple(dict.fromkeys((*held.job.warnings, found))))
+    return True
 
 
 def discard(job_id: str, place: Workplace) -> JobRecord:

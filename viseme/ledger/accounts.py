@@ -7,7 +7,19 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    and_,
+    cast,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from ..model import Vendor
 from .records import LONGEST_LEASE_SECONDS, DaySpend, Spend
@@ -78,6 +90,12 @@ _MAY_BE_BOUGHT = or_(
 )
 
 
+# Several tries of one task are one purchase: it is sent again only where it is taken once.
+_TASK_COUNT = func.count(
+    func.coalesce(submissions.c.token, cast(submissions.c.number, String)).distinct()
+)
+
+
 def _bought_before(connection: Connection, job_id: str, since: int) -> Sequence[Spent]:
     """What a job may have bought since then under other tokens than the one it is sent with."""
     tokens = (
@@ -100,7 +118,7 @@ def _spent(
 ) -> Sequence[Spent]:
     """With ``intents_at`` what is about to be sent then counts as bought."""
     doubts = (
-        select(submissions.c.job_id, func.count().label("doubtful_count"))
+        select(submissions.c.job_id, _TASK_COUNT.label("doubtful_count"))
         .join(jobs, jobs.c.id == submissions.c.job_id)
         .where(_MAY_BE_BOUGHT)
         .group_by(submissions.c.job_id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 
 from .records import LONGEST_LEASE_SECONDS, Lease, lease_counts
-from .schema import jobs
+from .schema import events, jobs
 from .store import Store, add_event, checked_row, job_row, stale, update_job
 
+_CANCEL_WISHED = "cancel-wished"  # the kind of the event
 _RELEASE = (
     update(jobs)
     .where(jobs.c.id == bindparam("job_id"), jobs.c.fence == bindparam("held_fence"))
@@ -50,6 +51,20 @@ class Leases(Store):
             until = self._clock() + length
             update_job(connection, lease.job_id, {"lease_until": until})
             return Lease(lease.job_id, lease.owner, lease.fence, until)
+
+    def wish_cancel(self, job_id: str) -> None:
+        """Ask whoever works on the job not to send it; the wish holds for that lease alone."""
+        with self._database.write() as connection:
+            row = job_row(connection, job_id)
+            add_event(connection, job_id, self._clock(), _CANCEL_WISHED, fence=row.fence)
+
+    def is_cancel_wished(self, job_id: str, fence: int) -> bool:
+        """Whether somebody asked that the job is not sent under the lease of ``fence``."""
+        query = select(events.c.id).where(
+            events.c.job_id == job_id, events.c.kind == _CANCEL_WISHED, events.c.fence == fence
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
 
     def release_lease(self, lease: Lease) -> None:
         """Give the job free. Does nothing when another process has it by now."""

@@ -129,8 +129,8 @@ ITEM_MOVES: Mapping[ItemState, frozenset[ItemState]] = MappingProxyType(
         # To MISSING and back: a crash on the way, and the vendor says something else when asked.
         _I.READY: frozenset({_I.FETCHED, _I.MISSING}),
         _I.MISSING: frozenset({_I.READY}),
-        # Back to READY: the file is gone and is to be fetched again.
-        _I.FETCHED: frozenset({_I.READY}),
+        # The file is gone, and is to be fetched again or is gone at the vendor too.
+        _I.FETCHED: frozenset({_I.READY, _I.MISSING}),
     }
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
@@ -12,7 +12,18 @@ from . import rows
 from .records import JobRecord, SubmissionRecord, lease_counts
 from .schema import jobs, submissions
 from .states import AT_VENDOR, Outcome, State, check_outcome
-from .store import VENDOR_ID_TAKEN, Store, at_same_place, checked_row, job_row, move_row
+from .store import (
+    VENDOR_ID_TAKEN,
+    Store,
+    add_event,
+    at_same_place,
+    checked_row,
+    job_row,
+    move_row,
+    update_job,
+)
+
+_IN_DOUBT = or_(submissions.c.outcome.is_(None), submissions.c.outcome == Outcome.UNKNOWN.value)
 
 
 class Submissions(Store):
@@ -113,6 +124,37 @@ class Submissions(Store):
                 move_row(connection, row, to, detail, columns, self._clock())
             return rows.job_record(job_row(connection, job_id))
 
+    def note_acceptance(
+        self, job_id: str, token: str, vendor_id: str, vendor_ids: Mapping[str, str]
+    ) -> None:
+        """Write down what a vendor accepted for a process whose lease is lost.
+
+        That it was accepted is true whoever works on the job by now. The last submission of
+        ``token`` is ACCEPTED, and a job in doubt gets ``vendor_ids``, by which it can be asked for;
+        its state stays. Nothing is written where none of that token is in doubt, or where another
+        job was accepted under the id.
+        """
+        with self._database.write() as connection:
+            row = job_row(connection, job_id)
+            attempt = connection.execute(
+                select(submissions)
+                .where(submissions.c.job_id == job_id, submissions.c.token == token, _IN_DOUBT)
+                .order_by(submissions.c.number.desc())
+            ).first()
+            if attempt is None or _holder_of(connection, row, vendor_id) is not None:
+                return
+            now = self._clock()
+            connection.execute(
+                update(submissions)
+                .where(submissions.c.job_id == job_id, submissions.c.number == attempt.number)
+                .values(outcome=Outcome.ACCEPTED.value, ended_at=now, vendor_id=vendor_id)
+            )
+            if State(row.state) in (State.SENT, State.UNKNOWN, State.INTENT):
+                ids = rows.to_columns(jobs, {"vendor_ids": dict(vendor_ids)}, frozenset())
+                update_job(connection, job_id, ids | {"updated_at": now})
+            detail = f"submission {attempt.number} was accepted as {vendor_id}"
+            add_event(connection, job_id, now, "submission", detail=detail, fence=row.fence)
+
     def submissions(self, job_id: str) -> tuple[SubmissionRecord, ...]:
         """All attempts to hand the job to the vendor, oldest first."""
         query = select(submissions).where(submissions.c.job_id == job_id)
@@ -142,10 +184,7 @@ class Submissions(Store):
                     *at_same_place(row),
                     jobs.c.account == row.account,
                     jobs.c.endpoint == row.endpoint,
-                    or_(
-                        submissions.c.outcome.is_(None),
-                        submissions.c.outcome == Outcome.UNKNOWN.value,
-                    ),
+                    _IN_DOUBT,
                 )
             )
             return tuple(rows.submission_record(one) for one in found)
@@ -176,17 +215,23 @@ class Submissions(Store):
         return None if outcomes == {Outcome.REFUSED.value} else str(row.request_token)
 
 
-def _check_not_taken(connection: Connection, row: Row[Any], vendor_id: str) -> None:
-    """Raise LedgerError where another job was accepted under that id."""
+def _holder_of(connection: Connection, row: Row[Any], vendor_id: str) -> str | None:
+    """The other job that was accepted under that id."""
     others = (
         select(submissions.c.job_id)
         .join(jobs, jobs.c.id == submissions.c.job_id)
         .where(submissions.c.vendor_id == vendor_id, jobs.c.id != row.id, *at_same_place(row))
     )
     taken = connection.execute(others).first()
-    if taken is not None:
+    return None if taken is None else str(taken.job_id)
+
+
+def _check_not_taken(connection: Connection, row: Row[Any], vendor_id: str) -> None:
+    """Raise LedgerError where another job was accepted under that id."""
+    holder = _holder_of(connection, row, vendor_id)
+    if holder is not None:
         raise LedgerError(
-            f"{vendor_id} is what job {taken.job_id} was accepted as.",
+            f"{vendor_id} is what job {holder} was accepted as.",
             field="vendor_id",
             value=vendor_id,
             job_id=row.id,

@@ -164,7 +164,7 @@ class FalService(Service):
                 return Report(Phase.SUCCEEDED, log_lines=lines, answer=answer.json_object())
             if answer.status == 404:
                 return Report(Phase.MISSING, log_lines=lines, problem=error_of(answer))
-            if answer.status >= 500 and is_models_own(answer):
+            if is_unclear(answer):
                 problem = failure_of(status, answer)
                 return Report(Phase.WITHHELD, log_lines=lines, problem=problem)
             if not is_models_own(answer):
@@ -263,6 +263,24 @@ def is_models_own(answer: Answer) -> bool:
     if answer.status >= 500:
         return "x-fal-request-id" in answer.headers
     return answer.status in MODEL_REFUSALS
+
+
+def is_unclear(answer: Answer) -> bool:
+    """Whether a result's answer leaves open how a job ended of whose status no error is told.
+
+    A 5xx of fal's own may be trouble with the result alone. A 400 with a mere text is also what
+    one gets who asks before the result is there; a model that refuses names what it refuses.
+    """
+    if answer.status == 400:
+        return not isinstance(_document(answer).get("detail"), list)
+    return answer.status >= 500 and is_models_own(answer)
+
+
+def _document(answer: Answer) -> Mapping[str, Any]:
+    try:
+        return answer.json_object()
+    except UnreadableAnswer:
+        return {}
 
 
 def progress_of(status: Mapping[str, Any]) -> Report:

@@ -111,11 +111,13 @@ class RunwareService(Service):
         return await self._report(vendor_ids["taskUUID"], items, is_poll=True)
 
     async def _report(self, task_uuid: str, items: int, *, is_poll: bool) -> Report:
+        """The state of a task. An answer that says nothing of it is none of its end in a poll; who
+        asks whether there is such a task at all takes its details for the answer."""
         task = {"taskType": "getResponse", "taskUUID": task_uuid}
         answer = await self._task(task, is_poll=is_poll)
         data = _of_task(_entries(answer, "data"), task_uuid)
         errors = _of_task(_entries(answer, "errors"), task_uuid)
-        if not data and is_unknown(errors):
+        if not data and (is_unknown(errors) or (answer.is_success and not errors and not is_poll)):
             return await self._details(task_uuid, items, is_poll=is_poll)
         if not data and not _is_verdict(answer, errors, task_uuid):
             raise self.error_of(answer)
