@@ -326,14 +326,14 @@ def test_pipio_refuses_uncut_speech_that_comes_to_a_cut_clip_without_sound(
 ) -> None:
     """Edit Ranges has never seen it: it is as long as the clip was, and not as the cut is."""
     speech = graph.add("HelperAudio", seconds=5.0, seed=graph.take)
-    edits = edit(graph, graph.clip[0])
+    edits = edit(graph, graph.clip[0], '{"unit": "frames", "removals": [{"from": 5, "to": 25}]}')
     sync = graph.lip_sync("VisemePipioLipSync", audio=speech[0], edits=edits[0])
     graph.save(sync[0])
     entry = comfy.execute(graph)
     assert entry.failed_node == sync.id
     assert "audio_is_edited" in entry.error
     assert canned_box.calls() == []
-    speech.inputs["seconds"] = FRAMES_AFTER / 25
+    speech.inputs["seconds"] = 4.2
     comfy.run(graph)
     assert len(canned_box.charges()) == 1
 

@@ -127,10 +127,12 @@ def test_the_same_graph_at_once_waits_for_what_becomes_of_it(
 ) -> None:
     sync = graph.lip_sync()
     graph.save(sync[0])
+    canned_box.fault("stall", operation="download", seconds=3, count=1)  # time to come to waiting
     started = interrupt_while_sending(comfy, canned_box, graph, sync)
     assert_bought_once(comfy, canned_box, graph)
-    told = [one for one in comfy.events if one.type == "viseme.notice" and one.time >= started]
-    assert told == [], "the run that waited has the result: nobody need be told of it"
+    since = [one for one in comfy.events if one.time >= started]
+    told = [one.data["summary"] for one in since if one.type == "viseme.notice"]
+    assert not any("all the same" in text for text in told), "the run that waited has it"
 
 
 @pytest.fixture
