@@ -45,7 +45,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "whole-pictures-to-bytes": Mutation(
         "floats made into bytes by whole pictures, not by pieces that stay in the cache",
-        ("encode",),
+        ("encode-larger",),
         taken_back.whole_pictures_to_bytes,
     ),
     "default-scaler": Mutation(

@@ -27,7 +27,8 @@ class Plan:
 
     ``memory_methods`` says whose memory is counted in which case. ``unjudged_rounds`` are those of
     ways that no target is about; in each of ``mutation_rounds`` each way is tried
-    ``mutation_tries`` times. ``footage_frames`` is how much of a real clip is taken.
+    ``mutation_tries`` times, some with the clip ``mutation_case``. ``footage_frames`` is how much
+    of a real clip is taken.
     """
 
     is_quick: bool
@@ -41,6 +42,7 @@ class Plan:
     posted_megabytes: int
     mutation_rounds: int
     mutation_tries: int
+    mutation_case: Case
     passing_rounds: int
     sound_rounds: int
     gap_rounds: int
@@ -69,6 +71,7 @@ FULL = Plan(
     posted_megabytes=50,
     mutation_rounds=9,
     mutation_tries=3,
+    mutation_case=Case("mutated", 1280, 720, 60, 9),
     passing_rounds=5,
     sound_rounds=5,
     gap_rounds=5,
@@ -95,6 +98,7 @@ QUICK = Plan(
     posted_megabytes=2,
     mutation_rounds=2,
     mutation_tries=1,
+    mutation_case=Case("mutated", 128, 96, 12, 2),
     passing_rounds=1,
     sound_rounds=1,
     gap_rounds=1,

@@ -17,7 +17,6 @@ from .identify import damaged
 from .limits import MediaLimits
 from .opening import has_decoder
 from .sniff import SOUND_CONTAINERS
-from .timeline import round_half_up
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 # Rounded times (Matroska's milliseconds) are no gaps; a lost packet is 20 ms and more.
-_LEAST_GAP = Fraction(15, 1000)
+_LEAST_GAP_MILLISECONDS = 15
 # Tags and cut-off frames stand at the ends of bare MPEG and ADTS streams.
 _FORGIVING = frozenset({"mp3", "aac"})
 _FULL_SCALE = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
@@ -66,6 +65,8 @@ class SoundTrack:
         self.start_seconds = Fraction(0)
         self.stream = stream
         self._most_seconds = limits.max_seconds
+        self._most_samples = 0
+        self._first_pts = 0
         # A bare sound file begins with its first sample; times there only tell of priming.
         self._is_placed = container not in SOUND_CONTAINERS
         self._has_exact_durations = container in ("mp4", "mov")
@@ -89,49 +90,71 @@ class SoundTrack:
             if piece is not None:
                 yield piece
 
+    # An hour has more than 100,000 packets: what is done for each is done with whole numbers.
+
     def _place(self, frame: AudioFrame, packet: Packet[AudioStream] | None) -> Piece | None:
         count = frame.samples
         if packet is not None and self._has_exact_durations and packet.duration:
             # The last packet of a track is shorter than what the decoder makes of it.
-            shown = packet.duration * packet.time_base * frame.sample_rate
-            count = min(count, max(round_half_up(shown), 0))
+            base = packet.time_base
+            shown = packet.duration * base.numerator * frame.sample_rate
+            count = min(count, max(_divided(shown, base.denominator), 0))
         if count <= 0:
             return None
-        channels = len(frame.layout.channels)
-        start = self._start_of(frame)
+        channels = frame.layout.nb_channels
+        at = self._place_of(frame)
         if self.sample_rate == 0:
-            self.sample_rate, self.channels = frame.sample_rate, channels
-            self.channel_names = tuple(channel.name for channel in frame.layout.channels)
-            self.start_seconds = start if start is not None else Fraction(0)
+            self._begin(frame, at)
         elif (frame.sample_rate, channels) != (self.sample_rate, self.channels):
             raise damaged(self.path, "its sound changes sample rate or channels on the way")
-        silence = self._gap_before(start)
+        silence = self._gap_before(at)
         self.sample_count += silence + count
-        self._check_length()
+        if self.sample_count > self._most_samples:
+            raise self._too_long()
         return Piece(frame, silence, count)
 
-    def _check_length(self) -> None:
-        # A damaged time may lie years away; silence up to it would never end.
-        seconds = abs(self.start_seconds) + Fraction(self.sample_count, self.sample_rate)
-        if seconds > self._most_seconds:
-            raise MediaTooLarge(
-                f"The sound of {self.path} ends after {float(seconds):.0f} s; at most "
-                f"{self._most_seconds} s are read.",
-                value=f"{float(seconds):.0f}",
-                limit=self._most_seconds,
-                remedy="Cut it first.",
-            )
-
-    def _start_of(self, frame: AudioFrame) -> Fraction | None:
+    def _place_of(self, frame: AudioFrame) -> tuple[int, Fraction] | None:
+        """When a frame is heard, in ticks of so many seconds; ``None`` where nothing tells."""
         if not self._is_placed or frame.pts is None or frame.time_base is None:
             return None
-        return frame.pts * frame.time_base
+        return frame.pts, frame.time_base
 
-    def _gap_before(self, start: Fraction | None) -> int:
-        if start is None or self.sample_count == 0:
+    def _begin(self, frame: AudioFrame, at: tuple[int, Fraction] | None) -> None:
+        self.sample_rate = frame.sample_rate
+        self.channel_names = tuple(channel.name for channel in frame.layout.channels)
+        self.channels = len(self.channel_names)
+        if at is not None:
+            self._first_pts = at[0]
+            self.start_seconds = at[0] * at[1]
+        # A damaged time may lie years away; silence up to it would never end.
+        left = self._most_seconds - abs(self.start_seconds)
+        self._most_samples = (left * self.sample_rate).__floor__()
+
+    def _gap_before(self, at: tuple[int, Fraction] | None) -> int:
+        """Samples of silence between what came before and a frame."""
+        if at is None or self.sample_count == 0:
             return 0
-        gap = start - self.start_seconds - Fraction(self.sample_count, self.sample_rate)
-        return round_half_up(gap * self.sample_rate) if gap >= _LEAST_GAP else 0
+        pts, base = at
+        # In units of a tick of the file and of a sample at once.
+        ticks = pts - self._first_pts
+        gap = ticks * base.numerator * self.sample_rate - self.sample_count * base.denominator
+        least = _LEAST_GAP_MILLISECONDS * base.denominator * self.sample_rate
+        return _divided(gap, base.denominator) if 1000 * gap >= least else 0
+
+    def _too_long(self) -> MediaTooLarge:
+        seconds = abs(self.start_seconds) + Fraction(self.sample_count, self.sample_rate)
+        return MediaTooLarge(
+            f"The sound of {self.path} ends after {float(seconds):.0f} s; at most "
+            f"{self._most_seconds} s are read.",
+            value=f"{float(seconds):.0f}",
+            limit=self._most_seconds,
+            remedy="Cut it first.",
+        )
+
+
+def _divided(value: int, by: int) -> int:
+    """Rounded half up."""
+    return (2 * value + by) // (2 * by)
 
 
 def codec_name(stream: AudioStream) -> str:
