@@ -173,8 +173,10 @@ def test_who_stops_writing_does_not_wait_for_what_the_coder_is_at(tmp_path: Path
     with pytest.raises(Interrupted):
         encode_clip(tmp_path / "a.webm", frames, RATE, container="webm", cancel=stop)
     assert list(tmp_path.iterdir()) == []
-    [closing] = [one for one in threading.enumerate() if one.name == "viseme-close"]
-    closing.join()
+    closing = [one for one in threading.enumerate() if one.name == "viseme-close"]
+    assert closing
+    for thread in closing:
+        thread.join()
     assert list(tmp_path.iterdir()) == []
 
 
