@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.host.client import LIP_SYNCS, REPEATS, Graph
 from tests.host.hosting import Host, ModalSandbox
-from viseme.media import probe_clip
+from viseme.media import decode_frames, probe_clip
 from viseme.samples import sample_clip_path
 
 
@@ -59,5 +60,7 @@ def test_a_created_video_that_was_trimmed_reaches_all_three_alike(
     trimmed = graph.add("Video Slice", video=video[0], **window)
     speak(graph, trimmed[0], take)
     sent = clips_sent(canned_box, graph, comfy)
-    assert [probe_clip(path).frame_count for path in sent] == [30] * len(LIP_SYNCS)
-    assert len({digest(path) for path in sent}) == 1
+    shown = [decode_frames(probe_clip(path)) for path in sent]
+    assert [len(frames) for frames in shown] == [30] * len(LIP_SYNCS)
+    # Not their bytes: now and then x264 codes the same pictures in other words.
+    assert all(np.abs(frames - shown[0]).max() < 0.01 for frames in shown)
