@@ -29,7 +29,7 @@ from ..viseme.model import Clip, Recording, SpokenText
 from ..viseme.money import usd_text
 from . import _host
 from ._common import RunOptions
-from ._given import remember
+from ._given import forget_decoded, remember
 from ._jobs import attend, count_of_warnings
 from ._media import (
     Scratch,
@@ -213,6 +213,8 @@ async def bring(
     names the job, and says that its result is kept and which outputs go without what failed.
     """
     execution.report(Progress(Step.FETCH, "reading the result", fraction=0.9))
+    if signature is not None:
+        forget_decoded(signature)
     results = [
         await asyncio.to_thread(_result, path, finished.job, wanted, place, execution)
         for path in finished.files

@@ -122,6 +122,12 @@ def _keep(asked: str, given: _Given) -> None:
         _given.pop(next(iter(_given)), None)
 
 
+def forget_decoded(asked: str) -> None:
+    """Before a node decodes anew: where that fails, to take less must have less decoded."""
+    if asked in _given:
+        _given[asked] = replace(_given[asked], decoded=frozenset())
+
+
 def decoded_before(asked: str) -> frozenset[str]:
     """The outputs that were decoded when a node was asked this before."""
     return _given.get(asked, _Given()).decoded

@@ -352,6 +352,28 @@ def test_frames_that_memory_cannot_hold_are_an_error_that_keeps_the_video(
     assert len(canned_box.charges()) == 1
 
 
+def test_frames_that_memory_held_before_can_be_disconnected_once_it_cannot(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, tmp_path: Path
+) -> None:
+    """They were decoded for the same question once, which must not have them decoded for ever."""
+    held = MediaMaker(tmp_path).clip(size=(1280, 720), stamps_ms=[0, 40, 80, 3 * 3_600_000])
+    sync = graph.lip_sync()
+    receipt, frames = graph.record(sync[4]), graph.record(sync[1])
+    file = Path(comfy.run(graph).receipt(receipt)["items"][0]["file"])
+    whole = file.read_bytes()
+    shutil.copyfile(held, file)
+    try:
+        freed = {"unload_models": True, "free_memory": True}
+        assert comfy.http.post("/free", json=freed).status_code == 200
+        until(lambda: sync.id not in (entry := comfy.execute(graph)).cached and entry.error,
+              "an execution without the cache")  # fmt: skip
+        del graph.prompt[frames.id]
+        assert comfy.execute(graph).is_success
+    finally:
+        file.write_bytes(whole)
+    assert len(canned_box.charges()) == 1
+
+
 def test_a_result_over_a_limit_of_this_machine_is_an_error_that_says_where_it_is(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph
 ) -> None:

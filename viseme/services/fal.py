@@ -173,10 +173,7 @@ class FalService(Service):
 
     async def cancel(self, vendor_ids: Mapping[str, str]) -> CancelAnswer:
         answer = await self.call("PUT", vendor_ids["cancel_path"])
-        try:
-            said = CANCEL_ANSWERS.get(str(answer.json_object().get("status")))
-        except UnreadableAnswer:
-            said = None
+        said = CANCEL_ANSWERS.get(str(_document(answer).get("status")))
         if said is not None:
             return said
         by_status = {400: CancelAnswer.TOO_LATE, 404: CancelAnswer.NOT_FOUND}
@@ -277,6 +274,7 @@ def is_unclear(answer: Answer) -> bool:
 
 
 def _document(answer: Answer) -> Mapping[str, Any]:
+    """The JSON object that an answer is; empty where it is none."""
     try:
         return answer.json_object()
     except UnreadableAnswer:
