@@ -7,7 +7,7 @@ from pathlib import Path
 
 from viseme import media
 
-from .encoders import QUIET, TO_BT709, Ours
+from .encoders import QUIET, TO_BT709, Ours, x264_options
 from .passing import CODECS, CONTAINERS
 from .work import Facts, Job, Work, run_program
 
@@ -43,7 +43,7 @@ class Command:
         run_program(
             [
                 *(*QUIET, "-i", str(self.path), "-r", str(self.frame_rate), "-vsync", "cfr"),
-                *("-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)),
+                *("-c:v", "libx264", *x264_options(settings)),
                 *(*TO_BT709, "-c:a", "aac", "-b:a", "64k"),
                 *("-movflags", "+faststart", str(self.target)),
             ]

@@ -28,6 +28,14 @@ _ALPHA_FRAMES = 60
 QUIET = ("ffmpeg", "-nostdin", "-v", "error", "-y")
 
 
+def x264_options(settings: media.EncodeSettings) -> list[str]:
+    """The same for the ffmpeg command as our own coder is told."""
+    options = ["-preset", settings.preset, "-crf", str(settings.crf)]
+    if settings.x264_params:
+        options += ["-x264-params", settings.x264_params]
+    return options
+
+
 class Encode:
     """One way to write a source into a file. Subclasses get ready in ``__init__``."""
 
@@ -58,11 +66,11 @@ class Ours(Encode):
 class OursVeryfast(Ours):
     """What drawn clips alone would have as the default."""
 
-    settings = media.EncodeSettings(preset="veryfast", crf=20)
+    settings = media.EncodeSettings(preset="veryfast", crf=20, x264_params="")
 
 
 class OursMedium(Ours):
-    settings = media.EncodeSettings(preset="medium", crf=23)
+    settings = media.EncodeSettings(preset="medium", crf=23, x264_params="")
 
 
 class OursWithAlpha(Ours):
@@ -155,7 +163,7 @@ class Naive(Encode):
 class Command(Encode):
     """The limit: the ffmpeg command, with bytes where we have floats."""
 
-    preset, crf = Ours.settings.preset, str(Ours.settings.crf)
+    settings = Ours.settings
 
     def run(self) -> None:
         source = self.source
@@ -164,7 +172,7 @@ class Command(Encode):
                 *QUIET,
                 *(*source.picture_input, "-i", str(source.raw)),
                 *(*source.sound_input, "-i", str(source.sound)),
-                *("-c:v", "libx264", "-preset", self.preset, "-crf", self.crf, *TO_BT709),
+                *("-c:v", "libx264", *x264_options(self.settings), *TO_BT709),
                 *("-c:a", "aac", "-b:a", f"{64 * source.channels}k"),
                 *("-movflags", "+faststart", str(self.path)),
             ]
@@ -172,7 +180,7 @@ class Command(Encode):
 
 
 class CommandMedium(Command):
-    preset, crf = "medium", "23"
+    settings = OursMedium.settings
 
 
 METHODS: dict[str, type[Encode]] = {

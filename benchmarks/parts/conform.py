@@ -20,7 +20,7 @@ def measure(bench: Bench) -> Section:
         f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames, decoded and encoded "
         "anew with Viseme's defaults: once to be shown turned by a quarter, whose pictures go "
         "through RGB, and once with a variable rate in BT.601, five pictures a second that move "
-        "and the last of them held. The limit is the ffmpeg command with the same preset and crf. "
+        "and the last of them held. The limit is the ffmpeg command that is told the same. "
         "Counting the file's frames first is part of ours. Extra memory is in MiB."
     )
     for name, path in {

@@ -47,7 +47,7 @@ def measure(bench: Bench) -> Section:
         f"are preset {_defaults()}; veryfast, crf 20, which is faster still, is measured beside "
         "them. Core, the pipe and the naive way write medium, crf 23. The "
         "ffmpeg command is the limit: it starts from bytes where all others start from floats. "
-        "`of ffmpeg's time` is against the command with the same preset and crf. Extra memory is "
+        "`of ffmpeg's time` is against the command that is told the same. Extra memory is "
         "the most that a fresh process held over the frames, with the programs it started, in MiB. "
         "Sound is part of the size: ours and the command's at 64 kbit/s a channel, the others' at "
         "what FFmpeg takes by default. " + unjudged_rounds_told(bench, UNJUDGED)
@@ -87,7 +87,7 @@ def _defaults() -> str:
     from viseme.media import EncodeSettings
 
     settings = EncodeSettings()
-    return f"{settings.preset}, crf {settings.crf}"
+    return f"{settings.preset}, crf {settings.crf} ({settings.x264_params})"
 
 
 def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> None:
@@ -114,7 +114,7 @@ def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> 
 
 
 def _limit_of(method: str) -> str | None:
-    """The ffmpeg command with the same preset and crf, where it is run."""
+    """The ffmpeg command that is told the same, where it is run."""
     if method == "ours-veryfast":
         return None
     is_ours = method in ("ours", "ffmpeg") or method.startswith(MUTATED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -237,3 +239,41 @@ def mean_of_four(values: NDArray[np.float64]) -> NDArray[np.float64]:
     height, width = values.shape
     means: NDArray[np.float64] = values.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
     return means
+
+
+def test_the_defaults_are_those_that_x264_codes_by(tmp_path: Path) -> None:
+    """x264 writes what it was told into each stream, whatever the file says elsewhere."""
+    path = tmp_path / "a.mp4"
+    encode_clip(path, moving(12), RATE)
+    told = path.read_bytes()
+    for expected in ("crf=20.0", "rc_lookahead=10", "qcomp=0.50", "aq=1:0.80", "subme=4"):
+        assert f" {expected}".encode() in told
+
+
+def test_an_x264_setting_of_ones_own_replaces_ours(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    encode_clip(path, moving(12), RATE, settings=EncodeSettings(x264_params="rc-lookahead=7"))
+    told = path.read_bytes()
+    assert b" rc_lookahead=7 " in told
+    assert b" qcomp=0.60 " in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the priority of one thread")
+def test_all_that_codes_gives_way_to_the_caller(tmp_path: Path) -> None:
+    before = priorities()
+    frame = np.zeros((64, 96, 3), np.uint8)
+    with ClipWriter(tmp_path / "a.mp4", width=96, height=64, frame_rate=RATE) as writer:
+        writer.write_frame(frame)
+        while not (begun := priorities().keys() - before.keys()):
+            writer.write_frame(frame)
+        during = priorities()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert during[threading.get_native_id()] == own
+    assert len(begun) > 1  # the thread that codes, and x264's own
+    assert {during[thread] for thread in begun} == {min(own + 10, 19)}
+
+
+def priorities() -> dict[int, int]:
+    """Of each thread of this process."""
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    return {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}

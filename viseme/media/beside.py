@@ -9,6 +9,7 @@ from threading import Semaphore, Thread
 from typing import Generic, TypeAlias, TypeVar
 
 from .digest import stop_if
+from .priority import step_back
 
 T = TypeVar("T")
 Cancel: TypeAlias = "Callable[[], bool] | None"
@@ -17,7 +18,7 @@ _ASK_SECONDS = 0.02
 
 
 class Beside(Generic[T]):
-    """Calls ``work`` with one item after another, in a thread of its own.
+    """Calls ``work`` with one item after another, in a thread of its own that gives way to others.
 
     At most ``depth`` items wait. What ``work`` raises is raised by the next ``put`` or by
     ``finish``; items behind it are dropped. The thread ends with ``finish`` or ``stop``, one of
@@ -58,6 +59,7 @@ class Beside(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
+        step_back()
         while (item := self._items.get()) is not None:
             self._room.release()
             if self._error is None and not self._is_stopped:
@@ -81,6 +83,31 @@ def run_beside(work: Callable[[], T], cancel: Cancel, *, is_left_behind: bool = 
     if cancel is None:
         return work()
     stop_if(cancel)
+    thread, done = _begin(work)
+    try:
+        while thread.is_alive():
+            stop_if(cancel)
+            thread.join(_ASK_SECONDS)
+    except BaseException:
+        if not is_left_behind:
+            thread.join()
+        raise
+    return done.result()
+
+
+def run_behind(work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises; the threads that it starts give way to all others."""
+
+    def stepped_back() -> T:
+        step_back()
+        return work()
+
+    thread, done = _begin(stepped_back)
+    thread.join()
+    return done.result()
+
+
+def _begin(work: Callable[[], T]) -> tuple[Thread, Future[T]]:
     done: Future[T] = Future()
 
     def run() -> None:
@@ -91,12 +118,4 @@ def run_beside(work: Callable[[], T], cancel: Cancel, *, is_left_behind: bool = 
 
     thread = Thread(target=run, name="viseme-beside", daemon=True)
     thread.start()
-    try:
-        while thread.is_alive():
-            stop_if(cancel)
-            thread.join(_ASK_SECONDS)
-    except BaseException:
-        if not is_left_behind:
-            thread.join()
-        raise
-    return done.result()
+    return thread, done

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 
-# Each step over a piece of this size finds in the cache what the step before has left there;
-# smaller pieces only add calls.
-_SCRATCH_BYTES = 1 << 20
+# Each step over a piece of this size finds in the cache what the step before has left there, beside
+# what a coder keeps in it; smaller pieces only add calls.
+_SCRATCH_BYTES = 1 << 18
 
 
 def to_array(values: Any) -> NDArray[Any]:

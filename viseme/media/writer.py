@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ..errors import InputError, Interrupted
-from .beside import Beside
+from .beside import Beside, run_behind
 from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, codec_options
 from .digest import stop_if
 from .output import Output, video_output
@@ -39,7 +39,7 @@ _LIMITED = int(ColorRange.MPEG)
 # SWS_AREA and SWS_FULL_CHR_H_INP: each chroma sample is the mean of its four pixels, which it is
 # not with swscale's default, and it takes half the time.
 _MEAN_CHROMA = 0x20 | 0x4000
-_PICTURES_WAITING = 3
+_PICTURES_WAITING = 1
 # As many as eight processors have use for; each holds pictures of its own, 20 MB at 1080p.
 _MOST_CODER_THREADS = 12
 
@@ -224,7 +224,7 @@ class ClipWriter:
                 self._settings.sound_bit_rate,
             )
         # Sound is coded in the caller's thread: no two threads may come upon a coder to be opened.
-        container.start_encoding()
+        run_behind(container.start_encoding)
         self._beside = Beside(self._write, _PICTURES_WAITING)
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
