@@ -44,7 +44,7 @@ class Command:
             [
                 *(*QUIET, "-i", str(self.path), "-r", str(self.frame_rate), "-vsync", "cfr"),
                 *("-c:v", "libx264", *x264_options(settings)),
-                *(*TO_BT709, "-c:a", "aac", "-b:a", "64k"),
+                *(*TO_BT709, "-c:a", "aac", "-aac_coder", "fast", "-b:a", "64k"),
                 *("-movflags", "+faststart", str(self.target)),
             ]
         )

@@ -173,7 +173,7 @@ class Command(Encode):
                 *(*source.picture_input, "-i", str(source.raw)),
                 *(*source.sound_input, "-i", str(source.sound)),
                 *("-c:v", "libx264", *x264_options(self.settings), *TO_BT709),
-                *("-c:a", "aac", "-b:a", f"{64 * source.channels}k"),
+                *("-c:a", "aac", "-aac_coder", "fast", "-b:a", f"{64 * source.channels}k"),
                 *("-movflags", "+faststart", str(self.path)),
             ]
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import viseme
 from viseme.errors import InputError, Interrupted, MediaDamaged
 from viseme.media import (
     decode_sound,
@@ -17,9 +18,12 @@ from viseme.media import (
     trim_clip,
     write_sound,
 )
+from viseme.media.sound_stream import coder_options
 from viseme.media.still import write_still
 
 from .conftest import Asked
+
+SPEECH = Path(viseme.__file__).parent / "samples" / "speech.wav"
 
 
 def click_at(waveform: np.ndarray) -> int:
@@ -218,6 +222,21 @@ def test_writing_a_still_stops_while_it_is_coded(tmp_path: Path) -> None:
         write_still(path, frame, cancel=lambda: time.perf_counter() - began > whole_seconds / 10)
     assert time.perf_counter() - began < whole_seconds / 2
     assert list(path.parent.iterdir()) == []
+
+
+def test_speech_comes_back_from_aac_with_little_noise(tmp_path: Path) -> None:
+    speech, sample_rate = decode_sound(probe_speech(SPEECH))
+    write_sound(tmp_path / "speech.m4a", speech, sample_rate, "mp4")
+    back, _ = decode_sound(probe_speech(tmp_path / "speech.m4a"))
+    assert back.shape == speech.shape
+    # FFmpeg's usual coder leaves noise 26.8 dB below this speech, the one that we take 29.0.
+    assert 10 * np.log10((speech**2).sum() / ((back - speech) ** 2).sum()) > 28
+
+
+def test_few_bits_are_left_to_the_usual_coder() -> None:
+    assert coder_options("aac", 64_000) == {"aac_coder": "fast"}
+    assert coder_options("aac", 63_999) == {}
+    assert coder_options("libopus", 64_000) == {}
 
 
 def test_wild_samples_are_tamed(tmp_path: Path) -> None:
