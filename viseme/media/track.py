@@ -67,6 +67,8 @@ class SoundTrack:
         self._most_seconds = limits.max_seconds
         self._most_samples = 0
         self._first_pts = 0
+        # All that comes out of one track is counted in the same ticks.
+        self._tick_seconds = stream.time_base
         # A bare sound file begins with its first sample; times there only tell of priming.
         self._is_placed = container not in SOUND_CONTAINERS
         self._has_exact_durations = container in ("mp4", "mov")
@@ -94,15 +96,16 @@ class SoundTrack:
 
     def _place(self, frame: AudioFrame, packet: Packet[AudioStream] | None) -> Piece | None:
         count = frame.samples
-        if packet is not None and self._has_exact_durations and packet.duration:
+        base = frame.time_base if packet is None else self._tick_seconds
+        duration = packet.duration if packet is not None and self._has_exact_durations else None
+        if duration and base is not None:
             # The last packet of a track is shorter than what the decoder makes of it.
-            base = packet.time_base
-            shown = packet.duration * base.numerator * frame.sample_rate
+            shown = duration * base.numerator * frame.sample_rate
             count = min(count, max(_divided(shown, base.denominator), 0))
         if count <= 0:
             return None
         channels = frame.layout.nb_channels
-        at = self._place_of(frame)
+        at = self._place_of(frame, base)
         if self.sample_rate == 0:
             self._begin(frame, at)
         elif (frame.sample_rate, channels) != (self.sample_rate, self.channels):
@@ -113,11 +116,10 @@ class SoundTrack:
             raise self._too_long()
         return Piece(frame, silence, count)
 
-    def _place_of(self, frame: AudioFrame) -> tuple[int, Fraction] | None:
+    def _place_of(self, frame: AudioFrame, base: Fraction | None) -> tuple[int, Fraction] | None:
         """When a frame is heard, in ticks of so many seconds; ``None`` where nothing tells."""
-        if not self._is_placed or frame.pts is None or frame.time_base is None:
-            return None
-        return frame.pts, frame.time_base
+        pts = frame.pts if self._is_placed else None
+        return None if pts is None or base is None else (pts, base)
 
     def _begin(self, frame: AudioFrame, at: tuple[int, Fraction] | None) -> None:
         self.sample_rate = frame.sample_rate
