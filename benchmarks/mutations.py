@@ -45,7 +45,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "whole-pictures-to-bytes": Mutation(
         "floats made into bytes by whole pictures, not by pieces that stay in the cache",
-        ("encode-larger",),
+        ("convert-bytes",),
         taken_back.whole_pictures_to_bytes,
     ),
     "default-scaler": Mutation(
@@ -60,12 +60,12 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "whole-pictures-to-floats": Mutation(
         "channels written by whole pictures, not by rows that stay in the cache",
-        ("decode",),
+        ("convert-floats",),
         taken_back.whole_pictures_to_floats,
     ),
     "decode-slice-threads": Mutation(
         "decoding with slice threads instead of frame threads",
-        ("decode",),
+        ("decode-checked",),
         taken_back.decode_slice_threads,
     ),
     "copied-bytes": Mutation(
@@ -76,12 +76,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "one-step-to-bytes": Mutation(
         "pictures of a file made RGB bytes in one step, not by way of planes",
         ("conform-turned",),
-        lambda: taken_back.one_step_to_bytes("viseme.media.picture", "PictureReader"),
-    ),
-    "one-step-to-floats": Mutation(
-        "the bytes that accurate floats are made of in one step, not by way of planes",
-        ("decode-accurate",),
-        lambda: taken_back.one_step_to_bytes("viseme.media.floats", "FloatReader"),
+        taken_back.one_step_to_bytes,
     ),
     "held-converted-again": Mutation(
         "pictures that are held converted for each frame that shows them",

@@ -224,9 +224,11 @@ def copied_bytes() -> Iterator[Reached]:
 
 
 @contextmanager
-def one_step_to_bytes(module: str, name: str) -> Iterator[Reached]:
-    """RGB bytes are made at once, not by way of planes; ``name`` is the class that makes them."""
-    owner: Any = getattr(importlib.import_module(module), name)
+def one_step_to_bytes() -> Iterator[Reached]:
+    """RGB bytes are made at once, not by way of planes."""
+    from viseme.media.picture import PictureReader
+
+    owner: Any = PictureReader
     init = owner.__init__
     count = 0
 

@@ -360,7 +360,7 @@ def test_an_optimisation_of_encoding_is_taken_back_for_one_job(
     assert is_sliced == [False, name == "slice-threads" and has_threads, False]
 
 
-DECODINGS = {"decode": "ours", "decode-accurate": "ours-accurate", "decode-held": "ours"}
+DECODINGS = {"decode": "ours", "decode-held": "ours"}
 
 
 @pytest.mark.parametrize(
@@ -374,6 +374,28 @@ def test_an_optimisation_of_decoding_is_taken_back_and_the_frames_are_the_same(
     job = {"method": DECODINGS[part], "path": str(path), "digest": True}
     found = [child.run("decode", mutation=one, **job)["digest"] for one in (None, name, None)]
     assert len(set(found)) == 1
+
+
+CONVERSIONS = {"convert-bytes": "to-bytes", "convert-floats": "to-floats"}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [(name, part) for name, one in MUTATIONS.items() for part in one.parts if part in CONVERSIONS],
+)
+def test_an_optimisation_of_changing_pixels_is_taken_back_and_they_are_the_same(
+    child: Child, clip: Input, name: str, part: str
+) -> None:
+    job = {"method": CONVERSIONS[part], "path": str(clip.video), "source": clip.source}
+    found = [child.run("convert", mutation=one, **job)["digest"] for one in (None, name, None)]
+    assert len(set(found)) == 1
+    assert found[0]
+
+
+def test_pictures_are_decoded_to_nothing_with_slice_threads_too(child: Child, clip: Input) -> None:
+    for mutation in (None, "decode-slice-threads"):
+        done = child.run("decode", method="ours-checked", path=str(clip.video), mutation=mutation)
+        assert done["seconds"] > 0
 
 
 def test_frames_are_known_by_the_same_digest_on_one_processor(child: Child, clip: Input) -> None:

@@ -12,6 +12,7 @@ import torch
 from blake3 import blake3
 
 from viseme import media
+from viseme.media.check_work import decode_all
 
 from .core import core
 from .encoders import QUIET
@@ -60,6 +61,13 @@ class Ours(Decode):
 
 class Accurate(Ours):
     accurate_colours = True
+
+
+class Checked(Decode):
+    """Every picture decoded once, to nothing, as files of others are before their frames are."""
+
+    def run(self) -> None:
+        decode_all(media.probe_clip(self.path), media.DEFAULT_LIMITS)
 
 
 class Core(Decode):
@@ -134,6 +142,7 @@ class Command(Decode):
 METHODS: dict[str, type[Decode]] = {
     "ours": Ours,
     "ours-accurate": Accurate,
+    "ours-checked": Checked,
     "core": Core,
     "opencv": OpenCv,
     "naive": Naive,

@@ -24,6 +24,7 @@ _KINDS = {
     "decode": "decoders",
     "pass": "passing",
     "conform": "conforming",
+    "convert": "converting",
     "tensor": "tensors",
     "build": "building",
     "post": "posting",

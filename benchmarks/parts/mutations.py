@@ -28,10 +28,11 @@ def measure(bench: Bench) -> Section:
     larger = synthetic_input(bench.plan.mutation_case, bench.folder)
     section.say(
         f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames encoded and hashed with "
-        "our defaults, turned, and with held pictures where an optimisation is for these, a part "
-        "cut from a file with many key pictures; one of "
+        "our defaults, decoded, turned, and with held pictures where an optimisation is for these, "
+        "a part cut from a file with many key pictures; one of "
         f"{larger.width}x{larger.height} and {larger.frame_count} frames, whose pictures are "
-        "larger than a processor's cache, decoded and encoded; and all that once more "
+        "larger than a processor's cache, decoded to nothing, and its pictures changed into floats "
+        "and bytes in one thread and nothing else; and all that once more "
         f"without each of the optimisations in every one of {bench.plan.mutation_rounds} rounds, "
         f"after a run that is not counted. In a round all take turns {bench.plan.mutation_tries} "
         "times, and what counts is the quickest of each: what else a machine does only adds. Each "
@@ -44,19 +45,19 @@ def measure(bench: Bench) -> Section:
         section.lacks(f"any of it, since {why}.")
         return section
     fed = {"source": clip.source, "path": str(bench.folder / "mutations.mp4")}
-    fed_larger = {**fed, "source": larger.source}
     turned, held = turned_video(clip, bench.folder), held_video(clip, bench.folder)
     conformed = {"method": "ours", "folder": str(bench.folder)}
     cut = {"path": str(keyed_video(clip, bench.folder)), "window": KEYED_WINDOW}
     ways: list[tuple[str, str, Job]] = [
         ("encode", "encode", {"method": "ours", **fed}),
-        ("encode-larger", "encode", {"method": "ours", **fed_larger}),
         ("encode-alpha", "encode", {"method": "ours-alpha", **fed}),
-        ("decode", "decode", {"method": "ours", "path": str(larger.video)}),
-        ("decode-accurate", "decode", {"method": "ours-accurate", "path": str(larger.video)}),
+        ("decode", "decode", {"method": "ours", "path": str(clip.video)}),
+        ("decode-checked", "decode", {"method": "ours-checked", "path": str(larger.video)}),
         ("decode-held", "decode", {"method": "ours", "path": str(held)}),
         ("conform-turned", "conform", {"path": str(turned), **conformed}),
         ("conform-held", "conform", {"path": str(held), **conformed}),
+        ("convert-bytes", "convert", {"method": "to-bytes", "source": larger.source}),
+        ("convert-floats", "convert", {"method": "to-floats", "path": str(larger.video)}),
         ("trim", "pass", {"method": "trim", "folder": str(bench.folder), **cut}),
         ("digest", "tensor", {"method": "digest", "source": clip.source}),
     ]

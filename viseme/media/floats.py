@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .digest import stop_if
 from .identify import damaged
 from .opening import translated
-from .picture import host_matrix_of, matrix_of, one_thread, orientation_of, rgb_options
+from .picture import host_matrix_of, matrix_of, orientation_of, rgb_options
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -30,10 +30,11 @@ Shown: TypeAlias = "tuple[VideoFrame, int, int]"
 
 # What ComfyUI converts to bytes first, and divides.
 _BYTES_IN_HOST = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8"})
-# SWS_BILINEAR and SWS_ACCURATE_RND: older PyAV has no name for the last.
-_ACCURATE = 0x2 | 0x40000
+# SWS_BILINEAR, SWS_ACCURATE_RND, and SWS_FULL_CHR_H_INT, without which two pixels of RGB bytes have
+# one chroma: older PyAV has no names for them.
+_ACCURATE = 0x2 | 0x40000 | 0x2000
 # So few rows stay in a processor's cache while their channels are written one after the other.
-_ROWS = 32
+_ROWS = 16
 _MOST_THREADS = 4
 # Formats whose values may be anything; those of whole numbers cannot leave 0..1.
 _FLOATS = re.compile("f(16|32)")
@@ -52,7 +53,7 @@ class FloatReader:
         self._size = (first.width, first.height)
         self._orientation = orientation_of(first)
         self._is_accurate = accurate_colours
-        self._reformatter, self._packer = VideoReformatter(), VideoReformatter()
+        self._reformatter = VideoReformatter()
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -63,9 +64,7 @@ class FloatReader:
     def read(self, picture: VideoFrame, out: Floats) -> None:
         """Into [H, W, 3] in 0..1; what is over at the right and bottom is left out."""
         if self._is_accurate and _bits_of(picture) <= 8:
-            planes = self._convert(picture, "gbrp", _ACCURATE)
-            packed = self._packer.reformat(planes, format="rgb24", **one_thread())
-            self._read_bytes(packed, out)
+            self._read_bytes(self._convert(picture, "rgb24", _ACCURATE), out)
         elif not self._is_accurate and picture.format.name in _BYTES_IN_HOST:
             self._read_bytes(self._convert(picture, "rgb24", None), out)
         else:
