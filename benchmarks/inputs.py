@@ -15,7 +15,7 @@ from .plan import Case
 from .scene import FRAME_RATE, SAMPLE_RATE, draw_frames, loudness, speech
 
 # Files to be decoded are written with what peers write: x264's medium and 23.
-PEER_SETTINGS = media.EncodeSettings(preset="medium", crf=23, x264_params="")
+PEER_SETTINGS = media.EncodeSettings(preset="medium", crf=23)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,9 @@ MUTATIONS: Mapping[str, Mutation] = {
         ("trim",),
         taken_back.cut_by_coding,
     ),
+    "usual-aac": Mutation(
+        "AAC by FFmpeg's usual coder, not by its fast one", ("replace",), taken_back.usual_aac
+    ),
     "one-thread-digest": Mutation(
         "frames hashed on one processor", ("digest",), taken_back.one_thread_digest
     ),

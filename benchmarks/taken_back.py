@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 _PR_SET_THP_DISABLE = 41
 _PR_GET_THP_DISABLE = 42
-_FULL_CHROMA = 0x2000  # SWS_FULL_CHR_H_INT
 Reached: TypeAlias = "Callable[[], int]"
 
 
@@ -242,9 +241,7 @@ def one_step_to_bytes() -> Iterator[Reached]:
             nonlocal count
             if options["format"] == "gbrp":
                 count += 1
-                # Without it, bytes would have one chroma for two pixels.
-                interpolation = options["interpolation"] | _FULL_CHROMA
-                options |= {"format": "rgb24", "interpolation": interpolation}
+                options |= {"format": "rgb24"}
             return self._reformatter.reformat(picture, **options)
 
     class Done:
@@ -253,8 +250,8 @@ def one_step_to_bytes() -> Iterator[Reached]:
         def reformat(self, picture: Any, **_options: Any) -> Any:
             return picture
 
-    def made(reader: Any, *arguments: Any, **options: Any) -> None:
-        init(reader, *arguments, **options)
+    def made(reader: Any) -> None:
+        init(reader)
         reader._reformatter, reader._packer = Direct(reader._reformatter), Done()
 
     owner.__init__ = made
@@ -294,6 +291,11 @@ def held_by_one_thread() -> AbstractContextManager[Reached]:
 def cut_by_coding() -> AbstractContextManager[Reached]:
     """A part that could be copied is decoded and encoded anew."""
     return _replaced("viseme.media.remux", "can_cut", lambda *_arguments, **_options: False)
+
+
+def usual_aac() -> AbstractContextManager[Reached]:
+    """FFmpeg's AAC coder is not told which of its searches to take."""
+    return _replaced("viseme.media.sound_stream", "coder_options", lambda *_given: {})
 
 
 @contextmanager

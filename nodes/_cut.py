@@ -46,7 +46,7 @@ from ._types import EditsValue
 # 1080p or 2.5 minutes of 512x512, which take two slow cores about 20 s. A longer cut is only drawn
 # for whoever has connected the preview output.
 _MOST_SHOWN_PIXELS = 1_000_000_000
-_PREVIEW = EncodeSettings(preset="ultrafast", crf=20, x264_params="")
+_PREVIEW = EncodeSettings(preset="ultrafast", crf=20)
 
 
 @dataclass(frozen=True)

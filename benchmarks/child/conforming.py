@@ -7,7 +7,7 @@ from pathlib import Path
 
 from viseme import media
 
-from .encoders import QUIET, TO_BT709, Ours, x264_options
+from .encoders import QUIET, TO_BT709, Ours, sound_options, x264_options
 from .passing import CODECS, CONTAINERS
 from .work import Facts, Job, Work, run_program
 
@@ -44,7 +44,7 @@ class Command:
             [
                 *(*QUIET, "-i", str(self.path), "-r", str(self.frame_rate), "-vsync", "cfr"),
                 *("-c:v", "libx264", *x264_options(settings)),
-                *(*TO_BT709, "-c:a", "aac", "-aac_coder", "fast", "-b:a", "64k"),
+                *(*TO_BT709, *sound_options(channels=1)),
                 *("-movflags", "+faststart", str(self.target)),
             ]
         )

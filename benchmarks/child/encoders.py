@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from viseme import media
+from viseme.media.sound_stream import coder_options
 
 from .core import core
 from .source import Source
@@ -31,9 +32,16 @@ QUIET = ("ffmpeg", "-nostdin", "-v", "error", "-y")
 def x264_options(settings: media.EncodeSettings) -> list[str]:
     """The same for the ffmpeg command as our own coder is told."""
     options = ["-preset", settings.preset, "-crf", str(settings.crf)]
-    if settings.x264_params:
-        options += ["-x264-params", settings.x264_params]
+    if settings.tuning:
+        options += ["-x264-params", settings.tuning]
     return options
+
+
+def sound_options(channels: int) -> list[str]:
+    """The same of our sound, at its default bit rate."""
+    chosen = [part for pair in coder_options("aac", 64_000).items() for part in pair]
+    chosen[::2] = [f"-{name}" for name in chosen[::2]]
+    return ["-c:a", "aac", *chosen, "-b:a", f"{64 * channels}k"]
 
 
 class Encode:
@@ -66,11 +74,11 @@ class Ours(Encode):
 class OursVeryfast(Ours):
     """What drawn clips alone would have as the default."""
 
-    settings = media.EncodeSettings(preset="veryfast", crf=20, x264_params="")
+    settings = media.EncodeSettings(preset="veryfast", crf=20)
 
 
 class OursMedium(Ours):
-    settings = media.EncodeSettings(preset="medium", crf=23, x264_params="")
+    settings = media.EncodeSettings(preset="medium", crf=23)
 
 
 class OursWithAlpha(Ours):
@@ -173,7 +181,7 @@ class Command(Encode):
                 *(*source.picture_input, "-i", str(source.raw)),
                 *(*source.sound_input, "-i", str(source.sound)),
                 *("-c:v", "libx264", *x264_options(self.settings), *TO_BT709),
-                *("-c:a", "aac", "-aac_coder", "fast", "-b:a", f"{64 * source.channels}k"),
+                *sound_options(source.channels),
                 *("-movflags", "+faststart", str(self.path)),
             ]
         )

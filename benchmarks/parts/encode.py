@@ -87,7 +87,7 @@ def _defaults() -> str:
     from viseme.media import EncodeSettings
 
     settings = EncodeSettings()
-    return f"{settings.preset}, crf {settings.crf} ({settings.x264_params})"
+    return f"{settings.preset}, crf {settings.crf} ({settings.tuning})"
 
 
 def _measure_input(bench: Bench, section: Section, clip: Input, rounds: int) -> None:

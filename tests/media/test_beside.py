@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from itertools import count
 
 import pytest
 
 from viseme.errors import Interrupted
-from viseme.media.beside import Beside, Cancel, run_beside
+from viseme.media.beside import Beside, Cancel, run_behind, run_beside
+from viseme.media.priority import step_back
 
 
 def beside_threads() -> int:
@@ -105,8 +108,11 @@ def test_a_call_beside_returns_and_raises_as_it_would_here(cancel: Cancel) -> No
         raise KeyError("here")
 
     assert run_beside(lambda: 7, cancel) == 7
+    assert run_behind(lambda: 7) == 7
     with pytest.raises(KeyError, match="here"):
         run_beside(fail, cancel)
+    with pytest.raises(KeyError, match="here"):
+        run_behind(fail)
 
 
 @pytest.mark.parametrize("is_left_behind", [True, False])
@@ -128,3 +134,32 @@ def test_a_call_that_is_stopped_is_waited_for_only_where_it_must_be(is_left_behi
     assert ended.is_set() is not is_left_behind
     gate.set()
     assert ended.wait(10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the priority of one thread")
+def test_a_thread_steps_back_once_for_all_that_it_starts_and_never_past_the_last() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    found: list[int] = []
+
+    def look() -> None:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    def start() -> None:
+        look()
+        for _ in range(3):
+            step_back()
+        started = threading.Thread(target=look)
+        started.start()
+        started.join()
+
+    run_behind(start)
+    assert found == [min(own + 10, 19), 19]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+def test_where_no_thread_may_step_back_all_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    assert run_behind(lambda: 7) == 7

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from viseme.media import (
     trim_clip,
     write_sound,
 )
-from viseme.media.sound_stream import coder_options
+from viseme.media.sound_stream import SoundStream
 from viseme.media.still import write_still
 
 from .conftest import Asked
@@ -233,10 +234,17 @@ def test_speech_comes_back_from_aac_with_little_noise(tmp_path: Path) -> None:
     assert 10 * np.log10((speech**2).sum() / ((back - speech) ** 2).sum()) > 28
 
 
-def test_few_bits_are_left_to_the_usual_coder() -> None:
-    assert coder_options("aac", 64_000) == {"aac_coder": "fast"}
-    assert coder_options("aac", 63_999) == {}
-    assert coder_options("libopus", 64_000) == {}
+@pytest.mark.parametrize(
+    ("channels", "bit_rate", "is_fast"),
+    [(1, None, True), (2, None, True), (1, 63_000, False), (2, 64_000, False), (2, 128_000, True)],
+)
+def test_few_bits_are_left_to_the_usual_coder(
+    tmp_path: Path, channels: int, bit_rate: int | None, is_fast: bool
+) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        SoundStream(container, "aac", 48000, channels, bit_rate)
+        told = container.streams.audio[0].codec_context.options
+    assert told.get("aac_coder") == ("fast" if is_fast else None)
 
 
 def test_wild_samples_are_tamed(tmp_path: Path) -> None:

@@ -103,7 +103,11 @@ def run_behind(work: Callable[[], T]) -> T:
         return work()
 
     thread, done = _begin(stepped_back)
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        thread.join()  # what it works on is not to be taken apart meanwhile
+        raise
     return done.result()
 
 

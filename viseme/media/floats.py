@@ -31,7 +31,7 @@ Shown: TypeAlias = "tuple[VideoFrame, int, int]"
 # What ComfyUI converts to bytes first, and divides.
 _BYTES_IN_HOST = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8"})
 # SWS_BILINEAR, SWS_ACCURATE_RND, and SWS_FULL_CHR_H_INT, without which two pixels of RGB bytes have
-# one chroma: older PyAV has no names for them.
+# one chroma: older PyAV has no names for the last two.
 _ACCURATE = 0x2 | 0x40000 | 0x2000
 # So few rows stay in a processor's cache while their channels are written one after the other.
 _ROWS = 16

@@ -28,6 +28,7 @@ _RATES = {
     "libopus": (48000,),
 }
 _BITS_A_CHANNEL = 64_000  # what FFmpeg takes for stereo
+_LEAST_FAST_BITS_A_CHANNEL = 64_000
 _PIECE_SAMPLES = 16384
 
 
@@ -63,10 +64,11 @@ def coded_rate(codec: str, sample_rate: int) -> int:
 def coder_options(codec: str, bits_a_channel: int) -> dict[str, str]:
     """What the coder is told: the fast one of AAC's takes a fifth to two thirds of the usual time.
 
-    By FFmpeg's documentation it is worse below 64 kbit/s, and better at higher bit rates: speech
-    at 64 comes back with 2 to 5 dB less noise.
+    By FFmpeg's documentation it is worse below 64 kbit/s, and better at higher bit rates. Here
+    that is taken for each channel: speech in one, and film sound in two, come back with 2 to 5 dB
+    less noise.
     """
-    if codec == "aac" and bits_a_channel >= _BITS_A_CHANNEL:
+    if codec == "aac" and bits_a_channel >= _LEAST_FAST_BITS_A_CHANNEL:
         return {"aac_coder": "fast"}
     return {}
 

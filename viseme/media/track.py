@@ -96,7 +96,8 @@ class SoundTrack:
 
     def _place(self, frame: AudioFrame, packet: Packet[AudioStream] | None) -> Piece | None:
         count = frame.samples
-        base = frame.time_base if packet is None else self._tick_seconds
+        # Of what the decoder still held at the end PyAV tells no times.
+        base = None if packet is None else self._tick_seconds
         duration = packet.duration if packet is not None and self._has_exact_durations else None
         if duration and base is not None:
             # The last packet of a track is shorter than what the decoder makes of it.

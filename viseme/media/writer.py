@@ -224,6 +224,8 @@ class ClipWriter:
                 self._settings.sound_bit_rate,
             )
         # Sound is coded in the caller's thread: no two threads may come upon a coder to be opened.
+        # x264's threads begin here with the priority of their starter, which could not take its own
+        # back afterwards: so that is a thread that ends.
         run_behind(container.start_encoding)
         self._beside = Beside(self._write, _PICTURES_WAITING)
 
@@ -303,7 +305,7 @@ class ClipWriter:
         if self._sound is not None:
             self._put(self._sound.finish())
         self._beside.finish()
-        # Dozens of pictures are still being looked at: one by one, so that it can be stopped.
+        # A dozen pictures and more are still looked at: one by one, so that it can be stopped.
         for packet in self._video.encode_lazy(None):
             stop_if(self._cancel)
             self._output.container.mux(packet)
