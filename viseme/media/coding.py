@@ -30,7 +30,7 @@ _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 8, "faster": 7, "fast"
 # clips: as alike, up to 30 % smaller, a tenth less computing, and a fifth less memory since half as
 # many pictures are looked ahead at. More bits go to what later pictures are made of (with mb-tree
 # that is a lower qcomp), and fewer into noise on plain ground (aq-strength).
-_TUNING = {"faster": "rc-lookahead=10:qcomp=0.5:aq-strength=0.8"}
+_TUNING = {"faster": "rc-lookahead=10:sync-lookahead=3:qcomp=0.5:aq-strength=0.8"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ _LIMITED = int(ColorRange.MPEG)
 # SWS_AREA and SWS_FULL_CHR_H_INP: each chroma sample is the mean of its four pixels, which it is
 # not with swscale's default, and it takes half the time.
 _MEAN_CHROMA = 0x20 | 0x4000
-_PICTURES_WAITING = 1
+_PICTURES_WAITING = 3
 # As many as eight processors have use for; each holds pictures of its own, 20 MB at 1080p.
 _MOST_CODER_THREADS = 12
 
