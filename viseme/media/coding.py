@@ -29,7 +29,8 @@ _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 8, "faster": 7, "fast"
 # faster and 21 as they are, beside ComfyUI's own medium and 23 on three drawn and three filmed
 # clips: as alike, up to 30 % smaller, a tenth less computing, and a fifth less memory since half as
 # many pictures are looked ahead at. More bits go to what later pictures are made of (with mb-tree
-# that is a lower qcomp), and fewer into noise on plain ground (aq-strength).
+# that is a lower qcomp), and fewer into noise on plain ground (aq-strength). sync-lookahead only
+# lets one picture less wait between looking ahead and coding, for the memory.
 _TUNING = {"faster": "rc-lookahead=10:sync-lookahead=3:qcomp=0.5:aq-strength=0.8"}
 
 
