@@ -123,16 +123,10 @@ class _InPlace:
 class _PoolInPlace:
     """In the place of a pool of threads."""
 
-    def __init__(self, *_arguments: Any) -> None:
-        pass
-
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_result(work(*arguments))
         return future
-
-    def shutdown(self, **_options: Any) -> None:
-        """Nothing runs."""
 
 
 def no_pipeline() -> AbstractContextManager[Reached]:
@@ -142,7 +136,7 @@ def no_pipeline() -> AbstractContextManager[Reached]:
 
 def no_parallel_decoding() -> AbstractContextManager[Reached]:
     """Each picture is converted before the next one is decoded."""
-    return _replaced("viseme.media.floats", "ThreadPoolExecutor", _PoolInPlace)
+    return _replaced("viseme.media.floats", "_pool", _PoolInPlace)
 
 
 def whole_pictures_to_bytes() -> AbstractContextManager[Reached]:

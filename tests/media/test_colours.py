@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import av
@@ -15,6 +19,7 @@ from numpy.typing import NDArray
 
 from viseme.errors import Interrupted, MediaDamaged
 from viseme.media import decode_frames, encode_clip, iterate_frames, probe_clip
+from viseme.media.floats import FloatReader
 
 
 def in_the_plainest_way(path: Path, layout: str) -> NDArray[np.float32]:
@@ -128,10 +133,22 @@ def test_held_frames_are_equal_however_long_they_are_held(make: Any) -> None:
 
 
 @pytest.mark.parametrize("accurate_colours", [False, True])
-def test_decoding_into_memory_can_be_stopped_at_any_picture_and_leaves_no_thread(
-    make: Any, accurate_colours: bool
+def test_decoding_into_memory_can_be_stopped_at_any_picture_and_nothing_goes_on(
+    make: Any, monkeypatch: pytest.MonkeyPatch, accurate_colours: bool
 ) -> None:
+    """What would still be written then is an array that nobody holds."""
     clip = probe_clip(make.clip(frame_count=40))
+    read, begun, ended = FloatReader.read, SimpleQueue[None](), SimpleQueue[None]()
+
+    def counted(reader: FloatReader, picture: Any, out: Any) -> None:
+        begun.put(None)
+        try:
+            time.sleep(0.01)
+            read(reader, picture, out)
+        finally:
+            ended.put(None)
+
+    monkeypatch.setattr(FloatReader, "read", counted)
     for most in (0, 1, 7, 39):
         asked = iter(range(10**6))
         with pytest.raises(Interrupted):
@@ -140,7 +157,50 @@ def test_decoding_into_memory_can_be_stopped_at_any_picture_and_leaves_no_thread
                 accurate_colours=accurate_colours,
                 cancel=lambda asked=asked, most=most: next(asked) >= most,  # type: ignore[misc]
             )
-        assert not [t for t in threading.enumerate() if t.name.startswith("viseme-frames")]
+        begun_by_then = begun.qsize()
+        assert ended.qsize() == begun_by_then
+        time.sleep(0.05)
+        assert begun.qsize() == begun_by_then
+    assert begun.qsize() > 7
+
+
+def test_every_clip_is_converted_by_the_same_threads(make: Any) -> None:
+    clip = probe_clip(make.clip(frame_count=40))
+    threads = []
+    for _ in range(3):
+        decode_frames(clip)
+        alive = [one.ident for one in threading.enumerate() if one.name.startswith("viseme-frames")]
+        threads.append(alive)
+    assert threads[0] == threads[1] == threads[2]
+    assert 0 < len(threads[0]) <= (os.cpu_count() or 1)
+
+
+FORKING = """
+import os, sys
+from pathlib import Path
+from viseme.media import decode_frames, probe_clip
+
+clip = probe_clip(Path(sys.argv[1]))
+frames = decode_frames(clip)
+forked = os.fork()
+if forked == 0:
+    os._exit(not (decode_frames(clip) == frames).all())
+assert os.waitpid(forked, 0)[1] == 0
+assert (decode_frames(clip) == frames).all()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_decodes_with_threads_of_its_own(make: Any) -> None:
+    program = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING]
+    done = subprocess.run(
+        [*program, str(make.clip(frame_count=40))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_long_hold_can_be_stopped(make: Any) -> None:

@@ -6,7 +6,8 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
@@ -116,6 +117,24 @@ def _reader_of(
     return reader
 
 
+def _thread_count() -> int:
+    return min(os.cpu_count() or 1, _MOST_THREADS)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """The threads in which all that this process decodes is converted.
+
+    They stay: what a thread has freed is kept for those that come after it, so that with new ones
+    for each clip memory grows until enough have ended.
+    """
+    return ThreadPoolExecutor(_thread_count(), "viseme-frames")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of them
+
+
 def fill_frames(
     path: Path,
     frames: Floats,
@@ -130,7 +149,7 @@ def fill_frames(
     again right after itself is copied from where it was converted to. Raises
     ``MediaDamaged`` where pictures are smaller than frames, and ``Interrupted``.
     """
-    thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
+    thread_count, pool = _thread_count(), _pool()
     readers: SimpleQueue[FloatReader] = SimpleQueue()
 
     def convert(picture: VideoFrame, start: int, stop: int) -> None:
@@ -151,7 +170,6 @@ def fill_frames(
     previous: VideoFrame | None = None
     place, converted = 0, Future[None]()
     pending: deque[Future[None]] = deque()
-    pool = ThreadPoolExecutor(thread_count, "viseme-frames")
     try:
         for picture, start, stop in shown:
             stop_if(cancel)
@@ -160,7 +178,8 @@ def fill_frames(
                 for _ in range(thread_count):
                     readers.put(_reader_of(path, first, frames, accurate_colours))
             if len(pending) == 2 * thread_count:
-                pending.popleft().result()
+                pending[0].result()
+                pending.popleft()
             if picture is previous:
                 pending.append(pool.submit(repeat, converted, place, start, stop))
                 continue
@@ -171,4 +190,5 @@ def fill_frames(
             stop_if(cancel)
             future.result()
     finally:
-        pool.shutdown(cancel_futures=True)  # a thread that still writes would need the array
+        # A thread that still writes needs the array.
+        wait([future for future in pending if not future.cancel()])
