@@ -269,6 +269,24 @@ def test_a_forked_process_and_the_one_it_came_from_read_with_readers_of_their_ow
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+# It waits two minutes for the next file, since the result of a job is one.
+IDLE = """
+from viseme.media import check_work
+check_work.IDLE_SECONDS = 0.1
+check_work.serve()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a reader ends after each file")
+def test_a_reader_that_is_asked_nothing_ends_by_itself() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", IDLE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.read() == b"ready\n"
+        assert reader.wait(30) == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process' memory")
 def test_more_memory_than_is_allowed_is_refused_with_the_setting_that_allows_it(
     make: MediaMaker,
