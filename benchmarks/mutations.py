@@ -50,12 +50,12 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "default-scaler": Mutation(
         "swscale's own way to chroma instead of the mean of four pixels",
-        ("encode",),
+        ("convert-to-code",),
         taken_back.default_scaler,
     ),
     "colours-at-once": Mutation(
         "the colours of pixels with alpha taken together, not one by one",
-        ("encode-alpha",),
+        ("convert-alpha",),
         taken_back.colours_at_once,
     ),
     "whole-pictures-to-floats": Mutation(
@@ -70,23 +70,18 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "copied-bytes": Mutation(
         "each picture's bytes copied before they are converted",
-        ("encode",),
+        ("convert-to-code",),
         taken_back.copied_bytes,
     ),
     "one-step-to-bytes": Mutation(
         "pictures of a file made RGB bytes in one step, not by way of planes",
-        ("conform-turned",),
+        ("convert-rgb",),
         taken_back.one_step_to_bytes,
     ),
     "held-converted-again": Mutation(
         "pictures that are held converted for each frame that shows them",
         ("conform-held",),
         taken_back.held_converted_again,
-    ),
-    "held-by-one-thread": Mutation(
-        "frames that show one held picture filled by one thread",
-        ("decode-held",),
-        taken_back.held_by_one_thread,
     ),
     "cut-by-coding": Mutation(
         "a part that begins at a key picture decoded and encoded anew, not copied",

@@ -146,7 +146,7 @@ def whole_pictures_to_bytes() -> AbstractContextManager[Reached]:
 
 def default_scaler() -> AbstractContextManager[Reached]:
     """Chroma as swscale makes it when it is asked for nothing."""
-    return _other_value("viseme.media.writer", "_MEAN_CHROMA", None, "ClipWriter._write_bytes")
+    return _other_value("viseme.media.to_code", "_MEAN_CHROMA", None, "PicturesToCode.from_bytes")
 
 
 @contextmanager
@@ -193,15 +193,13 @@ def copied_bytes() -> Iterator[Reached]:
     """A picture for the converter gets bytes of its own."""
     from av.video.frame import VideoFrame
 
-    from viseme.media import writer
+    from viseme.media import to_code
 
-    place: Any = writer
+    place: Any = to_code
     count = 0
 
     class Copying:
-        """What the writer makes of the class."""
-
-        from_ndarray = VideoFrame.from_ndarray
+        """What the module makes of the class."""
 
         @staticmethod
         def from_numpy_buffer(pixels: Any, layout: str) -> VideoFrame:
@@ -275,11 +273,6 @@ def held_converted_again() -> Iterator[Reached]:
         yield lambda: count
     finally:
         place.write_picture = write
-
-
-def held_by_one_thread() -> AbstractContextManager[Reached]:
-    """What shows a picture that is held long is filled by the thread that converted it."""
-    return _other_value("viseme.media.frames", "_MOST_HELD", 1 << 30, "_shown")
 
 
 def cut_by_coding() -> AbstractContextManager[Reached]:

@@ -331,25 +331,14 @@ def test_a_job_that_fails_says_why_and_ends_nothing(child: Child, clip: Input) -
     assert child.run("versions")["numpy"]
 
 
-ENCODINGS = {"encode": "ours", "encode-alpha": "ours-alpha"}
-
-
-@pytest.mark.parametrize(
-    ("name", "method"),
-    [
-        (name, ENCODINGS[part])
-        for name, one in MUTATIONS.items()
-        for part in one.parts
-        if part in ENCODINGS
-    ],
-)
+@pytest.mark.parametrize("name", [name for name, one in MUTATIONS.items() if "encode" in one.parts])
 def test_an_optimisation_of_encoding_is_taken_back_for_one_job(
-    child: Child, tmp_path: Path, name: str, method: str
+    child: Child, tmp_path: Path, name: str
 ) -> None:
     clip = synthetic_input(Case("sliced", 320, 240, 5, 1), tmp_path)  # x264 slices no lower ones
     path, written = tmp_path / "out.mp4", []
     for mutation in (None, name, None):
-        job = {"method": method, "source": clip.source, "path": str(path), "mutation": mutation}
+        job = {"method": "ours", "source": clip.source, "path": str(path), "mutation": mutation}
         child.run("encode", **job)
         assert probe_clip(path).frame_count == 5
         written.append(path.read_bytes())
@@ -360,23 +349,22 @@ def test_an_optimisation_of_encoding_is_taken_back_for_one_job(
     assert is_sliced == [False, name == "slice-threads" and has_threads, False]
 
 
-DECODINGS = {"decode": "ours", "decode-held": "ours"}
-
-
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [(name, part) for name, one in MUTATIONS.items() for part in one.parts if part in DECODINGS],
-)
+@pytest.mark.parametrize("name", [name for name, one in MUTATIONS.items() if "decode" in one.parts])
 def test_an_optimisation_of_decoding_is_taken_back_and_the_frames_are_the_same(
-    child: Child, clip: Input, tmp_path: Path, name: str, part: str
+    child: Child, clip: Input, name: str
 ) -> None:
-    path = held_video(clip, tmp_path) if part == "decode-held" else clip.video
-    job = {"method": DECODINGS[part], "path": str(path), "digest": True}
+    job = {"method": "ours", "path": str(clip.video), "digest": True}
     found = [child.run("decode", mutation=one, **job)["digest"] for one in (None, name, None)]
     assert len(set(found)) == 1
 
 
-CONVERSIONS = {"convert-bytes": "to-bytes", "convert-floats": "to-floats"}
+CONVERSIONS = {
+    "convert-bytes": "to-bytes",
+    "convert-alpha": "from-alpha",
+    "convert-to-code": "to-code",
+    "convert-floats": "to-floats",
+    "convert-rgb": "to-rgb",
+}
 
 
 @pytest.mark.parametrize(
@@ -388,8 +376,9 @@ def test_an_optimisation_of_changing_pixels_is_taken_back_and_they_are_the_same(
 ) -> None:
     job = {"method": CONVERSIONS[part], "path": str(clip.video), "source": clip.source}
     found = [child.run("convert", mutation=one, **job)["digest"] for one in (None, name, None)]
-    assert len(set(found)) == 1
-    assert found[0]
+    assert found[0] == found[2]
+    # The mean of four pixels is another colour than swscale's own; all others give the same.
+    assert (found[0] == found[1]) == (name != "default-scaler")
 
 
 def test_pictures_are_the_same_with_slice_threads(child: Child, clip: Input) -> None:

@@ -5,8 +5,10 @@ What a step there is worth is lost in a machine's noise where a coder works besi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
@@ -15,7 +17,9 @@ from numpy.typing import NDArray
 from viseme import media
 from viseme.media.floats import FloatReader
 from viseme.media.frames import iterate_pictures
+from viseme.media.picture import PictureReader
 from viseme.media.pixels import FrameBytes
+from viseme.media.to_code import PicturesToCode
 
 from .source import Source
 from .work import Facts, Job, Work
@@ -24,42 +28,95 @@ _PICTURES = 12
 _TIMES = 3
 
 
-class ToFloats:
-    """Decoded pictures into their places in one array, as a decoder's threads do it."""
+class Converting:
+    """Each of ``given`` several times; ``facts`` have the digest of all that the last time gave."""
+
+    given: Sequence[Any]
+
+    def run(self) -> None:
+        for _ in range(_TIMES):
+            for one in self.given:
+                self.convert(one)
+
+    def convert(self, one: Any) -> NDArray[Any]:
+        """What comes out; it may be overwritten by the next."""
+        raise NotImplementedError
+
+    def facts(self) -> Facts:
+        hasher = blake3()
+        for one in self.given:
+            hasher.update(np.ascontiguousarray(self.convert(one)).data.cast("B"))
+        return {"digest": hasher.hexdigest()}
+
+
+class ToFloats(Converting):
+    """Decoded pictures into their places in one array of floats, as a decoder's threads do it."""
 
     def __init__(self, path: Path) -> None:
-        self.pictures = list(islice(iterate_pictures(media.probe_clip(path)), _PICTURES))
-        self.reader = FloatReader(self.pictures[0], accurate_colours=False)
+        pictures = _pictures(path)
+        self.reader = FloatReader(pictures[0], accurate_colours=False)
         width, height = self.reader.upright_size
-        self.frames = np.zeros((len(self.pictures), height, width, 3), np.float32)
+        places = np.zeros((len(pictures), height, width, 3), np.float32)
+        self.given = list(zip(pictures, places, strict=True))
 
-    def run(self) -> None:
-        for _ in range(_TIMES):
-            for picture, frame in zip(self.pictures, self.frames, strict=True):
-                self.reader.read(picture, frame)
-
-    def facts(self) -> Facts:
-        return {"digest": blake3(self.frames.data.cast("B")).hexdigest()}
+    def convert(self, one: Any) -> NDArray[np.float32]:
+        picture, place = one
+        self.reader.read(picture, place)
+        return np.asarray(place)
 
 
-class ToBytes:
+class ToRgb(Converting):
+    """Decoded pictures into RGB bytes, as for what is turned or looked at."""
+
+    def __init__(self, path: Path) -> None:
+        self.given = _pictures(path)
+        self.reader = PictureReader()
+
+    def convert(self, one: Any) -> NDArray[np.uint8]:
+        return self.reader.read_bytes(one)
+
+
+class ToBytes(Converting):
     """Float frames into RGB bytes, as an encoder's caller does it."""
 
-    def __init__(self, source: Source) -> None:
-        self.frames = source.frames(min(source.frame_count, _PICTURES)).numpy()
+    def __init__(self, source: Source, *, alpha: bool) -> None:
+        frames = source.frames(min(source.frame_count, _PICTURES)).numpy()
+        if alpha:
+            frames = np.concatenate((frames, np.ones_like(frames[..., :1])), axis=3)
+        self.given = list(frames)
         self.bytes = FrameBytes(source.width, source.height)
-        self.last: NDArray[np.uint8] | None = None
+
+    def convert(self, one: Any) -> NDArray[np.uint8]:
+        return self.bytes.from_floats(one)
+
+
+class ToCode(Converting):
+    """RGB bytes into pictures for a coder, as an encoder's caller does it next."""
+
+    def __init__(self, source: Source) -> None:
+        frames = source.frames(min(source.frame_count, _PICTURES)).numpy()
+        rgb = FrameBytes(source.width, source.height)
+        self.given = [rgb.from_floats(frame).copy() for frame in frames]
+        self.pictures = PicturesToCode((rgb.even_width, rgb.even_height))
 
     def run(self) -> None:
         for _ in range(_TIMES):
-            for frame in self.frames:
-                self.last = self.bytes.from_floats(frame)
+            for one in self.given:
+                self.pictures.from_bytes(one)
 
-    def facts(self) -> Facts:
-        return {"digest": "" if self.last is None else blake3(self.last.data.cast("B")).hexdigest()}
+    def convert(self, one: Any) -> NDArray[np.uint8]:
+        return np.asarray(self.pictures.from_bytes(one).to_ndarray(), np.uint8)
+
+
+def _pictures(path: Path) -> list[Any]:
+    return list(islice(iterate_pictures(media.probe_clip(path)), _PICTURES))
 
 
 def prepare(job: Job) -> Work:
-    if job["method"] == "to-bytes":
-        return ToBytes(Source.of(job))
-    return ToFloats(Path(job["path"]))
+    method = job["method"]
+    if method == "to-floats":
+        return ToFloats(Path(job["path"]))
+    if method == "to-rgb":
+        return ToRgb(Path(job["path"]))
+    source = Source.of(job)
+    return ToCode(source) if method == "to-code" else ToBytes(source, alpha=method == "from-alpha")

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import av
 import numpy as np
-import torch
 
 from viseme import media
 from viseme.media.sound_stream import coder_options
@@ -25,7 +24,6 @@ BT709_TAGS = (
     *("-color_primaries", "bt709", "-color_trc", "bt709"),
 )
 TO_BT709 = ("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", *BT709_TAGS)
-_ALPHA_FRAMES = 60
 QUIET = ("ffmpeg", "-nostdin", "-v", "error", "-y")
 
 
@@ -79,15 +77,6 @@ class OursVeryfast(Ours):
 
 class OursMedium(Ours):
     settings = media.EncodeSettings(preset="medium", crf=23)
-
-
-class OursWithAlpha(Ours):
-    """The first frames with an alpha channel, which is left out; no more, for the memory."""
-
-    def __init__(self, source: Source, path: Path) -> None:
-        super().__init__(source, path)
-        frames = source.frames(min(source.frame_count, _ALPHA_FRAMES))
-        self.frames = torch.cat((frames, torch.ones_like(frames[..., :1])), dim=3)
 
 
 class Core(Encode):
@@ -195,7 +184,6 @@ METHODS: dict[str, type[Encode]] = {
     "ours": Ours,
     "ours-veryfast": OursVeryfast,
     "ours-medium": OursMedium,
-    "ours-alpha": OursWithAlpha,
     "core": Core,
     "pipe": Pipe,
     "naive": Naive,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from ..altered import KEYED_WINDOW, held_video, keyed_video, turned_video
+from ..altered import KEYED_WINDOW, held_video, keyed_video
 from ..bench import Bench
 from ..child.work import Job
 from ..inputs import synthetic_input
@@ -27,39 +27,41 @@ def measure(bench: Bench) -> Section:
     clip = bench.input(_CASE)
     larger = synthetic_input(bench.plan.mutation_case, bench.folder)
     section.say(
-        f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames encoded and hashed with "
-        "our defaults, decoded, turned, and with held pictures where an optimisation is for these, "
-        "a part cut from a file with many key pictures; one of "
+        f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames encoded with our "
+        "defaults, decoded, hashed, and with pictures that are held where an optimisation is for "
+        "these; a part cut from a file with many key pictures; a clip of "
         f"{larger.width}x{larger.height} and {larger.frame_count} frames, whose pictures are "
         "larger than a processor's cache, decoded to nothing, and its first pictures changed into "
-        "floats and bytes in one thread and nothing else; and all that once more "
-        f"without each of the optimisations in every one of {bench.plan.mutation_rounds} rounds, "
-        f"after a run that is not counted. In a round all take turns {bench.plan.mutation_tries} "
-        "times, and what counts is the quickest of each: what else a machine does only adds. Each "
-        "way without is compared with ours of the same round; seen is what was slower in eight of "
-        "nine, and an optimisation that is not seen has no right to its code."
+        "floats, into bytes and into what is coded, in one thread and with nothing else: of a "
+        "whole encoding such a step is a few hundredths, which a machine's noise hides. And all "
+        "that without each of the optimisations, the one right after the other, in every one of "
+        f"{bench.plan.mutation_rounds} rounds, after a run that is not counted. In a round both "
+        f"take turns {bench.plan.mutation_tries} times, and what counts is the quickest of each: "
+        "what else a machine does only adds. Seen is what was slower in eight of nine, and an "
+        "optimisation that is not seen has no right to its code."
     )
     why = bench.lacks_memory(int(clip.tensor_bytes * 1.1) + (512 << 20))
     if why:
         section.lacks(f"any of it, since {why}.")
         return section
     fed = {"source": clip.source, "path": str(bench.folder / "mutations.mp4")}
-    turned, held = turned_video(clip, bench.folder), held_video(clip, bench.folder)
-    conformed = {"method": "ours", "folder": str(bench.folder)}
+    held = held_video(clip, bench.folder)
     sounded = {"path": str(clip.video), "source": clip.source}
     cut = {"path": str(keyed_video(clip, bench.folder)), "window": KEYED_WINDOW}
+    folder = {"folder": str(bench.folder)}
+    drawn, coded = {"source": larger.source}, {"path": str(larger.video)}
     ways: list[tuple[str, str, Job]] = [
         ("encode", "encode", {"method": "ours", **fed}),
-        ("encode-alpha", "encode", {"method": "ours-alpha", **fed}),
         ("decode", "decode", {"method": "ours", "path": str(clip.video)}),
-        ("decode-checked", "decode", {"method": "ours-checked", "path": str(larger.video)}),
-        ("decode-held", "decode", {"method": "ours", "path": str(held)}),
-        ("conform-turned", "conform", {"path": str(turned), **conformed}),
-        ("conform-held", "conform", {"path": str(held), **conformed}),
-        ("convert-bytes", "convert", {"method": "to-bytes", "source": larger.source}),
-        ("convert-floats", "convert", {"method": "to-floats", "path": str(larger.video)}),
-        ("replace", "pass", {"method": "replace", "folder": str(bench.folder), **sounded}),
-        ("trim", "pass", {"method": "trim", "folder": str(bench.folder), **cut}),
+        ("decode-checked", "decode", {"method": "ours-checked", **coded}),
+        ("conform-held", "conform", {"method": "ours", "path": str(held), **folder}),
+        ("convert-bytes", "convert", {"method": "to-bytes", **drawn}),
+        ("convert-alpha", "convert", {"method": "from-alpha", **drawn}),
+        ("convert-to-code", "convert", {"method": "to-code", **drawn}),
+        ("convert-floats", "convert", {"method": "to-floats", **coded}),
+        ("convert-rgb", "convert", {"method": "to-rgb", **coded}),
+        ("replace", "pass", {"method": "replace", **sounded, **folder}),
+        ("trim", "pass", {"method": "trim", **cut, **folder}),
         ("digest", "tensor", {"method": "digest", "source": clip.source}),
     ]
     section.table(_HEAD, [row for way in ways for row in _measure(bench, section, *way)])
@@ -67,23 +69,20 @@ def measure(bench: Bench) -> Section:
 
 
 def _measure(bench: Bench, section: Section, part: str, kind: str, ours: Job) -> list[list[str]]:
-    bench.say(f"taking optimisations back: {part}")
     asked = bench.mutations or MUTATIONS
     names = [name for name, one in MUTATIONS.items() if part in one.parts and name in asked]
-    if not names:
-        return []
-    jobs: dict[str, Job] = {"ours": ours}
-    jobs |= {name: {**ours, "mutation": name} for name in names}
+    bench.say(f"taking optimisations back: {part}: {', '.join(names) or 'none'}")
     tries = bench.plan.mutation_tries
-    runs = side_by_side(bench, section, kind, jobs, 1 + bench.plan.mutation_rounds * tries)
-    taken = {name: one.warm().quickest(tries) for name, one in runs.items()}
     rows = []
     for name in names:
-        if name not in taken or "ours" not in taken:
+        jobs = {"ours": ours, name: {**ours, "mutation": name}}
+        runs = side_by_side(bench, section, kind, jobs, 1 + bench.plan.mutation_rounds * tries)
+        if set(runs) != set(jobs):
             continue
-        times = times_slower(taken[name], taken["ours"])
+        without, with_it = (runs[one].warm().quickest(tries) for one in (name, "ours"))
+        times = times_slower(without, with_it)
         told = f"{median(times):.2f} [{min(times):.2f} - {max(times):.2f}]"
-        pair = [spread(taken[which].seconds) for which in (name, "ours")]
+        pair = [spread(without.seconds), spread(with_it.seconds)]
         rows.append([f"{part}: {MUTATIONS[name].says}", *pair, told, verdict(times)])
         section.figures[f"{name}/slower in"] = share_slower(times)
     return rows

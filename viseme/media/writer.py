@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
-from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from ..errors import InputError, Interrupted
@@ -21,13 +21,14 @@ from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, co
 from .digest import stop_if
 from .output import Output, video_output
 from .partfile import translated_writes
-from .picture import matrix_of, one_thread
 from .pixels import FrameBytes, to_array
 from .sound_stream import SOUND_CODECS, SoundStream
+from .to_code import PicturesToCode
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
@@ -36,9 +37,6 @@ Work: TypeAlias = "tuple[VideoFrame, int] | list[Packet[Any]]"
 
 _BT709 = 1  # AVCOL_*_BT709
 _LIMITED = int(ColorRange.MPEG)
-# SWS_AREA and SWS_FULL_CHR_H_INP: each chroma sample is the mean of its four pixels, which it is
-# not with swscale's default, and it takes half the time.
-_MEAN_CHROMA = 0x20 | 0x4000
 _PICTURES_WAITING = 3
 # As many as eight processors have use for; each holds pictures of its own, 20 MB at 1080p.
 _MOST_CODER_THREADS = 12
@@ -106,8 +104,7 @@ class ClipWriter:
             self._pixel_aspect = Fraction(1)
         self._settings = settings
         self._cancel = cancel
-        self._reformatter = VideoReformatter()
-        self._options = one_thread()
+        self._to_code = PicturesToCode(self._coded_size)
         self._sound_format = sound
         self._output: Output | None = None
         self._video: VideoStream
@@ -153,7 +150,7 @@ class ClipWriter:
 
     def write_frame(self, frame: NDArray[np.uint8]) -> None:
         """One frame, uint8 [H, W, 3 or 4]; alpha is dropped."""
-        self._write_bytes(self._bytes.from_bytes(np.asarray(frame)))
+        self._encode(self._to_code.from_bytes(self._bytes.from_bytes(np.asarray(frame))))
 
     def write_frames(self, frames: Any) -> None:
         """A chunk [n, H, W, 3 or 4] in 0..1 (array or tensor); NaN is 0, the rest is clamped."""
@@ -162,11 +159,11 @@ class ClipWriter:
             if frame.dtype == np.uint8:
                 self.write_frame(frame)
             else:
-                self._write_bytes(self._bytes.from_floats(frame))
+                self._encode(self._to_code.from_bytes(self._bytes.from_floats(frame)))
 
     def write_picture(self, picture: VideoFrame) -> None:
         """A decoded picture, upright and of this video's coded size or to be scaled to it."""
-        self._write_once(picture, lambda: self._converted(picture))
+        self._write_once(picture, lambda: self._to_code.from_picture(picture))
 
     def write_scaled(
         self, picture: VideoFrame, read: Callable[[VideoFrame], NDArray[np.uint8]]
@@ -176,8 +173,8 @@ class ClipWriter:
         def converted() -> VideoFrame:
             frame = read(picture)
             if frame.shape[:2] == (self._bytes.height, self._bytes.width):
-                return self._converted_bytes(self._bytes.from_bytes(frame))
-            return self._converted(VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"))
+                frame = self._bytes.from_bytes(frame)
+            return self._to_code.from_bytes(np.ascontiguousarray(frame))
 
         self._write_once(picture, converted)
 
@@ -186,19 +183,6 @@ class ClipWriter:
         if self._last is None or picture is not self._last[0]:
             self._last = (picture, convert())
         self._encode(self._last[1])
-
-    def _converted(self, picture: VideoFrame) -> VideoFrame:
-        width, height = self.coded_size
-        return self._reformatter.reformat(
-            picture,
-            width=width,
-            height=height,
-            format="yuv420p",
-            src_colorspace=matrix_of(picture),
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=_LIMITED,
-            **self._options,
-        )
 
     def write_sound(self, samples: Any) -> None:
         """float32 [C, n] in -1..1 (array or tensor); may come before, between or after frames."""
@@ -250,24 +234,6 @@ class ClipWriter:
         if self._settings.bit_rate is not None:
             context.bit_rate = self._settings.bit_rate
         return stream
-
-    def _write_bytes(self, pixels: NDArray[np.uint8]) -> None:
-        self._encode(self._converted_bytes(pixels))
-
-    def _converted_bytes(self, pixels: NDArray[np.uint8]) -> VideoFrame:
-        picture = VideoFrame.from_numpy_buffer(pixels, "rgb24")
-        width, height = self.coded_size
-        is_size_kept = (picture.width, picture.height) == self.coded_size
-        return self._reformatter.reformat(
-            picture,
-            width=width,
-            height=height,
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=_LIMITED,
-            interpolation=_MEAN_CHROMA if is_size_kept else None,
-            **self._options,
-        )
 
     def _encode(self, picture: VideoFrame) -> None:
         self._put((picture, self.frame_count))
