@@ -25,13 +25,17 @@ from .source import Source
 from .work import Facts, Job, Work
 
 _PICTURES = 12
+_ALPHA_PICTURES = 4
 _TIMES = 3
+_HELD_FRAMES = 8
+_LITTLE_CODING = media.EncodeSettings(preset="ultrafast", crf=40)
 
 
 class Converting:
-    """Each of ``given`` several times; ``facts`` have the digest of all that the last time gave."""
+    """Each of ``given`` several times. With ``digest``, the facts have that of what comes out."""
 
     given: Sequence[Any]
+    digest = False
 
     def run(self) -> None:
         for _ in range(_TIMES):
@@ -43,6 +47,8 @@ class Converting:
         raise NotImplementedError
 
     def facts(self) -> Facts:
+        if not self.digest:
+            return {}
         hasher = blake3()
         for one in self.given:
             hasher.update(np.ascontiguousarray(self.convert(one)).data.cast("B"))
@@ -56,7 +62,8 @@ class ToFloats(Converting):
         pictures = _pictures(path)
         self.reader = FloatReader(pictures[0], accurate_colours=False)
         width, height = self.reader.upright_size
-        places = np.zeros((len(pictures), height, width, 3), np.float32)
+        # Written to, so that the memory is there.
+        places = np.full((len(pictures), height, width, 3), 0.5, np.float32)
         self.given = list(zip(pictures, places, strict=True))
 
     def convert(self, one: Any) -> NDArray[np.float32]:
@@ -82,6 +89,7 @@ class ToBytes(Converting):
     def __init__(self, source: Source, *, alpha: bool) -> None:
         frames = source.frames(min(source.frame_count, _PICTURES)).numpy()
         if alpha:
+            frames = frames[:_ALPHA_PICTURES]
             frames = np.concatenate((frames, np.ones_like(frames[..., :1])), axis=3)
         self.given = list(frames)
         self.bytes = FrameBytes(source.width, source.height)
@@ -112,7 +120,40 @@ def _pictures(path: Path) -> list[Any]:
     return list(islice(iterate_pictures(media.probe_clip(path)), _PICTURES))
 
 
+class Held:
+    """Pictures in another matrix that are held for several frames, into a file hardly coded."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.clip = media.probe_clip(path)
+        self.pictures = _pictures(path)
+        self.target = folder / "held.mp4"
+
+    def run(self) -> None:
+        clip = self.clip
+        with media.ClipWriter(
+            self.target,
+            width=clip.width,
+            height=clip.height,
+            frame_rate=clip.frame_rate,
+            settings=_LITTLE_CODING,
+        ) as writer:
+            for picture in self.pictures:
+                for _ in range(_HELD_FRAMES):
+                    writer.write_picture(picture)
+
+    def facts(self) -> Facts:
+        return {"frame_count": media.probe_clip(self.target).frame_count}
+
+
 def prepare(job: Job) -> Work:
+    if job["method"] == "held":
+        return Held(Path(job["path"]), Path(job["folder"]))
+    work = _conversion(job)
+    work.digest = bool(job.get("digest"))
+    return work
+
+
+def _conversion(job: Job) -> Converting:
     method = job["method"]
     if method == "to-floats":
         return ToFloats(Path(job["path"]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..bench import Bench
 from ..child.work import Job
 from ..children import Child, ChildFailed
 from ..measuring import Spread, alternating
-from ..mutations import SHARE_SEEN
+from ..mutations import MUTATIONS, SHARE_SEEN
 from ..report import Section
 
 LABELS: Mapping[str, str] = {
@@ -28,6 +28,7 @@ LABELS: Mapping[str, str] = {
     "pyav": "PyAV, pictures thrown away",
 }
 MUTATED = "ours, mutated: "
+Compared: TypeAlias = "Callable[[Mapping[str, Any]], float]"
 
 
 def label(method: str) -> str:
@@ -57,13 +58,13 @@ class Taken:
         """Without the first round, which finds everything cold."""
         return Taken(self.rounds[1:] or self.rounds, self.memory)
 
-    def quickest(self, tries: int) -> Taken:
-        """One for every ``tries`` of these that came one after the other: the quickest of them.
+    def least(self, tries: int, compared: Compared) -> Taken:
+        """One for every ``tries`` of these that came one after the other: the least of them.
 
         What else a machine does only adds to what a run takes.
         """
         groups = [self.rounds[at : at + tries] for at in range(0, len(self.rounds), tries)]
-        return Taken([min(one, key=lambda run: run["seconds"]) for one in groups], self.memory)
+        return Taken([min(one, key=compared) for one in groups], self.memory)
 
     @property
     def extra_bytes(self) -> float | None:
@@ -126,10 +127,10 @@ def alone(bench: Bench, section: Section, kind: str, name: str, job: Job) -> dic
         return None
 
 
-def times_slower(mutated: Taken, ours: Taken) -> list[float]:
+def times_slower(mutated: Taken, ours: Taken, compared: Compared) -> list[float]:
     """Of each round by itself, in which the two ran close together: what drifts hits both."""
     pairs = zip(mutated.rounds, ours.rounds, strict=True)
-    return [one["seconds"] / other["seconds"] for one, other in pairs]
+    return [compared(one) / compared(other) for one, other in pairs]
 
 
 def share_slower(times: Sequence[float]) -> float:
@@ -147,4 +148,6 @@ def tell_mutations(section: Section, taken: Mapping[str, Taken]) -> None:
     """How much slower each mutated way was than ours, beside it."""
     for name, one in taken.items():
         if name.startswith(MUTATED) and "ours" in taken:
-            section.say(f"{name}: {verdict(times_slower(one.warm(), taken['ours'].warm()))}.")
+            compared = MUTATIONS[name.removeprefix(MUTATED)].compared
+            times = times_slower(one.warm(), taken["ours"].warm(), compared)
+            section.say(f"{name}: {verdict(times)}.")
