@@ -11,7 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .children import Runtime
+from viseme import __version__
+
+from .children import ROOT, Runtime
 
 _THP = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _LIBRARIES = ("libavcodec", "libavformat", "libswscale")
@@ -21,6 +23,7 @@ def machine_facts(runtime: Runtime, versions: dict[str, Any]) -> dict[str, str]:
     """A line for each thing. ``versions`` are those of the Python that was measured in."""
     facts = {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "Viseme": _viseme(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{_memory_bytes() / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
@@ -34,6 +37,16 @@ def machine_facts(runtime: Runtime, versions: dict[str, Any]) -> dict[str, str]:
     facts["ffmpeg command"] = _ffmpeg() or "not there"
     facts["ComfyUI"] = runtime.comfyui_version or "not there"
     return facts
+
+
+def _viseme() -> str:
+    """Its version, and the commit where this is a clone of the repository."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        commit = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
+    return f"{__version__}, commit {commit}"
 
 
 def _processor() -> str:

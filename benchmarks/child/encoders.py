@@ -180,6 +180,10 @@ class CommandMedium(Command):
     settings = OursMedium.settings
 
 
+class CommandVeryfast(Command):
+    settings = OursVeryfast.settings
+
+
 METHODS: dict[str, type[Encode]] = {
     "ours": Ours,
     "ours-veryfast": OursVeryfast,
@@ -189,6 +193,7 @@ METHODS: dict[str, type[Encode]] = {
     "naive": Naive,
     "ffmpeg": Command,
     "ffmpeg-medium": CommandMedium,
+    "ffmpeg-veryfast": CommandVeryfast,
 }
 
 

@@ -25,6 +25,7 @@ LABELS: Mapping[str, str] = {
     "opencv": "VideoHelperSuite's OpenCV",
     "ffmpeg": "ffmpeg command",
     "ffmpeg-medium": "ffmpeg command, medium 23",
+    "ffmpeg-veryfast": "ffmpeg command, veryfast 20",
     "pyav": "PyAV, pictures thrown away",
 }
 MUTATED = "ours, mutated: "
