@@ -125,8 +125,8 @@ def _thread_count() -> int:
 def _pool() -> ThreadPoolExecutor:
     """The threads in which all that this process decodes is converted.
 
-    They stay: what a thread has freed is kept for those that come after it, so that with new ones
-    for each clip memory grows until enough have ended.
+    They stay: a thread has memory of its own from the system's allocator, and what was freed there
+    is kept when it ends. With new threads for each clip that adds up.
     """
     return ThreadPoolExecutor(_thread_count(), "viseme-frames")
 
@@ -146,8 +146,9 @@ def fill_frames(
     """Convert each picture into ``frames[start:stop]``, in a few threads beside the caller's.
 
     While they convert, the caller decodes; two pictures a thread wait at most. A picture that comes
-    again right after itself is copied from where it was converted to. Raises
-    ``MediaDamaged`` where pictures are smaller than frames, and ``Interrupted``.
+    again right after itself is copied from where it was converted to. When this ends, in whichever
+    way, nothing is written to ``frames`` any more. Raises ``MediaDamaged`` where pictures are
+    smaller than frames, and ``Interrupted``.
     """
     thread_count, pool = _thread_count(), _pool()
     readers: SimpleQueue[FloatReader] = SimpleQueue()
@@ -161,34 +162,36 @@ def fill_frames(
         finally:
             readers.put(reader)
 
-    def repeat(converted: Future[None], place: int, start: int, stop: int) -> None:
-        converted.result()  # it was begun before this one, so that this wait ends
-        frames[start:stop] = frames[place]
-
-    first: VideoFrame | None = None
     # No picture may be converted by two threads at once: PyAV writes into its colour properties.
     previous: VideoFrame | None = None
-    place, converted = 0, Future[None]()
+    place = 0
     pending: deque[Future[None]] = deque()
     try:
         for picture, start, stop in shown:
             stop_if(cancel)
-            if first is None:
-                first = picture
+            if previous is None:
                 for _ in range(thread_count):
-                    readers.put(_reader_of(path, first, frames, accurate_colours))
-            if len(pending) == 2 * thread_count:
-                pending[0].result()
-                pending.popleft()
+                    readers.put(_reader_of(path, picture, frames, accurate_colours))
             if picture is previous:
-                pending.append(pool.submit(repeat, converted, place, start, stop))
+                while pending:
+                    _await_first(pending)
+                frames[start:stop] = frames[place]
                 continue
+            if len(pending) == 2 * thread_count:
+                _await_first(pending)
             previous, place = picture, start
-            converted = pool.submit(convert, picture, start, stop)
-            pending.append(converted)
-        for future in pending:
+            pending.append(pool.submit(convert, picture, start, stop))
+        while pending:
             stop_if(cancel)
-            future.result()
+            _await_first(pending)
     finally:
-        # A thread that still writes needs the array.
         wait([future for future in pending if not future.cancel()])
+        # An error that one of them has knows this call, and with it the frames: such a ring would
+        # keep them until the garbage collector comes by.
+        pending.clear()
+
+
+def _await_first(pending: deque[Future[None]]) -> None:
+    """Raises what it raised. It stays where waiting is interrupted, since it then still writes."""
+    pending[0].result()
+    pending.popleft()
