@@ -16,7 +16,10 @@ _MEAN_CHROMA = 0x20 | 0x4000
 
 
 class PicturesToCode:
-    """Converts one picture after the other, in the calling thread; ``size`` is (width, height)."""
+    """Converts one picture after the other, in the calling thread.
+
+    ``size`` is (width, height) in pixels, both even.
+    """
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
@@ -24,13 +27,16 @@ class PicturesToCode:
         self._options = one_thread()
 
     def from_bytes(self, pixels: NDArray[np.uint8]) -> VideoFrame:
-        """Of uint8 [H, W, 3], RGB, contiguous and not kept; scaled where its size differs."""
+        """Of RGB bytes, uint8 [H, W, 3] and contiguous, which are not kept.
+
+        Scaled where their size differs.
+        """
         picture = VideoFrame.from_numpy_buffer(pixels, "rgb24")
         is_size_kept = (picture.width, picture.height) == self._size
         return self._reformat(picture, None, _MEAN_CHROMA if is_size_kept else None)
 
     def from_picture(self, picture: VideoFrame) -> VideoFrame:
-        """Of a decoded picture; scaled where its size differs."""
+        """Of a decoded picture, in its own colour matrix. Scaled where its size differs."""
         return self._reformat(picture, matrix_of(picture), None)
 
     def _reformat(
