@@ -1,9 +1,10 @@
 """Each optimisation taken back, one at a time, to see that the benchmark notices.
 
-A mutation is applied in a child process around one measured run and undone after it, so that the
-mutated way stands in the same alternation as ours: the part ``mutations`` has all of them, and
-``python -m benchmarks --mutate NAME`` one more column for one. To add one: a context manager in
-``taken_back``, and a line in ``MUTATIONS`` that says in which kinds of work it should show.
+A mutation is applied in a child process around one measured run and undone after it, and takes
+turns with ours. The part ``mutations`` has all of them, or those that ``--mutate NAME`` names; one
+of encoding or decoding is then one more column of the parts ``encode`` and ``decode`` too. To add
+one: a context manager in ``taken_back``, and a line in ``MUTATIONS`` that says in which kinds of
+work it should show.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ SHARE_SEEN = 8 / 9
 class Mutation:
     """``parts`` are the kinds of work that should notice; ``says`` is what was taken back.
 
-    One that only ``overlaps`` work is judged by how long a second of computing takes: it computes
-    no less, and what else a machine does slows both alike.
+    One that only ``overlaps`` work spares no computing, and a processor that is slow for a while
+    hides what it gains: it is judged by how much of the processors was used, and has to take less
+    time in the median besides.
     """
 
     says: str
@@ -34,7 +36,7 @@ class Mutation:
     overlaps: bool = False
 
     def compared(self, run: Mapping[str, Any]) -> float:
-        """What is to be greater of a run without it."""
+        """What is greater of a run without it: seconds, or seconds for each of computing."""
         seconds = float(run["seconds"])
         return seconds / float(run["cpu_seconds"]) if self.overlaps else seconds
 

@@ -109,12 +109,16 @@ def report_text(
 
 
 def _when(part: Measured, newest: Mapping[str, str]) -> str:
-    told = f"Measured on {part.facts['date']} in {max(part.minutes, 1):.0f} minutes."
+    minutes = round(part.minutes)
+    took = f"{minutes} minutes" if minutes > 1 else "a minute"
+    told = f"Measured on {part.facts['date']} in {took}."
     other = [
         f"{name} {value}"
         for name, value in part.facts.items()
         if name != "date" and newest.get(name) != value
     ]
+    if "Viseme" in newest and "Viseme" not in part.facts:
+        other.insert(0, "an earlier Viseme, of a commit that was not told")
     return f"{told} There: {', '.join(other)}." if other else told
 
 

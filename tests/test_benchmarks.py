@@ -39,7 +39,7 @@ from benchmarks.measuring import Spread, alternating, slope
 from benchmarks.mutations import MUTATIONS
 from benchmarks.parts import PARTS, common, decode, encode
 from benchmarks.parts.bodies import tell_sameness
-from benchmarks.parts.common import Taken, times_slower
+from benchmarks.parts.common import Missed, Taken, compare_rounds
 from benchmarks.parts.encode import compare, tell_quality
 from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
@@ -52,6 +52,7 @@ from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
 from benchmarks.scene import draw_frames, loudness, speech
 from benchmarks.targets import target_lines, targets
+from viseme import __version__
 from viseme.media import decode_frames, encode_clip, floats, iterate_frames, probe_clip, writer
 from viseme.media.frames import iterate_pictures
 from viseme.samples import sample_clip_path
@@ -132,7 +133,9 @@ def test_a_part_is_measured_anew_and_the_others_stay_with_their_date(tmp_path: P
     assert main(options) == 0
     text = (tmp_path / "benchmarks.md").read_text("utf-8")
     assert "Once upon a time." in text
-    assert "Measured on 2020-02-02 in 12 minutes. There: processor an old one." in text
+    told = "There: an earlier Viseme, of a commit that was not told, processor an old one."
+    assert f"Measured on 2020-02-02 in 12 minutes. {told}" in text
+    assert f"| Viseme | {__version__}" in text
     assert "never so" not in text
     assert {"node", "sounds"}.isdisjoint(not_measured(text))
     assert "growth" in rows_of(text)["N1"][2]
@@ -491,23 +494,36 @@ def test_every_optimisation_is_taken_back_and_judged_in_the_report(tmp_path: Pat
 def test_an_optimisation_is_seen_that_is_missed_in_eight_of_nine_rounds(
     times: list[float], is_seen: bool
 ) -> None:
-    assert common.verdict(times).startswith("seen: ") == is_seen
+    assert Missed(False, times, times).verdict.startswith("seen: ") == is_seen
 
 
 def test_each_round_is_compared_with_ours_of_the_same_round_and_the_cold_one_with_none() -> None:
     ours = Taken([{"seconds": one} for one in (9.0, 1.0, 2.0)])
     mutated = Taken([{"seconds": one} for one in (1.0, 1.5, 3.0)])
-    compared = MUTATIONS["slice-threads"].compared
-    assert times_slower(mutated.warm(), ours.warm(), compared) == [1.5, 1.5]
+    missed = compare_rounds(MUTATIONS["slice-threads"], mutated.warm(), ours.warm())
+    assert missed.compared == missed.times == [1.5, 1.5]
 
 
-def test_what_only_overlaps_is_judged_by_how_much_the_processors_were_used() -> None:
-    """A machine that is twice as slow for a while hides nothing of it."""
-    ours = Taken([{"seconds": 1.0, "cpu_seconds": 1.8}, {"seconds": 2.0, "cpu_seconds": 3.6}])
-    mutated = Taken([{"seconds": 2.2, "cpu_seconds": 3.6}, {"seconds": 1.1, "cpu_seconds": 1.8}])
-    compared = MUTATIONS["no-pipeline"].compared
-    assert times_slower(mutated, ours, compared) == pytest.approx([1.1, 1.1])
-    assert mutated.least(2, compared).rounds == [mutated.rounds[0]]
+def runs_of(*runs: tuple[float, float]) -> Taken:
+    return Taken([{"seconds": seconds, "cpu_seconds": cpu} for seconds, cpu in runs])
+
+
+def test_what_only_overlaps_is_seen_by_its_use_of_processors_that_are_slow_for_a_while() -> None:
+    ours = runs_of((1.0, 1.8), (2.0, 3.6), (1.0, 1.8))
+    mutated = runs_of((2.2, 3.6), (1.1, 1.8), (1.12, 1.8))
+    missed = compare_rounds(MUTATIONS["no-pipeline"], mutated, ours)
+    assert missed.compared == pytest.approx([1.1, 1.1, 1.12])
+    assert missed.share == 1
+    assert "less use of the processors in 3 of 3 rounds" in missed.verdict
+
+
+def test_what_only_keeps_processors_busy_is_not_seen() -> None:
+    ours = runs_of(*[(1.0, 1.9)] * 9)
+    mutated = runs_of(*[(0.99, 1.5)] * 9)
+    missed = compare_rounds(MUTATIONS["no-pipeline"], mutated, ours)
+    assert min(missed.compared) > 1
+    assert missed.share == 0
+    assert missed.verdict.startswith("**not seen**")
 
 
 def test_of_several_tries_in_a_round_the_quickest_counts() -> None:
@@ -515,6 +531,8 @@ def test_of_several_tries_in_a_round_the_quickest_counts() -> None:
     compared = MUTATIONS["slice-threads"].compared
     assert [one["seconds"] for one in taken.least(3, compared).rounds] == [1.0, 7.0]
     assert taken.least(1, compared).rounds == taken.rounds
+    runs = runs_of((1.0, 1.5), (1.1, 2.0), (2.0, 3.0))
+    assert runs.least(3, MUTATIONS["no-pipeline"].compared).rounds == [runs.rounds[1]]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bytes are counted on Linux alone")

@@ -1,6 +1,7 @@
 """Pictures and frames changed into each other and nothing else, in one thread.
 
-What a step there is worth is lost in a machine's noise where a coder works beside it.
+What a step there is worth is lost in a machine's noise where a coder works beside it. (Where the
+writer itself is needed, that coder does next to nothing.)
 """
 
 from __future__ import annotations
@@ -42,16 +43,19 @@ class Converting:
             for one in self.given:
                 self.convert(one)
 
-    def convert(self, one: Any) -> NDArray[Any]:
-        """What comes out; it may be overwritten by the next."""
+    def convert(self, one: Any) -> Any:
+        """What comes out; the next may overwrite it."""
         raise NotImplementedError
+
+    def pixels_of(self, made: Any) -> NDArray[Any]:
+        return np.asarray(made)
 
     def facts(self) -> Facts:
         if not self.digest:
             return {}
         hasher = blake3()
         for one in self.given:
-            hasher.update(np.ascontiguousarray(self.convert(one)).data.cast("B"))
+            hasher.update(np.ascontiguousarray(self.pixels_of(self.convert(one))).data.cast("B"))
         return {"digest": hasher.hexdigest()}
 
 
@@ -66,10 +70,10 @@ class ToFloats(Converting):
         places = np.full((len(pictures), height, width, 3), 0.5, np.float32)
         self.given = list(zip(pictures, places, strict=True))
 
-    def convert(self, one: Any) -> NDArray[np.float32]:
+    def convert(self, one: Any) -> Any:
         picture, place = one
         self.reader.read(picture, place)
-        return np.asarray(place)
+        return place
 
 
 class ToRgb(Converting):
@@ -79,7 +83,7 @@ class ToRgb(Converting):
         self.given = _pictures(path)
         self.reader = PictureReader()
 
-    def convert(self, one: Any) -> NDArray[np.uint8]:
+    def convert(self, one: Any) -> Any:
         return self.reader.read_bytes(one)
 
 
@@ -94,7 +98,7 @@ class ToBytes(Converting):
         self.given = list(frames)
         self.bytes = FrameBytes(source.width, source.height)
 
-    def convert(self, one: Any) -> NDArray[np.uint8]:
+    def convert(self, one: Any) -> Any:
         return self.bytes.from_floats(one)
 
 
@@ -107,13 +111,11 @@ class ToCode(Converting):
         self.given = [rgb.from_floats(frame).copy() for frame in frames]
         self.pictures = PicturesToCode((rgb.even_width, rgb.even_height))
 
-    def run(self) -> None:
-        for _ in range(_TIMES):
-            for one in self.given:
-                self.pictures.from_bytes(one)
+    def convert(self, one: Any) -> Any:
+        return self.pictures.from_bytes(one)
 
-    def convert(self, one: Any) -> NDArray[np.uint8]:
-        return np.asarray(self.pictures.from_bytes(one).to_ndarray(), np.uint8)
+    def pixels_of(self, made: Any) -> NDArray[Any]:
+        return np.asarray(made.to_ndarray())
 
 
 def _pictures(path: Path) -> list[Any]:

@@ -11,7 +11,7 @@ from ..bench import Bench
 from ..child.work import Job
 from ..children import Child, ChildFailed
 from ..measuring import Spread, alternating
-from ..mutations import MUTATIONS, SHARE_SEEN
+from ..mutations import MUTATIONS, SHARE_SEEN, Mutation
 from ..report import Section
 
 LABELS: Mapping[str, str] = {
@@ -60,7 +60,7 @@ class Taken:
         return Taken(self.rounds[1:] or self.rounds, self.memory)
 
     def least(self, tries: int, compared: Compared) -> Taken:
-        """One for every ``tries`` of these that came one after the other: the least of them.
+        """Of every ``tries`` of these that came one after the other the one with the least.
 
         What else a machine does only adds to what a run takes.
         """
@@ -92,23 +92,36 @@ def side_by_side(
     rounds: int,
     unjudged: Collection[str] = (),
 ) -> dict[str, Taken]:
-    """Every job in each round, in one process; what fails is told and left out from then on.
+    """``in_turns`` in a process of their own."""
+    with Child(bench.runtime) as child:
+        return in_turns(bench, section, child, kind, jobs, rounds, unjudged)
+
+
+def in_turns(
+    bench: Bench,
+    section: Section,
+    child: Child,
+    kind: str,
+    jobs: Mapping[str, Job],
+    rounds: int,
+    unjudged: Collection[str] = (),
+) -> dict[str, Taken]:
+    """Every job in each round; what fails is told and left out from then on.
 
     ``unjudged`` are jobs that run in the first rounds alone, as the plan has it.
     """
     taken = {name: Taken() for name in jobs}
-    with Child(bench.runtime) as child:
-        for name in alternating(list(jobs), rounds):
-            if name not in taken:
-                continue
-            if name in unjudged and len(taken[name].rounds) >= bench.plan.unjudged_rounds:
-                continue
-            try:
-                taken[name].rounds.append(child.run(kind, **jobs[name]))
-            except ChildFailed as problem:
-                del taken[name]
-                section.lacks(f"{label(name)} ({problem.short}).")
-                bench.say(f"  {name} left out: {problem.short}")
+    for name in alternating(list(jobs), rounds):
+        if name not in taken:
+            continue
+        if name in unjudged and len(taken[name].rounds) >= bench.plan.unjudged_rounds:
+            continue
+        try:
+            taken[name].rounds.append(child.run(kind, **jobs[name]))
+        except ChildFailed as problem:
+            del taken[name]
+            section.lacks(f"{label(name)} ({problem.short}).")
+            bench.say(f"  {name} left out: {problem.short}")
     return taken
 
 
@@ -128,27 +141,48 @@ def alone(bench: Bench, section: Section, kind: str, name: str, job: Job) -> dic
         return None
 
 
-def times_slower(mutated: Taken, ours: Taken, compared: Compared) -> list[float]:
-    """Of each round by itself, in which the two ran close together: what drifts hits both."""
-    pairs = zip(mutated.rounds, ours.rounds, strict=True)
-    return [compared(one) / compared(other) for one, other in pairs]
+def compare_rounds(mutation: Mutation, mutated: Taken, ours: Taken) -> Missed:
+    """Each round by itself, in which the two ran close together: what drifts hits both."""
+    pairs = list(zip(mutated.rounds, ours.rounds, strict=True))
+    return Missed(
+        overlaps=mutation.overlaps,
+        compared=[mutation.compared(one) / mutation.compared(other) for one, other in pairs],
+        times=[one["seconds"] / other["seconds"] for one, other in pairs],
+    )
 
 
-def share_slower(times: Sequence[float]) -> float:
-    return sum(one > 1 for one in times) / len(times)
+@dataclass(frozen=True)
+class Missed:
+    """How an optimisation was missed, round by round: above 1 where it was.
 
+    ``compared`` is what it is judged by (see ``Mutation``), ``times`` is time.
+    """
 
-def verdict(times: Sequence[float]) -> str:
-    rounds = f"slower in {sum(one > 1 for one in times)} of {len(times)} rounds"
-    if share_slower(times) >= SHARE_SEEN:
-        return f"seen: {median(times):.2f} times slower, {rounds}"
-    return f"**not seen**: {rounds}"
+    overlaps: bool
+    compared: Sequence[float]
+    times: Sequence[float]
+
+    @property
+    def share(self) -> float:
+        """The share of the rounds; 0 where it takes no longer all in all."""
+        is_slower = median(self.times) > 1
+        return sum(one > 1 for one in self.compared) / len(self.compared) if is_slower else 0.0
+
+    @property
+    def verdict(self) -> str:
+        missed = sum(one > 1 for one in self.compared)
+        rounds = f"{missed} of {len(self.compared)} rounds"
+        told = f"{median(self.times):.2f} times slower, "
+        told += (
+            f"less use of the processors in {rounds}" if self.overlaps else f"slower in {rounds}"
+        )
+        return f"seen: {told}" if self.share >= SHARE_SEEN else f"**not seen**: {told}"
 
 
 def tell_mutations(section: Section, taken: Mapping[str, Taken]) -> None:
     """How much slower each mutated way was than ours, beside it."""
     for name, one in taken.items():
         if name.startswith(MUTATED) and "ours" in taken:
-            compared = MUTATIONS[name.removeprefix(MUTATED)].compared
-            times = times_slower(one.warm(), taken["ours"].warm(), compared)
-            section.say(f"{name}: {verdict(times)}.")
+            mutation = MUTATIONS[name.removeprefix(MUTATED)]
+            missed = compare_rounds(mutation, one.warm(), taken["ours"].warm())
+            section.say(f"{name}: {missed.verdict}.")

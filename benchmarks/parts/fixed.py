@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import SandboxProcess, bare_environment
+from viseme.media import MediaGuard
+from viseme.media.check_process import end_idle
 from viseme.samples import sample_clip_path, sample_speech_path
 
 from ..bench import Bench
@@ -25,7 +27,7 @@ _IMPORT_SECONDS = 300.0
 
 def measure(bench: Bench) -> Section:
     section = Section("Fixed costs")
-    rows = [*_first_requests(bench, section), *_imports(bench, section)]
+    rows = [*_first_requests(bench, section), *_imports(bench, section), *_checks(bench, section)]
     section.table(("what", "time, median [least - most]"), rows)
     return section
 
@@ -106,6 +108,26 @@ def _imports(bench: Bench, section: Section) -> list[list[str]]:
         values.append(float(_last_document(said.stdout)["seconds"]))
     section.figures["import"] = Spread.of(values).middle
     return [["import of the pack into ComfyUI", spread(Spread.of(values))]]
+
+
+def _checks(bench: Bench, section: Section) -> list[list[str]]:
+    """What checks media stays for a while: a result is read soon after what was sent for it."""
+    bench.say("checks of a clip")
+    clip, _ = clip_to_run(bench.footage)
+    guard = MediaGuard()
+    anew: list[float] = []
+    again: list[float] = []
+    for _ in range(bench.plan.starts):
+        end_idle()
+        for values in (anew, again):
+            started = time.perf_counter()
+            guard.clip(clip)
+            values.append(time.perf_counter() - started)
+    end_idle()
+    return [
+        [f"{clip.name} checked, by a process that is started for it", spread(Spread.of(anew))],
+        ["... by the one that is there from the last file", spread(Spread.of(again))],
+    ]
 
 
 def _last_document(output: bytes) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from ..altered import KEYED_WINDOW, held_video, keyed_video
 from ..bench import Bench
 from ..child.work import Job
+from ..children import Child
 from ..inputs import synthetic_input
+from ..measuring import Spread
 from ..mutations import MUTATIONS
 from ..report import Section, spread
-from .common import share_slower, side_by_side, times_slower, verdict
+from .common import compare_rounds, in_turns
 
 _CASE = "512"
 _HEAD = (
@@ -24,24 +24,29 @@ _HEAD = (
 
 def measure(bench: Bench) -> Section:
     section = Section("Optimisations, each taken back")
-    clip = bench.input(_CASE)
-    larger = synthetic_input(bench.plan.mutation_case, bench.folder)
+    plan, clip = bench.plan, bench.input(_CASE)
+    larger = synthetic_input(plan.mutation_case, bench.folder)
     section.say(
-        f"The {clip.width}x{clip.height} clip of {clip.frame_count} frames encoded with our "
-        "defaults, decoded, hashed, its sound replaced; a part cut from a file with many key "
-        "pictures; a clip of "
-        f"{larger.width}x{larger.height} and {larger.frame_count} frames, whose pictures are "
-        "larger than a processor's cache, decoded to nothing, and its first pictures changed into "
-        "floats, into bytes and into what is coded, in one thread and with nothing else, and "
-        "pictures that are held written with hardly any coding: of a "
-        "whole encoding such a step is a few hundredths, which a machine's noise hides. And all "
-        "that without each of the optimisations, the one right after the other, in every one of "
-        f"{bench.plan.mutation_rounds} rounds, after a run that is not counted. In a round both "
-        f"take turns {bench.plan.mutation_tries} times, and what counts is the quickest of each: "
-        "what else a machine does only adds. Seen is what was slower in eight of nine, and an "
-        "optimisation that is not seen has no right to its code. That pictures are coded, or "
-        "decoded, beside those that are converted spares no computing: there, what counts is how "
-        "long a second of computing takes, which is how much of the processors was used."
+        "Each optimisation is taken back while something that needs it is done, in turns with ours."
+    )
+    section.say(
+        f"- What is done: the {clip.width}x{clip.height} clip of {clip.frame_count} frames is "
+        "encoded with our defaults, decoded and hashed, and its sound replaced; a part is cut from "
+        f"a file with many key pictures; a clip of {larger.width}x{larger.height} and "
+        f"{larger.frame_count} frames, whose pictures are larger than a processor's cache, is "
+        "decoded to nothing.",
+        "- What is a step of that alone (convert-...): the first pictures of the larger clip are "
+        "changed into floats, into bytes, and into what is coded, in one thread, and pictures that "
+        "are held are written by the quickest coder. Of a whole encoding such a step is a few "
+        "hundredths, and a machine whose speed drifts by more hides it.",
+        f"- How often: in each of {plan.mutation_rounds} rounds, after a run that is not counted, "
+        f"both take {plan.mutation_tries} turns, and the quickest of each counts: what else a "
+        "machine does only adds.",
+        "- Seen is what is slower in eight of nine rounds. An optimisation that is not seen has no "
+        "right to its code.",
+        "- Pictures that are coded, or decoded, beside those that are converted spare no "
+        "computing. There the turn counts that made most use of the processors, and seen is what "
+        "uses less of them in eight of nine rounds and takes longer in the median.",
     )
     why = bench.lacks_memory(int(clip.tensor_bytes * 1.1) + (512 << 20))
     if why:
@@ -67,26 +72,34 @@ def measure(bench: Bench) -> Section:
         ("trim", "pass", {"method": "trim", **cut, **folder}),
         ("digest", "tensor", {"method": "digest", "source": clip.source}),
     ]
-    section.table(_HEAD, [row for way in ways for row in _measure(bench, section, *way)])
+    with Child(bench.runtime) as child:
+        rows = [row for way in ways for row in _measure(bench, section, child, *way)]
+    section.table(_HEAD, rows)
     return section
 
 
-def _measure(bench: Bench, section: Section, part: str, kind: str, ours: Job) -> list[list[str]]:
+def _measure(
+    bench: Bench, section: Section, child: Child, part: str, kind: str, ours: Job
+) -> list[list[str]]:
     asked = bench.mutations or MUTATIONS
     names = [name for name, one in MUTATIONS.items() if part in one.parts and name in asked]
-    bench.say(f"taking optimisations back: {part}: {', '.join(names) or 'none'}")
     tries = bench.plan.mutation_tries
+    rounds = 1 + bench.plan.mutation_rounds * tries
     rows = []
     for name in names:
+        bench.say(f"taking optimisations back: {part}: {name}")
+        mutation = MUTATIONS[name]
         jobs = {"ours": ours, name: {**ours, "mutation": name}}
-        runs = side_by_side(bench, section, kind, jobs, 1 + bench.plan.mutation_rounds * tries)
+        runs = in_turns(bench, section, child, kind, jobs, rounds)
         if set(runs) != set(jobs):
             continue
-        compared = MUTATIONS[name].compared
-        without, with_it = (runs[one].warm().least(tries, compared) for one in (name, "ours"))
-        times = times_slower(without, with_it, compared)
-        told = f"{median(times):.2f} [{min(times):.2f} - {max(times):.2f}]"
+        without, with_it = (
+            runs[one].warm().least(tries, mutation.compared) for one in (name, "ours")
+        )
+        missed = compare_rounds(mutation, without, with_it)
+        times = Spread.of(missed.times)
+        told = f"{times.middle:.2f} [{times.least:.2f} - {times.most:.2f}]"
         pair = [spread(without.seconds), spread(with_it.seconds)]
-        rows.append([f"{part}: {MUTATIONS[name].says}", *pair, told, verdict(times)])
-        section.figures[f"{name}/slower in"] = share_slower(times)
+        rows.append([f"{part}: {mutation.says}", *pair, told, missed.verdict])
+        section.figures[f"{name}/slower in"] = missed.share
     return rows

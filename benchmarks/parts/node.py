@@ -16,6 +16,7 @@ import numpy as np
 from tests.host.client import Graph
 from tests.host.hosting import Host, Installation, ModalSandbox
 from viseme import media
+from viseme.media.digest import digest_file
 
 from ..altered import LONG_BITS_A_SECOND, LONG_SPEECH_SECONDS, long_video
 from ..bench import Bench
@@ -78,6 +79,8 @@ def _measure_node(
     growth = host.peak_bytes() - before
     copy_cpu, copy_wall = copy_repeatedly(clip)
     copying = 2 * copy_cpu.middle
+    hashing = _computing(lambda: digest_file(clip))
+    counting = _computing(lambda: media.probe_clip(clip, digest="known"))
     submitted, ended = (box.calls(what)[-1]["time"] for what in ("submit", "result"))
     waiting = watch.between(submitted, ended)
     beside_waiting = max(used - waiting - idle * (took - (ended - submitted)), 0.0)
@@ -99,7 +102,8 @@ def _measure_node(
         "against the four times the clip's size that two copies read and write: what the host and "
         "its children read and wrote by the kernel's `rchar` and `wchar`, in the page cache or "
         "not; what went through sockets is in it only as far as it was read from a file or written "
-        "to one."
+        "to one. Both the clip and the result are hashed and counted, which with sending and "
+        "receiving them, and the start of what checks them, is what is computed."
     )
     rows = [
         ["growth of memory", f"{mebibytes(growth)} MiB"],
@@ -110,6 +114,8 @@ def _measure_node(
         ["... of two, which the host's is judged by", seconds(copying)],
         ["time of one copy, waiting for the disk included", spread(copy_wall)],
         ["computing, in copies", ratio(beside_waiting / copying)],
+        ["by itself: this file hashed", seconds(hashing)],
+        ["by itself: its frames counted, and its sound by decoding it", seconds(counting)],
         ["read and written", f"{moved / 1e6:,.0f} MB"],
         ["read and written, in what two copies read and write", ratio(moved / (4 * size))],
         ["the run, rendering of the sandbox included", seconds(took)],
@@ -120,6 +126,12 @@ def _measure_node(
         "of copying": beside_waiting / copying,
         "bytes of copying": moved / (4 * size),
     }
+
+
+def _computing(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def _pair(folder: Path, length: int, width: int, height: int) -> tuple[Path, Path]:

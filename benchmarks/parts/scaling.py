@@ -71,7 +71,9 @@ def measure(bench: Bench) -> Section:
         "Time, and in brackets extra memory in MiB. The slope is the exponent of the power of the "
         f"length that fits best from {_LEAST_FITTED_SECONDS} s on, for time and for memory: 1 is "
         "linear, 0 constant. In shorter clips, what every clip costs at its start hides the rest; "
-        "the plots show all lengths."
+        "the plots show all lengths. One thing does grow: an mp4 file's index, which FFmpeg holds "
+        "while it reads or writes one, 50 to 100 bytes for each of the 68 packets of a second. "
+        "Where sound is replaced there are two."
     )
     section.table(head, rows)
     return section
@@ -132,5 +134,6 @@ def tell_row(
             memory_slope = slope(fitted, [max(one, 2.0**20) for one in fitted_bytes])
             section.figures[f"{way}/memory slope"] = memory_slope
             section.figures[f"{way}/memory growth"] = max(fitted_bytes) - min(fitted_bytes)
+            section.figures[f"{way}/most memory"] = max(memory)
     a_second = seconds(times[-1] / lengths[-1])
     return [_WAYS[way], *cells, a_second, ratio(time_slope), ratio(memory_slope)]

@@ -153,7 +153,8 @@ def keep_for_next(process: CheckProcess) -> None:
 
 
 @atexit.register
-def _end_idle() -> None:
+def end_idle() -> None:
+    """End those that wait for a file."""
     with _lock:
         ended, _idle[:] = list(_idle), []
     for process in ended:
