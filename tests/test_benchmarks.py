@@ -476,7 +476,7 @@ def test_every_optimisation_is_taken_back_and_judged_in_the_report(tmp_path: Pat
     assert not section.missing
     for name, one in MUTATIONS.items():
         row = next(line for line in section.lines if one.says in line)
-        is_seen = section.figures[f"{name}/slower in"] == 1
+        is_seen = section.figures[f"{name}/seen in"] == 1
         assert (" seen: " in row, "**not seen**" in row) == (is_seen, not is_seen)
     assert judge(target_named("mutations"), {"mutations": section.figures})[1] in MET_OR_NOT
 

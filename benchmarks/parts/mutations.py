@@ -101,5 +101,5 @@ def _measure(
         told = f"{times.middle:.2f} [{times.least:.2f} - {times.most:.2f}]"
         pair = [spread(without.seconds), spread(with_it.seconds)]
         rows.append([f"{part}: {mutation.says}", *pair, told, missed.verdict])
-        section.figures[f"{name}/slower in"] = missed.share
+        section.figures[f"{name}/seen in"] = missed.share
     return rows
