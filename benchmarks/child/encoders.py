@@ -32,6 +32,8 @@ def x264_options(settings: media.EncodeSettings) -> list[str]:
     options = ["-preset", settings.preset, "-crf", str(settings.crf)]
     if settings.tuning:
         options += ["-x264-params", settings.tuning]
+    if settings.coder_threads:
+        options += ["-threads", str(settings.coder_threads)]
     return options
 
 

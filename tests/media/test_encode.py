@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -251,11 +252,32 @@ def test_the_defaults_are_those_that_x264_codes_by(tmp_path: Path) -> None:
         assert f" {expected}".encode() in told
 
 
-def test_another_preset_a_bit_rate_and_webm_are_not_tuned() -> None:
+def test_another_preset_a_bit_rate_and_webm_are_not_tuned(tmp_path: Path) -> None:
     assert "x264-params" in codec_options("mp4", EncodeSettings())
-    for settings in (EncodeSettings(preset="medium"), EncodeSettings(bit_rate=1_000_000)):
+    for settings in (EncodeSettings(preset="veryfast"), EncodeSettings(bit_rate=1_000_000)):
         assert "x264-params" not in codec_options("mp4", settings)
     assert "x264-params" not in codec_options("webm", EncodeSettings())
+    path = tmp_path / "a.mp4"
+    encode_clip(path, moving(12), RATE, settings=EncodeSettings(preset="medium", crf=23))
+    told = path.read_bytes()
+    for x264s_own in ("crf=23.0", "rc_lookahead=40", "qcomp=0.60", "aq=1:1.00", "subme=7"):
+        assert f" {x264s_own}".encode() in told
+
+
+def test_a_slower_preset_works_on_more_pictures_at_once(tmp_path: Path) -> None:
+    tall = np.zeros(
+        (2, 400, 32, 3), np.float32
+    )  # x264 takes no more than every second row of blocks
+    threads = {}
+    for preset in ("faster", "medium"):
+        path = tmp_path / f"{preset}.mp4"
+        encode_clip(path, tall, RATE, settings=EncodeSettings(preset=preset))
+        found = re.search(rb" threads=(\d+) ", path.read_bytes())
+        assert found is not None
+        threads[preset] = int(found[1])
+    processors = os.cpu_count() or 1
+    assert threads["medium"] == min(max(processors + 3, processors * 3 // 2), 12)
+    assert threads["faster"] == min(processors * 3 // 2, 12)
 
 
 def test_an_x264_setting_of_ones_own_replaces_ours(tmp_path: Path) -> None:

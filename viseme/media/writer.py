@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -38,8 +37,6 @@ Work: TypeAlias = "tuple[VideoFrame, int] | list[Packet[Any]]"
 _BT709 = 1  # AVCOL_*_BT709
 _LIMITED = int(ColorRange.MPEG)
 _PICTURES_WAITING = 3
-# As many as eight processors have use for; each holds pictures of its own, 20 MB at 1080p.
-_MOST_CODER_THREADS = 12
 
 
 def _squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
@@ -47,11 +44,6 @@ def _squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
     if aspect >= 1:
         return 2 * round(width * aspect / 2), height
     return width, 2 * round(height / aspect / 2)
-
-
-def _coder_threads() -> int:
-    """Threads for the coder; 0 leaves it to the coder, which takes 1.5 for each processor."""
-    return _MOST_CODER_THREADS if (os.cpu_count() or 1) * 3 // 2 > _MOST_CODER_THREADS else 0
 
 
 class ClipWriter:
@@ -228,7 +220,7 @@ class ClipWriter:
         context.time_base = 1 / self._frame_rate
         context.sample_aspect_ratio = self._pixel_aspect
         context.thread_type = "FRAME"
-        context.thread_count = _coder_threads()
+        context.thread_count = self._settings.coder_threads
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         if self._settings.bit_rate is not None:
