@@ -29,6 +29,7 @@ from viseme.download import (
 )
 from viseme.errors import FetchRefused, LocalError, TransportError, VisemeError
 from viseme.guard import checked_address
+from viseme.media.source import file_state
 from viseme.retry import RetryPolicy
 from viseme.transport import AnswerLost, NotSent
 
@@ -106,6 +107,10 @@ def rules_for(*urls: str, **values: Any) -> FetchRules:
 
 def get(url: str, target: Path, rules: FetchRules, **options: Any) -> FetchedFile:
     return asyncio.run(fetch(url, target, rules, **options))
+
+
+def whole_file(target: Path, content: bytes) -> FetchedFile:
+    return FetchedFile(target, blake3(content).hexdigest(), len(content), file_state(target))
 
 
 def left_over(target: Path) -> list[str]:
@@ -385,7 +390,8 @@ def test_a_trusted_origin_is_fetched_from_and_nothing_beside_it(
     other = wire_server(lambda wire: wire.read_request() and wire.answer(200, b"other"))
     rules = rules_for(server.url)
     fetched = get(server.url + "/v.mp4?sig=1", target, rules)
-    assert fetched == FetchedFile(target, blake3(b"video").hexdigest(), 5)
+    assert fetched == whole_file(target, b"video")
+    assert fetched.state == file_state(target)
     assert target.read_bytes() == b"video"
     assert left_over(target) == ["incoming"]
     for url in (
@@ -910,13 +916,13 @@ def test_a_fetch_that_stood_still_writes_nothing_into_the_file_of_the_one_after_
     both = Standing(wire_server, target)
     both.begin()
     fetched = both.fetch_second()
-    assert fetched == FetchedFile(target, blake3(both.second).hexdigest(), len(both.second))
+    assert fetched == whole_file(target, both.second)
     assert target.read_bytes() == both.second
     with target.open("rb") as reader:  # whoever has it open keeps it, whatever takes its name
         both.goes_on.set()
         both.thread.join(60)
         assert reader.read() == both.second
-    whole = FetchedFile(target, blake3(both.first).hexdigest(), len(both.first))
+    whole = whole_file(target, both.first)
     assert both.ends == [whole]
     assert target.read_bytes() == both.first
     assert left_over(target) == ["incoming"]
@@ -931,7 +937,7 @@ def test_a_fetch_that_breaks_takes_nothing_from_another_of_the_same_file(
     fetched = both.fetch_second()
     both.thread.join(60)
     assert isinstance(both.ends[0], AnswerLost)
-    assert fetched == FetchedFile(target, blake3(both.second).hexdigest(), len(both.second))
+    assert fetched == whole_file(target, both.second)
     assert target.read_bytes() == both.second
     assert left_over(target) == ["incoming"]
 
@@ -956,7 +962,7 @@ def test_base64_and_data_uris_become_files(target: Path, size: int, prefix: str)
     data = prefix + base64.b64encode(content).decode()
     fetched = store_data(data, target, max_bytes=size)
     assert target.read_bytes() == content
-    assert fetched == FetchedFile(target, blake3(content).hexdigest(), size)
+    assert fetched == whole_file(target, content)
     assert left_over(target) == ["incoming"]
 
 

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -21,6 +21,7 @@ from blake3 import blake3
 
 from .errors import FetchRefused, LocalError
 from .guard import checked_address, host_to_check, shown, unreadable
+from .model import FileState
 from .parts import part_path, remove_part
 from .retry import RetryPolicy, next_wait
 from .transport import AnswerLost, Incoming, NotSent, has_system_proxy, open_url
@@ -45,11 +46,15 @@ class FetchRules:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A file that arrived whole. ``digest`` is BLAKE3 of its bytes, in hex."""
+    """A file that arrived whole. ``digest`` is BLAKE3 of its bytes, in hex.
+
+    ``state`` is what the system said of it then: while it says the same, the bytes are the same.
+    """
 
     path: Path
     digest: str
     size_bytes: int
+    state: FileState = field(compare=False)
 
 
 async def fetch(
@@ -256,12 +261,17 @@ class PartFile:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
+            written = FileState.of(os.fstat(self._file.fileno()))
             self._file.close()
             self._part.replace(self._target)
+            there = FileState.of(self._target.stat())
         except OSError as problem:
             raise disk_error(self._target, problem) from problem
         self._is_finished = True
-        return FetchedFile(self._target, self._hasher.hexdigest(), self._size_bytes)
+        # Renaming moves the time of change alone. What differs in more is another's by now.
+        is_ours = replace(there, changed_ns=written.changed_ns) == written
+        state = there if is_ours else written
+        return FetchedFile(self._target, self._hasher.hexdigest(), self._size_bytes, state)
 
     def __exit__(self, *_: object) -> None:
         if not self._is_finished:

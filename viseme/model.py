@@ -6,6 +6,7 @@ Time is exact: ``Fraction`` for rates and seconds, integers for frames and sampl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -67,6 +68,10 @@ class FileState:
     changed_ns: int
     device: int
     inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> FileState:
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from viseme.media import (
     probe_speech,
 )
 from viseme.media.check_process import PROGRAM
-from viseme.model import Clip
+from viseme.media.source import file_state
+from viseme.model import Clip, SourceFile
 
 if TYPE_CHECKING:
     from .conftest import MediaMaker
@@ -378,6 +379,20 @@ def test_a_file_is_read_once_wherever_it_lies(make: MediaMaker, tmp_path: Path) 
     assert again.digest == first.digest
     if os.name == "posix":
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_digest_that_is_known_is_taken_again_only_of_a_file_that_was_touched(
+    make: MediaMaker,
+) -> None:
+    path, guard = make.clip(), MediaGuard()
+    # Not its digest, to tell what is believed from what was read.
+    known = SourceFile(path, "known", file_state(path))
+    clip = guard.clip(path, known=known)
+    assert (clip.digest, clip.source) == ("known", known)
+    os.utime(path)
+    touched = guard.clip(path, known=known)
+    assert touched.digest == guard.clip(path).digest != "known"
+    assert touched.source != known
 
 
 def test_frames_are_decoded_once_where_a_clip_was_only_counted_before(

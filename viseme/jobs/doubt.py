@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import Interrupted, LedgerError, OutcomeUnknown, VendorError, VisemeError
@@ -24,24 +23,11 @@ from .commands import choices
 from .held import HeldJob, ask
 from .reconcile import Decision, Verdict, decide
 from .signals import Step
+from .traces import count_alike, doubtful, may_be, moment, named_id, traces_of
 
 LOOK_UP_INTERVAL_SECONDS = 2.0
 SAME_TASK = "The same command sends the same task again, which is taken once."
-SAME_TIME = timedelta(minutes=4)  # closer than that, one may be listed where another is sought
-LONGEST_SENDING = timedelta(minutes=30)  # of a body whose process ended with it
 LEAST_VISIBILITY_SECONDS = 5.0  # however short a sandbox makes the waits, its work takes time
-
-
-def doubtful(held: HeldJob, token: str | None = None) -> list[SubmissionRecord]:
-    """The submissions of a job of which nobody knows whether they arrived, oldest first.
-
-    With ``token`` only those of that one task: a job that was submitted anew has several.
-    """
-    return [
-        submission
-        for submission in held.ledger.submissions(held.job.id)
-        if submission.outcome in (None, Outcome.UNKNOWN) and token in (None, submission.token)
-    ]
 
 
 def maybe_bought(ledger: Ledger, job_id: str) -> list[SubmissionRecord]:
@@ -102,7 +88,7 @@ async def settle(held: HeldJob, *, wait: bool = True) -> None:
             _leave_others_in_doubt(held)
             held.move(State.ACCEPTED, detail="the vendor knows it by its id")
             return
-        sought = _sought(held)
+        sought = traces_of(held)
         if not sought:
             raise in_doubt(
                 held,
@@ -217,12 +203,12 @@ async def _look_up(
         finding = None
     # Counted before what is held is read: what fits and is held by nobody then, was in doubt here
     # when it was counted, or is nobody's of this ledger.
-    doubt_count = _count_alike(held, submission, trace)
+    doubt_count = count_alike(held, submission, trace)
     if finding is not None:
-        own = tuple(one for one in finding.matches if _may_be(held, submission, one))
+        own = tuple(one for one in finding.matches if may_be(held, submission, one))
         finding = replace(finding, matches=own)
     # A vendor lists what it accepted, which it may have done as late as the answer was lost.
-    sent_by = trace.sent_from if submission.ended_at is None else _moment(submission.ended_at)
+    sent_by = trace.sent_from if submission.ended_at is None else moment(submission.ended_at)
     sent_ago = (datetime.now(timezone.utc) - sent_by).total_seconds()
     return decide(
         finding,
@@ -230,30 +216,6 @@ async def _look_up(
         visibility_seconds=visibility_seconds,
         doubt_count=doubt_count,
     )
-
-
-def _may_be(held: HeldJob, submission: SubmissionRecord, match: Acceptance) -> bool:
-    """Whether what fits may be that submission: one that was accepted is what it was accepted as,
-    and one in doubt is nothing that another was accepted as meanwhile."""
-    named = named_id(match.vendor_ids)
-    if submission.vendor_id is not None:
-        return named == submission.vendor_id
-    return named not in held.ledger.vendor_ids(held.job.id)
-
-
-def _count_alike(held: HeldJob, submission: SubmissionRecord, trace: Trace) -> int:
-    """How many submissions in doubt were sent with the same as this one at about its time: what
-    a list shows of one of them fits them all."""
-    alike = 0
-    for other in held.ledger.submissions_in_doubt(held.job.id):
-        sent_from, sent_until = _times_of(held, other)
-        alike += (
-            other.media_hashes == submission.media_hashes
-            and other.sent_arguments == submission.sent_arguments
-            and sent_from <= trace.sent_until + SAME_TIME
-            and trace.sent_from <= sent_until + SAME_TIME
-        )
-    return alike
 
 
 def _absent(held: HeldJob, token: str) -> None:
@@ -330,61 +292,6 @@ def _leave_others_in_doubt(held: HeldJob, token: str | None = None) -> None:
     for other in doubtful(held):
         if other.outcome is None and other.token != token:
             held.end_submission(other.number, Outcome.UNKNOWN)
-
-
-def named_id(vendor_ids: Mapping[str, Any] | None) -> str | None:
-    """The vendor's own name for a job, among the paths that are kept beside it."""
-    ids = vendor_ids or {}
-    return next((str(value) for key, value in ids.items() if not key.endswith("_path")), None)
-
-
-def _sought(held: HeldJob) -> list[tuple[SubmissionRecord, Trace]]:
-    """What each submission in doubt can be found by, newest first; with none in doubt, the last
-    that was accepted. Empty where the vendor was told to keep nothing.
-
-    A later one that provably did not arrive says nothing of an earlier one. One of each token: it
-    is sent again only where that buys nothing twice.
-    """
-    if held.job.arguments.get("store_io") is False:
-        return []
-    accepted_ones = [
-        submission
-        for submission in held.ledger.submissions(held.job.id)
-        if submission.outcome is Outcome.ACCEPTED
-    ]
-    last_of_token = {one.token: one for one in doubtful(held) or accepted_ones[-1:]}
-    newest_first = sorted(last_of_token.values(), key=lambda one: one.number, reverse=True)
-    known_ids = held.ledger.vendor_ids(held.job.id)
-    return [(one, _trace_of(held, one, known_ids)) for one in newest_first if one.token is not None]
-
-
-def _trace_of(held: HeldJob, submission: SubmissionRecord, known_ids: frozenset[str]) -> Trace:
-    sent_from, sent_until = _times_of(held, submission)
-    return Trace(
-        token=submission.token or "",
-        vendor_model=held.endpoint.vendor_model,
-        media_digests=frozenset((submission.media_hashes or {}).values()),
-        sent_from=sent_from,
-        sent_until=sent_until,
-        known_ids=known_ids - {str(submission.vendor_id)},
-        arguments=submission.sent_arguments or {},
-    )
-
-
-def _times_of(held: HeldJob, submission: SubmissionRecord) -> tuple[datetime, datetime]:
-    """Between which moments it was sent, by this machine's clock."""
-    sent_from = _moment(submission.sent_at)
-    longest = timedelta(seconds=held.place.settings.submit_timeout_seconds)
-    # A slow body may take longer than the time-out, which bounds each wait and not the whole.
-    if submission.ended_at is None:  # nobody saw its end
-        until = min(datetime.now(timezone.utc), sent_from + LONGEST_SENDING)
-    else:
-        until = _moment(submission.ended_at)
-    return sent_from, max(sent_from + longest, until)
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 
 def not_shown(held: HeldJob) -> OutcomeUnknown:

@@ -22,11 +22,12 @@ from ..services.base import CancelAnswer, Phase, Report, Service
 from ..services.changes import Changes
 from .commands import job_command
 from .deliver import succeed
-from .doubt import doubtful, in_doubt, lost_at_vendor
+from .doubt import in_doubt, lost_at_vendor
 from .endings import goes_on
 from .held import HeldJob, ask, vendor_ids, wants_logs
 from .receipt import error_json
 from .signals import Step
+from .traces import doubtful
 
 log = logging.getLogger(__name__)
 CANCEL_TIMEOUT_SECONDS = 1.5  # an interrupted run returns within 2 s

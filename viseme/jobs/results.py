@@ -12,7 +12,7 @@ from ..download import FetchedFile, FetchRules, disk_error, fetch, store_data
 from ..errors import FetchRefused, InputError, MediaTooLarge
 from ..media import VIDEO_CONTAINERS, MediaGuard, sniff
 from ..media.digest import digest_file
-from ..model import Clip, ResultItem, Timing
+from ..model import Clip, ResultItem, SourceFile, Timing
 from ..parts import chance, put_in_place, remove_part
 from .returned import mark_used
 
@@ -71,7 +71,8 @@ def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
             remedy="Fetch it again; if it stays so, ask the vendor.",
         )
     try:
-        clip = guard.clip(fetched.path)
+        known = SourceFile(fetched.path, fetched.digest, fetched.state)
+        clip = guard.clip(fetched.path, known=known)
     except MediaTooLarge as problem:
         raise FetchRefused(
             f"The result is over a limit of this machine: {problem.message}",

@@ -34,7 +34,7 @@ from .cleanup import clean_up_now_and_then
 from .commands import job_command, key_remedy
 from .deliver import delete_uploads, item_is_here
 from .destination import Destination
-from .doubt import named_id, see_doubt, settle, tell_of_doubt
+from .doubt import see_doubt, settle, tell_of_doubt
 from .fetching import fetch_results
 from .follow import follow
 from .handover import hand_over
@@ -45,6 +45,7 @@ from .prepare import cut_of
 from .receipt import receipt, timing_json
 from .returned import mark_returned
 from .sending import never_taken
+from .traces import named_id
 from .wish import Planned
 from .workplace import (
     Watch,

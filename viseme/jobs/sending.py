@@ -23,7 +23,6 @@ from .doubt import (
     SAME_TASK,
     accepted,
     check_no_doubt,
-    doubtful,
     in_doubt,
     leave_in_doubt,
     maybe_bought,
@@ -32,6 +31,7 @@ from .doubt import (
 from .held import HeldJob
 from .receipt import error_json
 from .signals import Step
+from .traces import doubtful
 from .wish import Planned
 
 SEND_TRIES = RetryPolicy(attempts=3, base_seconds=1.0, cap_seconds=10.0)

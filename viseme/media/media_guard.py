@@ -45,12 +45,21 @@ class MediaGuard:
         self._stall_seconds = stall_seconds
         self._verdicts = None if folder is None else Verdicts(folder, limits)
 
-    def clip(self, path: Path, *, frames: bool = False, cancel: Cancel = None) -> Clip:
+    def clip(
+        self,
+        path: Path,
+        *,
+        frames: bool = False,
+        known: SourceFile | None = None,
+        cancel: Cancel = None,
+    ) -> Clip:
         """As ``probe_clip``. With ``frames`` every frame is decoded once too, to nothing.
 
-        Give ``frames`` where they will be decoded here next.
+        Give ``frames`` where they will be decoded here next, and what is ``known`` of the file
+        where its digest was taken already: a file that nothing has touched since is not read again
+        for it.
         """
-        source = self._begin(path, cancel)
+        source = self._begin(path, cancel, known)
         found = self._find("clip", source.digest)
         if found is not None and (found["frames"] or not frames):
             check_unchanged(source, cancel=cancel)
@@ -79,10 +88,12 @@ class MediaGuard:
             medium = found["medium"]
         return replace(recording_from_json(medium, source.path), source=source)
 
-    def _begin(self, path: Path, cancel: Cancel) -> SourceFile:
+    def _begin(self, path: Path, cancel: Cancel, known: SourceFile | None = None) -> SourceFile:
         path = Path(path)
         identify(path, limits=self.limits)
         state = file_state(path)
+        if known is not None and (known.path, known.state) == (path, state):
+            return known
         return SourceFile(path, digest_file(path, cancel=cancel), state)
 
     def _read(

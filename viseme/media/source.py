@@ -17,12 +17,9 @@ Cancel: TypeAlias = "Callable[[], bool] | None"
 def file_state(path: Path) -> FileState:
     """What the system says of a file now. Raises InputError where it cannot be asked."""
     try:
-        found = Path(path).stat()
+        return FileState.of(Path(path).stat())
     except OSError as error:
         raise unreadable(path, error) from error
-    return FileState(
-        found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino
-    )
 
 
 def has_changed(source: SourceFile, *, cancel: Cancel = None) -> bool:
