@@ -10,7 +10,7 @@ import asyncio
 import binascii
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ MAX_REDIRECTS = 3
 RETRIES = RetryPolicy()
 GONE_STATUSES = frozenset({401, 403, 404, 410})
 BASE64_CHUNK_CHARACTERS = 1024 * 1024  # a multiple of 4
+TOLD_SECONDS = 0.1  # from one word of progress to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ async def fetch(
 ) -> FetchedFile:
     """Fetch ``url`` into ``target``, which is complete and on disk when this returns.
 
-    ``on_bytes`` is told the bytes so far and, where the server says, of how many. Whatever goes
-    wrong, no file is left behind. Raises FetchRefused (``code`` is ``gone`` where the file is not
-    there any more), TransportError, LocalError.
+    ``on_bytes`` is told now and then, and at the end, the bytes so far and, where the server says,
+    of how many. Whatever goes wrong, no file is left behind. Raises FetchRefused (``code`` is
+    ``gone`` where the file is not there any more), TransportError, LocalError.
     """
     deadline = time.monotonic() + rules.whole_timeout_seconds
     for attempt in range(1, rules.retries.attempts + 1):
@@ -184,23 +185,22 @@ async def _write(
     if announced is not None and announced > rules.max_bytes:
         raise _too_long(url, rules)
 
-    async def counted() -> AsyncIterator[bytes]:
-        received = 0
+    received, next_told = 0, 0.0
+    with PartFile(target) as part:
         async for chunk in incoming.chunks:
             received += len(chunk)
             if received > rules.max_bytes:
                 raise _too_long(url, rules)
-            if on_bytes is not None:
+            part.write(chunk)
+            if on_bytes is not None and time.monotonic() >= next_told:
                 on_bytes(received, announced)
-            yield chunk
+                next_told = time.monotonic() + TOLD_SECONDS
         if announced is not None and received != announced:
             raise AnswerLost(
                 f"{shown(url)} gave {received} bytes of {announced}.", remedy="Try again."
             )
-
-    with PartFile(target) as part:
-        async for chunk in counted():
-            part.write(chunk)
+        if on_bytes is not None:
+            on_bytes(received, announced)
         return part.finish()
 
 

@@ -189,13 +189,15 @@ def _scan(
     cancel: Cancel,
 ) -> None:
     streams: list[Stream] = []
+    video = None  # by index
     if scan is not None:
         streams.append(scan.stream)
+        video = scan.stream.index
     if track is not None:
         streams.append(track.stream)
     for packet in container.demux(*streams):
         stop_if(cancel)
-        if scan is not None and packet.stream_index == scan.stream.index:
+        if scan is not None and packet.stream_index == video:
             if packet.size:
                 scan.push(cast("Packet[VideoStream]", packet))
         elif track is not None:

@@ -67,8 +67,9 @@ class SoundTrack:
         self._most_seconds = limits.max_seconds
         self._most_samples = 0
         self._first_pts = 0
-        # All that comes out of one track is counted in the same ticks.
-        self._tick_seconds = stream.time_base
+        # All that comes out of one track is counted in the same ticks, of so many seconds each.
+        tick_seconds = stream.time_base
+        self._tick = None if tick_seconds is None else tick_seconds.as_integer_ratio()
         # A bare sound file begins with its first sample; times there only tell of priming.
         self._is_placed = container not in SOUND_CONTAINERS
         self._has_exact_durations = container in ("mp4", "mov")
@@ -95,54 +96,49 @@ class SoundTrack:
     # An hour has more than 100,000 packets: what is done for each is done with whole numbers.
 
     def _place(self, frame: AudioFrame, packet: Packet[AudioStream] | None) -> Piece | None:
-        count = frame.samples
+        count, sample_rate = frame.samples, frame.sample_rate
         # Of what the decoder still held at the end PyAV tells no times.
-        base = None if packet is None else self._tick_seconds
-        duration = packet.duration if packet is not None and self._has_exact_durations else None
-        if duration and base is not None:
-            # The last packet of a track is shorter than what the decoder makes of it.
-            shown = duration * base.numerator * frame.sample_rate
-            count = min(count, max(_divided(shown, base.denominator), 0))
+        tick = None if packet is None else self._tick
+        if packet is not None and tick is not None and self._has_exact_durations:
+            duration = packet.duration
+            if duration:
+                # The last packet of a track is shorter than what the decoder makes of it.
+                shown = _divided(duration * tick[0] * sample_rate, tick[1])
+                if shown < count:
+                    count = shown
         if count <= 0:
             return None
-        channels = frame.layout.nb_channels
-        at = self._place_of(frame, base)
+        pts = frame.pts if self._is_placed and tick is not None else None
         if self.sample_rate == 0:
-            self._begin(frame, at)
-        elif (frame.sample_rate, channels) != (self.sample_rate, self.channels):
+            self._begin(frame, pts)
+        elif sample_rate != self.sample_rate or frame.layout.nb_channels != self.channels:
             raise damaged(self.path, "its sound changes sample rate or channels on the way")
-        silence = self._gap_before(at)
+        silence = self._gap_before(pts)
         self.sample_count += silence + count
         if self.sample_count > self._most_samples:
             raise self._too_long()
         return Piece(frame, silence, count)
 
-    def _place_of(self, frame: AudioFrame, base: Fraction | None) -> tuple[int, Fraction] | None:
-        """When a frame is heard, in ticks of so many seconds; ``None`` where nothing tells."""
-        pts = frame.pts if self._is_placed else None
-        return None if pts is None or base is None else (pts, base)
-
-    def _begin(self, frame: AudioFrame, at: tuple[int, Fraction] | None) -> None:
+    def _begin(self, frame: AudioFrame, pts: int | None) -> None:
         self.sample_rate = frame.sample_rate
         self.channel_names = tuple(channel.name for channel in frame.layout.channels)
         self.channels = len(self.channel_names)
-        if at is not None:
-            self._first_pts = at[0]
-            self.start_seconds = at[0] * at[1]
+        if pts is not None and self._tick is not None:
+            self._first_pts = pts
+            self.start_seconds = pts * Fraction(*self._tick)
         # A damaged time may lie years away; silence up to it would never end.
         left = self._most_seconds - abs(self.start_seconds)
         self._most_samples = (left * self.sample_rate).__floor__()
 
-    def _gap_before(self, at: tuple[int, Fraction] | None) -> int:
-        """Samples of silence between what came before and a frame."""
-        if at is None or self.sample_count == 0:
+    def _gap_before(self, pts: int | None) -> int:
+        """Samples of silence between what came before and a frame; 0 where nothing tells."""
+        if pts is None or self._tick is None or self.sample_count == 0:
             return 0
-        pts, base = at
+        ticks, a_second = self._tick
         # In units of a tick of the file and of a sample at once.
-        ticks = pts - self._first_pts
-        gap = ticks * base.numerator * self.sample_rate - self.sample_count * base.denominator
-        least = _LEAST_GAP_MILLISECONDS * base.denominator * self.sample_rate
-        return _divided(gap, base.denominator) if 1000 * gap >= least else 0
+        gap = (pts - self._first_pts) * ticks * self.sample_rate - self.sample_count * a_second
+        least = _LEAST_GAP_MILLISECONDS * a_second * self.sample_rate
+        return _divided(gap, a_second) if 1000 * gap >= least else 0
 
     def _too_long(self) -> MediaTooLarge:
         seconds = abs(self.start_seconds) + Fraction(self.sample_count, self.sample_rate)
