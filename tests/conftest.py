@@ -43,6 +43,12 @@ KEY_VARIABLES = ("FAL_KEY", "AIML_API_KEY", "RUNWARE_API_KEY")
 START_SECONDS = 60.0
 
 
+@pytest.hookimpl(optionalhook=True)  # where the tests run in one process there is no such hook
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many as there are processors: most tests wait, for servers and for processes."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def wait_for(happened: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Ask again and again until the answer is true; that answer."""
     end = time.monotonic() + seconds

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import wait_for
 from viseme.errors import Interrupted, MediaDamaged
 from viseme.media import decode_frames, encode_clip, floats, iterate_frames, probe_clip
 from viseme.media.floats import FloatReader
@@ -198,7 +199,8 @@ def test_frames_of_which_one_cannot_be_converted_are_let_go_of_at_once(
         with contextlib.suppress(RuntimeError):
             decode_frames(clip)
         assert len(kept) > 3
-        assert kept[0]() is None
+        # The thread that failed tells so first, and forgets what it was at right after.
+        wait_for(lambda: kept[0]() is None, 10)
     finally:
         gc.enable()
 
