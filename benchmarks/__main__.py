@@ -145,7 +145,7 @@ def _notes(parts: Mapping[str, Measured], bench: Bench) -> list[str]:
     notes = [
         "What `make bench` has measured: Viseme beside ComfyUI's own VIDEO classes, "
         "VideoHelperSuite's way of calling ffmpeg, the way one writes it first, and the plain "
-        "ffmpeg command as the limit. In each part all of them run side by side; the order turns "
+        "ffmpeg command as the limit. In each part all of them run in turns; the order turns "
         "round with every round; told are medians with the least and the most. CPU is user and "
         "system time. Memory is the kernel's count of a fresh process for each figure. Nothing "
         "here is written by hand; seconds of two machines are not to be compared, ratios are."

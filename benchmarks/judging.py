@@ -52,13 +52,22 @@ def judge(target: Target, figures: Mapping[str, Figures]) -> tuple[str, str]:
             continue
         is_good = bound.met(value)
         is_met &= is_good
-        text = f"{_short(bound.figure)} {bound.form(value)}"
+        text = f"{_short(bound.figure)} {_written(bound, value)}"
         told.append(text if is_good else f"**{text}**")
     good = "told" if all(bound.is_told for bound in target.bounds) else "met"
     verdict = "**not met**" if not is_met else good if is_whole else "not measured"
     if told and not is_whole and is_met:
         verdict = "not measured in full"
     return "; ".join(told) or "-", verdict
+
+
+def _written(bound: Bound, value: float) -> str:
+    """In the form of its bound; one that misses it by less than that shows is told exactly."""
+    text = bound.form(value)
+    limits = [limit for limit in (bound.least, bound.most) if limit is not None]
+    if not bound.met(value) and text in map(bound.form, limits):
+        return f"{value:.6g}"
+    return text
 
 
 def _short(figure: str) -> str:

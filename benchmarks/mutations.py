@@ -48,6 +48,12 @@ MUTATIONS: Mapping[str, Mutation] = {
     "no-huge-pages": Mutation(
         "the tensor in small pages instead of huge ones", ("decode",), taken_back.no_huge_pages
     ),
+    "x264s-own-threads": Mutation(
+        "medium with no more threads and pictures ahead than x264 takes by itself",
+        ("encode-medium",),
+        taken_back.x264s_own_threads,
+        overlaps=True,
+    ),
     "no-pipeline": Mutation(
         "pictures coded in the thread that converts them",
         ("encode",),

@@ -134,6 +134,11 @@ def no_pipeline() -> AbstractContextManager[Reached]:
     return _replaced("viseme.media.writer", "Beside", _InPlace)
 
 
+def x264s_own_threads() -> AbstractContextManager[Reached]:
+    """No preset has x264 work on more pictures at once than it does by itself."""
+    return _other_value("viseme.media.coding", "_SLOWER", frozenset(), "_works_on_more")
+
+
 def no_parallel_decoding() -> AbstractContextManager[Reached]:
     """Each picture is converted before the next one is decoded."""
     return _replaced("viseme.media.floats", "_pool", _PoolInPlace)

@@ -120,7 +120,8 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
             "limits",
             "how many times as fast as core the ffmpeg command is at 720p, told the same: what no "
             "one who uses x264 can pass by much; and core's computing, times ours, beyond which "
-            "only fuller use of the processors leads (1.57 and 1.41 when E1 and D1 were set out)",
+            "only fuller use of the processors leads: in encoding (with medium; 1.57 when E1 was "
+            "set out) and in decoding (1.41 when D1 was)",
             (
                 Bound("encode", "720p/ffmpeg-medium/times core"),
                 Bound("encode", "720p/ffmpeg/times core"),

@@ -644,6 +644,13 @@ def test_a_target_is_met_only_with_all_of_its_figures(
     assert judge(target, {"p": figures})[1] == verdict
 
 
+def test_a_bound_that_is_missed_by_less_than_shows_is_told_exactly() -> None:
+    target = Target("T", "no slower", (Bound("p", "time", most=1.0),))
+    assert judge(target, {"p": {"time": 1.0018}}) == ("**time 1.0018**", "**not met**")
+    assert judge(target, {"p": {"time": 1.2}}) == ("**time 1.20**", "**not met**")
+    assert judge(target, {"p": {"time": 0.9998}}) == ("time 1.00", "met")
+
+
 def test_a_figure_without_a_bound_is_told_and_neither_met_nor_missed() -> None:
     target = Target("T", "for what it is worth", (Bound("p", "speed"),))
     assert judge(target, {"p": {"speed": 2.0}}) == ("speed 2.00", "told")

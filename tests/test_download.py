@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pytest
 from blake3 import blake3
 
+from viseme import download
 from viseme.addresses import origin_of
 from viseme.download import (
     BASE64_CHUNK_CHARACTERS,
@@ -110,6 +111,7 @@ def get(url: str, target: Path, rules: FetchRules, **options: Any) -> FetchedFil
 
 
 def whole_file(target: Path, content: bytes) -> FetchedFile:
+    """But for its state, which no comparison looks at."""
     return FetchedFile(target, blake3(content).hexdigest(), len(content), file_state(target))
 
 
@@ -630,6 +632,17 @@ def test_a_whole_file_is_kept_however_its_end_is_told(
     assert {total for _, total in seen} <= {len(BODY), None}
 
 
+def test_of_a_fast_download_its_beginning_and_its_end_are_told(
+    wire_server: Serve, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TOLD_SECONDS", 1000.0)
+    server = saying(wire_server, http(f"Content-Length: {len(BODY)}") + BODY)
+    seen: list[int] = []
+    get(server.url, target, rules_for(server.url), on_bytes=lambda count, _: seen.append(count))
+    assert len(seen) == 2
+    assert 0 < seen[0] < seen[1] == len(BODY)
+
+
 def test_more_than_was_announced_is_cut_at_what_was_announced(
     wire_server: Serve, target: Path
 ) -> None:
@@ -940,6 +953,25 @@ def test_a_fetch_that_breaks_takes_nothing_from_another_of_the_same_file(
     assert fetched == whole_file(target, both.second)
     assert target.read_bytes() == both.second
     assert left_over(target) == ["incoming"]
+
+
+def test_a_file_that_another_replaced_right_after_is_not_taken_for_ours(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.replace
+
+    def overtaken(part: Path, name: Path) -> Path:
+        rename(part, name)
+        other = name.with_name("other")
+        other.write_bytes(b"abd")
+        return rename(other, name)
+
+    with PartFile(target) as part:
+        part.write(b"abc")
+        monkeypatch.setattr(Path, "replace", overtaken)
+        whole = part.finish()
+    assert whole.digest == blake3(b"abc").hexdigest()
+    assert whole.state != file_state(target)
 
 
 def test_a_part_file_that_nobody_finished_is_removed(target: Path) -> None:

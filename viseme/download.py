@@ -264,13 +264,10 @@ class PartFile:
             written = FileState.of(os.fstat(self._file.fileno()))
             self._file.close()
             self._part.replace(self._target)
-            there = FileState.of(self._target.stat())
         except OSError as problem:
             raise disk_error(self._target, problem) from problem
         self._is_finished = True
-        # Renaming moves the time of change alone. What differs in more is another's by now.
-        is_ours = replace(there, changed_ns=written.changed_ns) == written
-        state = there if is_ours else written
+        state = _state_after_rename(self._target, written)
         return FetchedFile(self._target, self._hasher.hexdigest(), self._size_bytes, state)
 
     def __exit__(self, *_: object) -> None:
@@ -278,6 +275,19 @@ class PartFile:
             with suppress(OSError):  # closing flushes, which fails again on a full disk
                 self._file.close()
             remove_part(self._part)
+
+
+def _state_after_rename(target: Path, written: FileState) -> FileState:
+    """That of ``target``, where it is the file that was ``written``; else no file has it any more.
+
+    Renaming moves the time of change alone. What differs in more may be another's: then whoever
+    asks reads it again.
+    """
+    with suppress(OSError):
+        there = FileState.of(target.stat())
+        if replace(there, changed_ns=written.changed_ns) == written:
+            return there
+    return written
 
 
 def disk_error(path: Path, problem: OSError) -> LocalError:

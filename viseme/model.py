@@ -71,6 +71,7 @@ class FileState:
 
     @classmethod
     def of(cls, found: os.stat_result) -> FileState:
+        """Of what ``os.stat`` found."""
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino)
 
 

@@ -37,13 +37,14 @@ class Command:
         self.path = path
         self.target = folder / "conformed-ffmpeg.mp4"
         self.frame_rate = frame_rate
+        self.height = media.probe_clip(path).height
 
     def run(self) -> None:
         settings = Ours.settings
         run_program(
             [
                 *(*QUIET, "-i", str(self.path), "-r", str(self.frame_rate), "-vsync", "cfr"),
-                *("-c:v", "libx264", *x264_options(settings)),
+                *("-c:v", "libx264", *x264_options(settings, self.height)),
                 *(*TO_BT709, *sound_options(channels=1)),
                 *("-movflags", "+faststart", str(self.target)),
             ]

@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from viseme import media
+from viseme.media.coding import coder_threads
 from viseme.media.sound_stream import coder_options
 
 from .core import core
@@ -27,13 +28,14 @@ TO_BT709 = ("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv
 QUIET = ("ffmpeg", "-nostdin", "-v", "error", "-y")
 
 
-def x264_options(settings: media.EncodeSettings) -> list[str]:
-    """The same for the ffmpeg command as our own coder is told."""
+def x264_options(settings: media.EncodeSettings, height: int) -> list[str]:
+    """The same for the ffmpeg command as our own coder is told for pictures of so many rows."""
     options = ["-preset", settings.preset, "-crf", str(settings.crf)]
     if settings.tuning:
         options += ["-x264-params", settings.tuning]
-    if settings.coder_threads:
-        options += ["-threads", str(settings.coder_threads)]
+    threads = coder_threads("mp4", settings, height)
+    if threads:
+        options += ["-threads", str(threads)]
     return options
 
 
@@ -171,7 +173,7 @@ class Command(Encode):
                 *QUIET,
                 *(*source.picture_input, "-i", str(source.raw)),
                 *(*source.sound_input, "-i", str(source.sound)),
-                *("-c:v", "libx264", *x264_options(self.settings), *TO_BT709),
+                *("-c:v", "libx264", *x264_options(self.settings, source.height), *TO_BT709),
                 *sound_options(source.channels),
                 *("-movflags", "+faststart", str(self.path)),
             ]

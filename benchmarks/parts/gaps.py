@@ -18,7 +18,7 @@ def measure(bench: Bench) -> Section:
     section.say(
         "An asyncio loop in another thread of the same process wakes up every millisecond while a "
         f"{clip.width}x{clip.height} clip of {clip.frame_count} frames is encoded with our "
-        "defaults, or decoded. Told are the times between two wakings: the 99.9th of 100 percent, "
+        "defaults, or decoded. Told are the times between two wakings: the 99.9th percentile, "
         f"and the longest, each the median of {bench.plan.gap_rounds} runs."
     )
     why = bench.lacks_memory(int(clip.tensor_bytes * 1.1))

@@ -31,10 +31,10 @@ def measure(bench: Bench) -> Section:
     )
     section.say(
         f"- What is done: the {clip.width}x{clip.height} clip of {clip.frame_count} frames is "
-        "encoded with our defaults, decoded and hashed, and its sound replaced; a part is cut from "
-        f"a file with many key pictures; a clip of {larger.width}x{larger.height} and "
-        f"{larger.frame_count} frames, whose pictures are larger than a processor's cache, is "
-        "decoded to nothing.",
+        "encoded with our defaults and with medium, decoded and hashed, and its sound replaced; "
+        "a part is cut from a file with many key pictures; a clip of "
+        f"{larger.width}x{larger.height} and {larger.frame_count} frames, whose pictures are "
+        "larger than a processor's cache, is decoded to nothing.",
         "- What is a step of that alone (convert-...): the first pictures of the larger clip are "
         "changed into floats, into bytes, and into what is coded, in one thread, and pictures that "
         "are held are written by the quickest coder. Of a whole encoding such a step is a few "
@@ -60,6 +60,7 @@ def measure(bench: Bench) -> Section:
     drawn, coded = {"source": larger.source}, {"path": str(larger.video)}
     ways: list[tuple[str, str, Job]] = [
         ("encode", "encode", {"method": "ours", **fed}),
+        ("encode-medium", "encode", {"method": "ours-medium", **fed}),
         ("decode", "decode", {"method": "ours", "path": str(clip.video)}),
         ("decode-checked", "decode", {"method": "ours-checked", **coded}),
         ("convert-bytes", "convert", {"method": "to-bytes", **drawn}),

@@ -103,7 +103,7 @@ def _measure_node(
         "its children read and wrote by the kernel's `rchar` and `wchar`, in the page cache or "
         "not; what went through sockets is in it only as far as it was read from a file or written "
         "to one. Both the clip and the result are hashed and counted, which with sending and "
-        "receiving them, and the start of what checks them, is what is computed."
+        "receiving them, and the start of what checks them, is most of what is computed."
     )
     rows = [
         ["growth of memory", f"{mebibytes(growth)} MiB"],

@@ -20,7 +20,7 @@ from viseme.errors import FetchRefused
 from viseme.jobs.results import KeptResult, keep_result
 from viseme.media import MediaGuard, MediaLimits
 from viseme.media.source import file_state
-from viseme.model import Clip, ResultItem
+from viseme.model import Clip, ResultItem, SourceFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,6 +105,26 @@ def test_two_that_fetch_one_result_each_keep_the_whole_of_what_came_to_them(
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         {one.digest[:2] for one in kept}
     )
+
+
+class Attentive(MediaGuard):
+    """A guard that says what it was told of the file."""
+
+    known: SourceFile | None = None
+
+    def clip(self, path: Path, *, known: SourceFile | None = None, **options: Any) -> Clip:
+        self.known = known
+        return super().clip(path, known=known, **options)
+
+
+def test_a_result_that_was_hashed_as_it_came_is_not_hashed_again(
+    media: Any, tmp_path: Path
+) -> None:
+    guard = Attentive()
+    kept = keep(media.clip(), tmp_path / "results", guard)
+    assert guard.known is not None
+    assert guard.known.digest == kept.digest
+    assert kept.clip.source is guard.known  # and not one that was made of reading it
 
 
 class Disturbed(MediaGuard):

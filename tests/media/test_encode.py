@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -23,12 +24,13 @@ from viseme.errors import InputError, Interrupted
 from viseme.media import (
     ClipWriter,
     EncodeSettings,
+    coding,
     decode_sound,
     encode_clip,
     iterate_frames,
     probe_clip,
 )
-from viseme.media.coding import codec_options
+from viseme.media.coding import codec_options, coder_threads
 from viseme.media.picture import one_thread
 
 RATE = Fraction(25)
@@ -252,32 +254,42 @@ def test_the_defaults_are_those_that_x264_codes_by(tmp_path: Path) -> None:
         assert f" {expected}".encode() in told
 
 
-def test_another_preset_a_bit_rate_and_webm_are_not_tuned(tmp_path: Path) -> None:
+def test_another_preset_a_bit_rate_and_webm_are_not_tuned() -> None:
     assert "x264-params" in codec_options("mp4", EncodeSettings())
     for settings in (EncodeSettings(preset="veryfast"), EncodeSettings(bit_rate=1_000_000)):
         assert "x264-params" not in codec_options("mp4", settings)
     assert "x264-params" not in codec_options("webm", EncodeSettings())
-    path = tmp_path / "a.mp4"
-    encode_clip(path, moving(12), RATE, settings=EncodeSettings(preset="medium", crf=23))
+
+
+def test_a_slower_preset_is_x264s_own_with_more_pictures_at_once(tmp_path: Path) -> None:
+    settings, path = EncodeSettings(preset="medium", crf=23), tmp_path / "a.mp4"
+    encode_clip(path, moving(12, (32, 400)), RATE, settings=settings)
     told = path.read_bytes()
     for x264s_own in ("crf=23.0", "rc_lookahead=40", "qcomp=0.60", "aq=1:1.00", "subme=7"):
         assert f" {x264s_own}".encode() in told
+    assert codec_options("mp4", settings)["x264-params"] == "sync-lookahead=16"
+    found = re.search(rb" threads=(\d+) ", told)
+    assert found is not None
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    assert int(found[1]) == min(max(processors + 3, processors * 3 // 2), 12)
 
 
-def test_a_slower_preset_works_on_more_pictures_at_once(tmp_path: Path) -> None:
-    tall = np.zeros(
-        (2, 400, 32, 3), np.float32
-    )  # x264 takes no more than every second row of blocks
-    threads = {}
-    for preset in ("faster", "medium"):
-        path = tmp_path / f"{preset}.mp4"
-        encode_clip(path, tall, RATE, settings=EncodeSettings(preset=preset))
-        found = re.search(rb" threads=(\d+) ", path.read_bytes())
-        assert found is not None
-        threads[preset] = int(found[1])
-    processors = os.cpu_count() or 1
-    assert threads["medium"] == min(max(processors + 3, processors * 3 // 2), 12)
-    assert threads["faster"] == min(processors * 3 // 2, 12)
+@pytest.mark.parametrize(
+    ("processors", "default", "slower"),
+    [(1, 0, 4), (2, 0, 5), (4, 0, 7), (6, 0, 0), (8, 0, 0), (16, 12, 12), (64, 12, 12)],
+)
+def test_there_are_as_many_coding_threads_as_the_processors_have_use_for(
+    monkeypatch: pytest.MonkeyPatch, processors: int, default: int, slower: int
+) -> None:
+    monkeypatch.setattr(coding, "_processor_count", lambda: processors)
+    medium = EncodeSettings(preset="medium")
+    assert coder_threads("mp4", EncodeSettings(), 720) == default
+    assert coder_threads("mp4", medium, 720) == slower
+    untold = (replace(medium, bit_rate=1_000_000), replace(medium, x264_params=""))
+    assert [coder_threads("mp4", settings, 720) for settings in untold] == [default, default]
+    assert coder_threads("webm", medium, 720) == default
+    # x264 knows how many of them a low picture has room for.
+    assert coder_threads("mp4", medium, 64) == 0
 
 
 def test_an_x264_setting_of_ones_own_replaces_ours(tmp_path: Path) -> None:

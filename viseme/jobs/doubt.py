@@ -1,4 +1,4 @@
-"""A submission whose answer was lost: what it can be found by, and what follows."""
+"""A submission whose answer was lost: whether it was bought, and what follows."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ def _times_of(held: HeldJob, submission: SubmissionRecord) -> tuple[datetime, da
 
 
 def moment(milliseconds: int) -> datetime:
+    """In UTC, of milliseconds since 1970."""
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 

@@ -34,13 +34,16 @@ _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 8, "faster": 7, "fast"
 # lets one picture less wait between looking ahead and coding, for the memory.
 _TUNING = {"faster": "rc-lookahead=10:sync-lookahead=3:qcomp=0.5:aq-strength=0.8"}
 # Slower presets are for those who have the time, and the memory: with more pictures in its hands at
-# once x264 seldom waits for one. The file is the same; on two processors it is there a twentieth
-# sooner, for 50 MB more at 720p.
-_SLOWER = frozenset({"fast", "medium", "slow", "slower", "veryslow"})
+# once x264 seldom waits for one. Frame by frame it is as good, and within a few thousandths as
+# large, a twentieth sooner on two processors, for 50 MB more at 720p.
+_SLOWER = frozenset({"fast", "medium", "slow", "slower", "veryslow", "placebo"})
 _MORE_AT_ONCE = "sync-lookahead=16"
 _MORE_THREADS = 3  # than there are processors
 # As many as eight processors have use for; each holds pictures of its own, 20 MB at 1080p.
-_MOST_CODER_THREADS = 12
+_MOST_THREADS = 12
+# Each thread but the first follows one that is ahead of it by this much: x264 itself has no more
+# threads than half of a picture's rows of blocks.
+_ROWS_A_THREAD = 2 * 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ class EncodeSettings:
     ``sound_bit_rate`` is in bits a second for the whole track; by default 64 kbit a channel.
     ``x264_params`` are x264's own, ``name=value`` joined by colons, over all of these; one that
     x264 does not know is left out, and WebM has none. By default those that ``preset`` is tuned by
-    here, which with a bit rate are none; those of a preset slower than the default change nothing
-    but how much is worked on at once.
+    here, which with a bit rate are none; those of a preset slower than the default say nothing of
+    quality, only of how much is worked on at once.
 
     The defaults are the fastest that look like x264's medium and 23 on drawn and on filmed clips
     alike: veryfast and 20 do where little moves, and fall short where a camera does
@@ -71,19 +74,35 @@ class EncodeSettings:
             return self.x264_params
         if self.bit_rate is not None:
             return ""
-        return _TUNING.get(self.preset, _MORE_AT_ONCE if self.preset in _SLOWER else "")
-
-    @property
-    def coder_threads(self) -> int:
-        """Threads for the coder; 0 leaves it to the coder, which takes 1.5 for each processor."""
-        processors = os.cpu_count() or 1
-        own = processors * 3 // 2
-        more = processors + _MORE_THREADS if self.tuning == _MORE_AT_ONCE else own
-        wanted = min(max(own, more), _MOST_CODER_THREADS)
-        return 0 if wanted == own else wanted
+        return _MORE_AT_ONCE if _works_on_more(self) else _TUNING.get(self.preset, "")
 
 
 DEFAULT_SETTINGS = EncodeSettings()
+
+
+def _works_on_more(settings: EncodeSettings) -> bool:
+    is_untouched = settings.x264_params is None and settings.bit_rate is None
+    return is_untouched and settings.preset in _SLOWER
+
+
+def coder_threads(container: str, settings: EncodeSettings, height: int) -> int:
+    """Threads for pictures of so many rows; 0 leaves it to the coder.
+
+    x264 then takes 1.5 for each processor that this process may use, libvpx one.
+    """
+    processors = _processor_count()
+    own = processors * 3 // 2
+    is_more = container != "webm" and _works_on_more(settings)
+    wanted = max(own, processors + _MORE_THREADS) if is_more else own
+    wanted = min(wanted, _MOST_THREADS)
+    return 0 if wanted == own or height < wanted * _ROWS_A_THREAD else wanted
+
+
+def _processor_count() -> int:
+    """As many as this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def codec_options(container: str, settings: EncodeSettings) -> dict[str, str]:

@@ -55,17 +55,16 @@ class MediaGuard:
     ) -> Clip:
         """As ``probe_clip``. With ``frames`` every frame is decoded once too, to nothing.
 
-        Give ``frames`` where they will be decoded here next, and what is ``known`` of the file
-        where its digest was taken already: a file that nothing has touched since is not read again
-        for it.
+        Give ``frames`` where they will be decoded here next. ``known`` is the file as it was when
+        its digest was taken: where nothing has touched it since, it is not read again for that.
         """
         source = self._begin(path, cancel, known)
         found = self._find("clip", source.digest)
         if found is not None and (found["frames"] or not frames):
             check_unchanged(source, cancel=cancel)
             return replace(clip_from_json(found["medium"], source.path), source=source)
-        known = None if found is None else found["medium"]
-        medium = self._read("clip", source, known, frames, cancel)
+        counted = None if found is None else found["medium"]
+        medium = self._read("clip", source, counted, frames, cancel)
         return replace(clip_from_json(medium, source.path), source=source)
 
     def frames(self, clip: Clip, *, cancel: Cancel = None) -> None:

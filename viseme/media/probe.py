@@ -189,15 +189,15 @@ def _scan(
     cancel: Cancel,
 ) -> None:
     streams: list[Stream] = []
-    video = None  # by index
+    video_index = None
     if scan is not None:
         streams.append(scan.stream)
-        video = scan.stream.index
+        video_index = scan.stream.index
     if track is not None:
         streams.append(track.stream)
     for packet in container.demux(*streams):
         stop_if(cancel)
-        if scan is not None and packet.stream_index == video:
+        if scan is not None and packet.stream_index == video_index:
             if packet.size:
                 scan.push(cast("Packet[VideoStream]", packet))
         elif track is not None:

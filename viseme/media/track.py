@@ -67,7 +67,8 @@ class SoundTrack:
         self._most_seconds = limits.max_seconds
         self._most_samples = 0
         self._first_pts = 0
-        # All that comes out of one track is counted in the same ticks, of so many seconds each.
+        # All that comes out of one track is counted in the same ticks: the seconds of one, as
+        # numerator and denominator.
         tick_seconds = stream.time_base
         self._tick = None if tick_seconds is None else tick_seconds.as_integer_ratio()
         # A bare sound file begins with its first sample; times there only tell of priming.
@@ -134,11 +135,12 @@ class SoundTrack:
         """Samples of silence between what came before and a frame; 0 where nothing tells."""
         if pts is None or self._tick is None or self.sample_count == 0:
             return 0
-        ticks, a_second = self._tick
+        numerator, denominator = self._tick
         # In units of a tick of the file and of a sample at once.
-        gap = (pts - self._first_pts) * ticks * self.sample_rate - self.sample_count * a_second
-        least = _LEAST_GAP_MILLISECONDS * a_second * self.sample_rate
-        return _divided(gap, a_second) if 1000 * gap >= least else 0
+        due = (pts - self._first_pts) * numerator * self.sample_rate
+        gap = due - self.sample_count * denominator
+        least = _LEAST_GAP_MILLISECONDS * denominator * self.sample_rate
+        return _divided(gap, denominator) if 1000 * gap >= least else 0
 
     def _too_long(self) -> MediaTooLarge:
         seconds = abs(self.start_seconds) + Fraction(self.sample_count, self.sample_rate)

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, Interrupted
 from .beside import Beside, run_behind
-from .coding import CODECS, DEFAULT_SETTINGS, EncodeSettings, can_tag_aspect, codec_options
+from .coding import (
+    CODECS,
+    DEFAULT_SETTINGS,
+    EncodeSettings,
+    can_tag_aspect,
+    codec_options,
+    coder_threads,
+)
 from .digest import stop_if
 from .output import Output, video_output
 from .partfile import translated_writes
@@ -220,7 +227,7 @@ class ClipWriter:
         context.time_base = 1 / self._frame_rate
         context.sample_aspect_ratio = self._pixel_aspect
         context.thread_type = "FRAME"
-        context.thread_count = self._settings.coder_threads
+        context.thread_count = coder_threads(self._container_name, self._settings, stream.height)
         context.color_range = _LIMITED
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         if self._settings.bit_rate is not None:
