@@ -56,7 +56,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "no-pipeline": Mutation(
         "pictures coded in the thread that converts them",
-        ("encode",),
+        ("encode-veryfast",),
         taken_back.no_pipeline,
         overlaps=True,
     ),
