@@ -2,9 +2,9 @@
 
 A mutation is applied in a child process around one measured run and undone after it, and takes
 turns with ours. The part ``mutations`` has all of them, or those that ``--mutate NAME`` names; one
-of encoding or decoding is then one more column of the parts ``encode`` and ``decode`` too. To add
-one: a context manager in ``taken_back``, and a line in ``MUTATIONS`` that says in which kinds of
-work it should show.
+of encoding with our defaults, or of decoding, is then one more column of the parts ``encode`` and
+``decode`` too. To add one: a context manager in ``taken_back``, and a line in ``MUTATIONS`` that
+says in which kinds of work it should show.
 """
 
 from __future__ import annotations

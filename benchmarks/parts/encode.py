@@ -49,10 +49,10 @@ def measure(bench: Bench) -> Section:
         "ffmpeg command is the limit: it starts from bytes where all others start from floats. "
         "`of ffmpeg's time` is against the command that is told the same: of medium too, which we "
         "have work on more pictures at once than x264 does by itself, as it does for core. Extra "
-        "memory is "
-        "the most that a fresh process held over the frames, with the programs it started, in MiB. "
-        "Sound is part of the size: ours and the command's at 64 kbit/s a channel, the others' at "
-        "what FFmpeg takes by default. " + unjudged_rounds_told(bench, UNJUDGED)
+        "memory is the most that a fresh process held over the frames, with the programs it "
+        "started, in MiB. Sound is part of the size: ours and the command's at 64 kbit/s a "
+        "channel, the others' at what FFmpeg takes by default. "
+        + unjudged_rounds_told(bench, UNJUDGED)
     )
     for name, rounds in bench.all_inputs():
         _measure_input(bench, section, bench.any_input(name), rounds)

@@ -180,7 +180,7 @@ def test_every_clip_is_converted_by_the_same_few_threads(make: Any) -> None:
     assert 0 < len(seen) <= (os.cpu_count() or 1)
 
 
-def test_frames_of_which_one_cannot_be_converted_are_let_go_of_at_once(
+def test_frames_of_which_one_cannot_be_converted_need_no_garbage_collector(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They may be gigabytes, and the garbage collector may be long in coming."""
