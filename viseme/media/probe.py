@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -85,10 +85,21 @@ class _PictureScan:
         return max(self.last_duration, self.final_end - self.last_stamp)
 
     def _decode_first(self, packet: Packet[VideoStream]) -> None:
-        if self.first_picture is None and self.seen_packets <= _MOST_PACKETS_TO_FIRST_PICTURE:
-            for picture in self.stream.codec_context.decode(packet):
-                self.first_picture = picture
-                return
+        if self.first_picture is not None or self.seen_packets > _MOST_PACKETS_TO_FIRST_PICTURE:
+            return
+        context = self.stream.codec_context
+        if self.seen_packets == 1:
+            # A decoder keeps a picture until it knows that none comes before it, for which it
+            # decodes a few more. Told that the file ends, it gives what it has.
+            self._take(context.decode(packet))
+            self._take(context.decode(None))
+            context.flush_buffers()
+        if self.first_picture is None:
+            self._take(context.decode(packet))
+
+    def _take(self, pictures: Sequence[VideoFrame]) -> None:
+        if self.first_picture is None and pictures:
+            self.first_picture = pictures[0]
 
     def flush(self) -> None:
         if self.first_picture is None and self.seen_packets:
@@ -201,8 +212,7 @@ def _scan(
             if packet.size:
                 scan.push(cast("Packet[VideoStream]", packet))
         elif track is not None:
-            for _ in track.push(cast("Packet[AudioStream]", packet) if packet.size else None):
-                pass
+            track.count(cast("Packet[AudioStream]", packet) if packet.size else None)
     if scan is not None:
         scan.flush()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -78,25 +78,36 @@ class SoundTrack:
 
     def push(self, packet: Packet[AudioStream] | None) -> Iterator[Piece]:
         """The sound in one packet; ``None`` flushes the decoder."""
+        for frame in self._decoded(packet):
+            placed = self._place(frame, packet)
+            if placed is not None:
+                yield Piece(frame, *placed)
+
+    def count(self, packet: Packet[AudioStream] | None) -> None:
+        """As ``push``, of which only what the track is told to be is wanted."""
+        for frame in self._decoded(packet):
+            self._place(frame, packet)
+
+    def _decoded(self, packet: Packet[AudioStream] | None) -> Sequence[AudioFrame]:
         if packet is not None and packet.size == 0:
-            return
+            return ()
         try:
             frames = self.stream.codec_context.decode(packet)
         except av.error.EOFError:
-            return
+            return ()
         except av.error.InvalidDataError:
             if self._is_forgiving:
-                return
+                return ()
             raise
         self.packet_count += packet is not None
-        for frame in frames:
-            piece = self._place(frame, packet)
-            if piece is not None:
-                yield piece
+        return frames
 
     # An hour has more than 100,000 packets: what is done for each is done with whole numbers.
 
-    def _place(self, frame: AudioFrame, packet: Packet[AudioStream] | None) -> Piece | None:
+    def _place(
+        self, frame: AudioFrame, packet: Packet[AudioStream] | None
+    ) -> tuple[int, int] | None:
+        """Samples of silence before it, and of its own; ``None`` where nothing is left of it."""
         count, sample_rate = frame.samples, frame.sample_rate
         # Of what the decoder still held at the end PyAV tells no times.
         tick = None if packet is None else self._tick
@@ -118,7 +129,7 @@ class SoundTrack:
         self.sample_count += silence + count
         if self.sample_count > self._most_samples:
             raise self._too_long()
-        return Piece(frame, silence, count)
+        return silence, count
 
     def _begin(self, frame: AudioFrame, pts: int | None) -> None:
         self.sample_rate = frame.sample_rate
