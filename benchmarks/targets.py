@@ -69,8 +69,8 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
         Target(
             "E2, veryfast 20",
             "3.5 times as fast as core at 512 and 720p, 2.5 at 1080p, as was set out; not our "
-            "default, since a filmed clip in which the camera moves fell short of core's SSIM-Y "
-            "when defaults were chosen: that of clips that are named is told",
+            "default as x264 has it, since a filmed clip in which the camera moves fell short of "
+            "core's SSIM-Y when defaults were chosen: that of clips that are named is told",
             _each("encode", "ours-veryfast", "times core", _E2_TIMES_CORE, least=True)
             + tuple(
                 Bound("encode", f"{name}/ours-veryfast/ssim over core", form="{:+.5f}".format)

@@ -74,9 +74,9 @@ class Ours(Encode):
 
 
 class OursVeryfast(Ours):
-    """What drawn clips alone would have as the default."""
+    """x264's own, which drawn clips alone would have as the default."""
 
-    settings = media.EncodeSettings(preset="veryfast", crf=20)
+    settings = media.EncodeSettings(preset="veryfast", crf=20, x264_params="")
 
 
 class OursMedium(Ours):

@@ -44,8 +44,8 @@ def measure(bench: Bench) -> Section:
     section = Section("Encoding: IMAGE and AUDIO to mp4")
     section.say(
         "float32 frames in memory and their sound into an H.264 and AAC file. Viseme's defaults "
-        f"are preset {_defaults()}; veryfast, crf 20, which is faster still, is measured beside "
-        "them. Core, the pipe and the naive way write medium, crf 23. The "
+        f"are preset {_defaults()}; x264's own veryfast, crf 20, which is faster still, is "
+        "measured beside them. Core, the pipe and the naive way write medium, crf 23. The "
         "ffmpeg command is the limit: it starts from bytes where all others start from floats. "
         "`of ffmpeg's time` is against the command that is told the same: of medium too, which we "
         "have work on more pictures at once than x264 does by itself, as it does for core. Extra "
@@ -63,7 +63,7 @@ def measure(bench: Bench) -> Section:
 def tell_quality(bench: Bench, section: Section) -> None:
     """Where our defaults, and veryfast, look as good as core's, and where they do not."""
     figures, names = section.figures, [name for name, _ in bench.all_inputs()]
-    for method, says in (("ours", _defaults()), ("ours-veryfast", "veryfast, crf 20")):
+    for method, says in (("ours", _defaults()), ("ours-veryfast", "x264's own veryfast, crf 20")):
         pairs = {
             name: (figures[f"{name}/{method}/ssim"], figures[f"{name}/core/ssim"])
             for name in names

@@ -329,6 +329,8 @@ def test_a_clip_is_made_to_fit(
     assert (clip.sound is None) == (sound is None)
     assert clip.sound is None or clip.sound.sample_count == 48000
     assert (clip.width < 352) == is_scaled
+    told = result.path.read_bytes()
+    assert b" trellis=1 " in told and b" qcomp=0.60" in told  # x264's faster, as it is
     for impossible in (3_000, 0):
         with pytest.raises(MediaTooLarge, match="decently") as caught:
             conformed(path, max_bytes=impossible)

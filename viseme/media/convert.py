@@ -149,7 +149,10 @@ def _transcode(
     settings = EncodeSettings()
     size = (clip.width, clip.height)
     if fit is not None:
-        settings = EncodeSettings(bit_rate=fit.bit_rate, sound_bit_rate=fit.sound_bit_rate or None)
+        # Where bits are few, a slower preset makes more of them.
+        settings = EncodeSettings(
+            preset="faster", bit_rate=fit.bit_rate, sound_bit_rate=fit.sound_bit_rate or None
+        )
         size = (fit.width, fit.height)
     track = ClipSound.of_clip(clip, limits, cancel)
     is_padded = fit is None and any(side % 2 for side in size)

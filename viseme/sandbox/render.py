@@ -67,7 +67,7 @@ def render(footage: Footage, speech: Speech, result: Result, cancelled: Callable
             container=_CONTAINERS[result.path.suffix],
             pixel_aspect=footage.pixel_aspect,
             sound=(speech.sample_rate, speech.channels),
-            settings=media.EncodeSettings(preset="veryfast", crf=result.crf),
+            settings=media.EncodeSettings(preset="veryfast", crf=result.crf, x264_params=""),
         ) as writer,
     ):
         for number, slot in enumerate(result.slots, start=1):
