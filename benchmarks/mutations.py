@@ -71,6 +71,11 @@ MUTATIONS: Mapping[str, Mutation] = {
         ("convert-bytes",),
         taken_back.whole_pictures_to_bytes,
     ),
+    "always-clamped": Mutation(
+        "floats clamped before they are made bytes, whether one is out of range or not",
+        ("convert-bytes",),
+        taken_back.always_clamped,
+    ),
     "default-scaler": Mutation(
         "swscale's own way to chroma instead of the mean of four pixels",
         ("convert-to-code",),

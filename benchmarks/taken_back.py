@@ -149,6 +149,11 @@ def whole_pictures_to_bytes() -> AbstractContextManager[Reached]:
     return _other_value("viseme.media.pixels", "_SCRATCH_BYTES", 1 << 40, "FrameBytes.__init__")
 
 
+def always_clamped() -> AbstractContextManager[Reached]:
+    """No look at floats tells that they can become bytes as they are."""
+    return _replaced("viseme.media.pixels", "_is_in_range", lambda _values: False)
+
+
 def default_scaler() -> AbstractContextManager[Reached]:
     """Chroma as swscale makes it when it is asked for nothing."""
     return _other_value("viseme.media.to_code", "_MEAN_CHROMA", None, "PicturesToCode.from_bytes")

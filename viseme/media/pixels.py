@@ -24,6 +24,14 @@ def to_array(values: Any) -> NDArray[Any]:
     return np.asarray(values)
 
 
+def _is_in_range(values: NDArray[np.float32]) -> bool:
+    """Whether all can become bytes as they are: to look takes less time than to clamp them.
+
+    NaN is in no range.
+    """
+    return bool(values.min() >= 0 and values.max() < 256)
+
+
 class FrameBytes:
     """Turns frames into RGB bytes of even size, in buffers of its own that are used again."""
 
@@ -56,9 +64,11 @@ class FrameBytes:
                 values = rows[..., colour]
                 np.multiply(values, np.float32(255), scratch[..., colour], casting="same_kind")
         scratch += np.float32(0.5)
-        # To look whether all is in range is quicker than to clamp it; not so, if NaN is in it.
-        if not (scratch.min() >= 0 and scratch.max() < 256):
-            np.clip(np.nan_to_num(scratch, copy=False), 0, 255, out=scratch)
+        if not _is_in_range(scratch):
+            # Unlike fmax and fmin, this is one quick pass; but it leaves NaN as it is.
+            np.clip(scratch, 0, 255, out=scratch)
+            if np.isnan(scratch.min()):
+                scratch[np.isnan(scratch)] = 0
         np.copyto(self._bytes[top : top + len(rows), : self.width], scratch, casting="unsafe")
 
     def from_bytes(self, frame: NDArray[Any]) -> NDArray[np.uint8]:
