@@ -77,7 +77,7 @@ def long_video(path: Path, width: int, height: int, length: int) -> None:
     """
     piece, silent = path.with_name("piece.mp4"), path.with_name("silent.mp4")
     samples = speech(LONG_SPEECH_SECONDS)
-    settings = media.EncodeSettings(bit_rate=LONG_BITS_A_SECOND)
+    settings = media.EncodeSettings(preset="faster", bit_rate=LONG_BITS_A_SECOND)
     openings = loudness(samples, _LOOP_FRAMES)
     with media.ClipWriter(
         piece, width=width, height=height, frame_rate=Fraction(FRAME_RATE), settings=settings
