@@ -657,13 +657,13 @@ def test_a_figure_without_a_bound_is_told_and_neither_met_nor_missed() -> None:
     assert judge(target, {"p": {}})[1] == "not measured"
 
 
-def test_veryfast_is_judged_by_its_speed_and_its_quality_is_told() -> None:
+def test_x264s_own_veryfast_is_judged_by_its_speed_and_its_quality_is_told() -> None:
     figures = {f"{case}/ours-veryfast/times core": 3.6 for case in CASES}
     slow = {**figures, "720p/ours-veryfast/times core": 3.4}
     poor = {**figures, "talk.mp4/ours-veryfast/ssim over core": -0.1}
-    assert verdict_of("E2, veryfast 20", {"encode": figures}) == "met"
-    assert verdict_of("E2, veryfast 20", {"encode": slow}) == "**not met**"
-    assert verdict_of("E2, veryfast 20", {"encode": poor}, "talk.mp4") == "met"
+    assert verdict_of("E2, x264's own veryfast 20", {"encode": figures}) == "met"
+    assert verdict_of("E2, x264's own veryfast 20", {"encode": slow}) == "**not met**"
+    assert verdict_of("E2, x264's own veryfast 20", {"encode": poor}, "talk.mp4") == "met"
 
 
 def target_named(name: str) -> Target:
@@ -846,7 +846,7 @@ def test_frames_must_be_cores_only_at_a_constant_rate_and_upright(
     assert {name.partition("/")[0] for name, one in judged.items() if not one.is_told} == {*plain}
 
 
-def test_what_is_said_of_veryfast_is_of_what_was_measured(tmp_path: Path) -> None:
+def test_what_is_said_of_x264s_own_veryfast_is_of_what_was_measured(tmp_path: Path) -> None:
     ride = tmp_path / "ride.mp4"
     for footage, shortfall in (([], None), ([ride], 0.001), ([ride], 0.0)):
         bench = Bench(plan=QUICK, runtime=HERE, folder=tmp_path, disk=tmp_path, footage=footage)

@@ -16,7 +16,7 @@ from ..report import Section
 
 LABELS: Mapping[str, str] = {
     "ours": "**Viseme**",
-    "ours-veryfast": "**Viseme, veryfast 20**",
+    "ours-veryfast": "**Viseme, x264's own veryfast 20**",
     "ours-medium": "**Viseme, medium 23**",
     "ours-accurate": "**Viseme, accurate colours**",
     "core": "ComfyUI core",
@@ -25,7 +25,7 @@ LABELS: Mapping[str, str] = {
     "opencv": "VideoHelperSuite's OpenCV",
     "ffmpeg": "ffmpeg command",
     "ffmpeg-medium": "ffmpeg command, medium 23",
-    "ffmpeg-veryfast": "ffmpeg command, veryfast 20",
+    "ffmpeg-veryfast": "ffmpeg command, x264's own veryfast 20",
     "pyav": "PyAV, pictures thrown away",
 }
 MUTATED = "ours, mutated: "

@@ -44,14 +44,14 @@ def measure(bench: Bench) -> Section:
     section = Section("Encoding: IMAGE and AUDIO to mp4")
     section.say(
         "float32 frames in memory and their sound into an H.264 and AAC file. Viseme's defaults "
-        f"are preset {_defaults()}; x264's own veryfast, crf 20, which is faster still, is "
+        f"are preset {_defaults()}; x264's own veryfast, crf 20, is "
         "measured beside them. Core, the pipe and the naive way write medium, crf 23. The "
         "ffmpeg command is the limit: it starts from bytes where all others start from floats. "
         "`of ffmpeg's time` is against the command that is told the same: of medium too, which we "
         "have work on more pictures at once than x264 does by itself, as it does for core. Extra "
         "memory is the most that a fresh process held over the frames, with the programs it "
         "started, in MiB. Sound is part of the size: ours and the command's at 64 kbit/s a "
-        "channel, the others' at what FFmpeg takes by default. "
+        "channel, the others' at what FFmpeg takes by default. A dash: not measured. "
         + unjudged_rounds_told(bench, UNJUDGED)
     )
     for name, rounds in bench.all_inputs():
@@ -61,7 +61,7 @@ def measure(bench: Bench) -> Section:
 
 
 def tell_quality(bench: Bench, section: Section) -> None:
-    """Where our defaults, and veryfast, look as good as core's, and where they do not."""
+    """Where our defaults, and x264's own veryfast, look as good as core's, and where not."""
     figures, names = section.figures, [name for name, _ in bench.all_inputs()]
     for method, says in (("ours", _defaults()), ("ours-veryfast", "x264's own veryfast, crf 20")):
         pairs = {

@@ -261,7 +261,9 @@ def test_another_preset_a_bit_rate_and_webm_are_not_tuned() -> None:
     assert "x264-params" in codec_options("mp4", EncodeSettings())
     for settings in (EncodeSettings(preset="superfast"), EncodeSettings(bit_rate=1_000_000)):
         assert "x264-params" not in codec_options("mp4", settings)
-    assert "x264-params" not in codec_options("webm", EncodeSettings())
+    webm = codec_options("webm", EncodeSettings())
+    assert "x264-params" not in webm
+    assert (webm["crf"], webm["cpu-used"]) == ("31", "7")
 
 
 def test_a_slower_preset_is_x264s_own_with_more_pictures_at_once(tmp_path: Path) -> None:

@@ -46,6 +46,22 @@ def test_reordered_pictures_are_in_order(make: Any) -> None:
     assert (clip.frame_count, clip.is_constant_rate, clip.start_seconds) == (40, True, Fraction(0))
 
 
+def test_a_clip_is_counted_by_its_packets_of_which_the_first_alone_is_decoded(make: Any) -> None:
+    path = make.clip(b_frames=3, frame_count=40)
+    expected = probe_clip(path)
+    with av.open(str(path)) as container:
+        behind = [(packet.pos, packet.size) for packet in container.demux(video=0)][1:]
+    data = bytearray(path.read_bytes())
+    for at, size in behind:
+        if at is not None:
+            # Four bytes of length, one that says that it is a picture: what follows is none.
+            data[at + 5 : at + size] = bytes(max(size - 5, 0))
+    path.write_bytes(data)
+    assert probe_clip(path, digest=expected.digest) == expected
+    with pytest.raises(MediaDamaged):
+        decode_frames(expected)
+
+
 def test_fragmented_mp4_is_counted_though_its_header_counts_nothing(make: Any) -> None:
     options = {"movflags": "frag_keyframe+empty_moov"}
     path = make.clip(container_options=options, frame_count=30, sound=(48000, 1, 1.2))

@@ -23,18 +23,18 @@ SOUND_SUFFIXES = {
     "ogg": ".ogg",
     "aac": ".aac",
 }
-# libvpx's scale of quality is wider than x264's.
+# libvpx's scale of quality is wider than x264's: the default, 22, is its 31.
 _VP9_CRF_OFFSET = 9
 _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 7, "fast": 6, "medium": 5}
 # How a preset is tuned here, where nobody says otherwise and quality is what is asked for: so that
 # it looks like ComfyUI's own medium and 23 on three drawn and three filmed clips, in at most 1.15
-# times its bytes, and takes least computing. Against faster and 20 tuned as well as that goes, a
-# seventh less computing.
+# times its bytes, and takes the least computing of all that was tried: a seventh less than faster
+# and 20, tuned too.
 _TUNING = {
     "veryfast": ":".join(
         (
-            # A camera that moves asks for motion to fractions of a pixel; how it is looked for, and
-            # pictures of the smallest blocks, cost more than they give.
+            # A camera that moves asks for motion to fractions of a pixel (subme); a wider search
+            # (me) and 4x4 blocks of their own (i4x4) cost more than they give.
             "subme=4:me=dia:partitions=p8x8,b8x8,i8x8",
             # Rounding that is nearer to the nearest, at a higher crf, and small details that are
             # kept: in the same bytes as much as trellis gives, for nothing.
@@ -51,7 +51,7 @@ _TUNING = {
 # Slower presets are for those who have the time, and the memory: with more pictures in its hands at
 # once x264 seldom waits for one. Frame by frame it is as good, and within a few thousandths as
 # large, a twentieth sooner on two processors, for 50 MB more at 720p.
-_SLOWER = frozenset({"faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"})
+_SLOWER = frozenset({"fast", "medium", "slow", "slower", "veryslow", "placebo"})
 _MORE_AT_ONCE = "sync-lookahead=16"
 _MORE_THREADS = 3  # than there are processors
 # As many as eight processors have use for; each holds pictures of its own, 20 MB at 1080p.
@@ -68,12 +68,12 @@ class EncodeSettings:
     ``sound_bit_rate`` is in bits a second for the whole track; by default 64 kbit a channel.
     ``x264_params`` are x264's own, ``name=value`` joined by colons, over all of these; one that
     x264 does not know is left out, and WebM has none. By default those that ``preset`` is tuned by
-    here, which with a bit rate are none; those of a preset slower than the default say nothing of
+    here, which with a bit rate are none; those of fast and slower presets say nothing of
     quality, only of how much is worked on at once.
 
-    The defaults are the fastest that look like x264's medium and 23 on drawn and on filmed clips
-    alike: x264's own veryfast and 20 do where little moves, and fall short where a camera does
-    (``make bench`` with footage shows both).
+    The defaults are the fastest found that look like x264's medium and 23 on drawn and on filmed
+    clips alike: x264's own veryfast and 20 do where little moves, and fall short where a camera
+    does (``make bench`` with footage shows both).
     """
 
     preset: str = "veryfast"

@@ -90,7 +90,8 @@ class _PictureScan:
         context = self.stream.codec_context
         if self.seen_packets == 1:
             # A decoder keeps a picture until it knows that none comes before it, for which it
-            # decodes a few more. Told that the file ends, it gives what it has.
+            # decodes a few more. Told that the file ends, it gives what it has. Where that is
+            # nothing, it begins anew with the same packet, on which the next ones may build.
             self._take(context.decode(packet))
             self._take(context.decode(None))
             context.flush_buffers()

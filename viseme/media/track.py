@@ -84,7 +84,7 @@ class SoundTrack:
                 yield Piece(frame, *placed)
 
     def count(self, packet: Packet[AudioStream] | None) -> None:
-        """As ``push``, of which only what the track is told to be is wanted."""
+        """Count the sound in one packet as ``push`` does, without giving it out."""
         for frame in self._decoded(packet):
             self._place(frame, packet)
 
