@@ -86,11 +86,6 @@ MUTATIONS: Mapping[str, Mutation] = {
         ("convert-alpha",),
         taken_back.colours_at_once,
     ),
-    "whole-pictures-to-floats": Mutation(
-        "channels written by whole pictures, not by rows that stay in the cache",
-        ("convert-floats",),
-        taken_back.whole_pictures_to_floats,
-    ),
     "decode-slice-threads": Mutation(
         "decoding with slice threads instead of frame threads",
         ("decode-checked",),

@@ -180,11 +180,6 @@ def colours_at_once() -> Iterator[Reached]:
         place._convert = convert
 
 
-def whole_pictures_to_floats() -> AbstractContextManager[Reached]:
-    """Each channel of all of a picture is written before the next one."""
-    return _other_value("viseme.media.floats", "_ROWS", 1 << 20, "FloatReader._read_planes")
-
-
 def decode_slice_threads() -> AbstractContextManager[Reached]:
     """FFmpeg shares the slices of each picture among its threads, as PyAV has it by default."""
     from viseme.media import frames

@@ -366,7 +366,6 @@ CONVERSIONS = {
     "convert-bytes": "to-bytes",
     "convert-alpha": "from-alpha",
     "convert-to-code": "to-code",
-    "convert-floats": "to-floats",
     "convert-rgb": "to-rgb",
 }
 

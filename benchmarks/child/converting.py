@@ -16,7 +16,6 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from viseme import media
-from viseme.media.floats import FloatReader
 from viseme.media.frames import iterate_pictures
 from viseme.media.picture import PictureReader
 from viseme.media.pixels import FrameBytes
@@ -57,23 +56,6 @@ class Converting:
         for one in self.given:
             hasher.update(np.ascontiguousarray(self.pixels_of(self.convert(one))).data.cast("B"))
         return {"digest": hasher.hexdigest()}
-
-
-class ToFloats(Converting):
-    """Decoded pictures into their places in one array of floats, as a decoder's threads do it."""
-
-    def __init__(self, path: Path) -> None:
-        pictures = _pictures(path)
-        self.reader = FloatReader(pictures[0], accurate_colours=False)
-        width, height = self.reader.upright_size
-        # Written to, so that the memory is there.
-        places = np.full((len(pictures), height, width, 3), 0.5, np.float32)
-        self.given = list(zip(pictures, places, strict=True))
-
-    def convert(self, one: Any) -> Any:
-        picture, place = one
-        self.reader.read(picture, place)
-        return place
 
 
 class ToRgb(Converting):
@@ -157,8 +139,6 @@ def prepare(job: Job) -> Work:
 
 def _conversion(job: Job) -> Converting:
     method = job["method"]
-    if method == "to-floats":
-        return ToFloats(Path(job["path"]))
     if method == "to-rgb":
         return ToRgb(Path(job["path"]))
     source = Source.of(job)

@@ -67,7 +67,6 @@ def measure(bench: Bench) -> Section:
         ("convert-bytes", "convert", {"method": "to-bytes", **drawn}),
         ("convert-alpha", "convert", {"method": "from-alpha", **drawn}),
         ("convert-to-code", "convert", {"method": "to-code", **drawn}),
-        ("convert-floats", "convert", {"method": "to-floats", **coded}),
         ("convert-rgb", "convert", {"method": "to-rgb", **coded}),
         ("convert-held", "convert", {"method": "held", "path": str(held), **folder}),
         ("replace", "pass", {"method": "replace", **sounded, **folder}),
