@@ -163,12 +163,12 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
         Target(
             "N1",
             "a 10-minute 1080p clip through a node: at most 64 MiB of memory; computing outside "
-            "waiting, but for what ComfyUI computes for any prompt (with it: told), and bytes read "
-            "and written, at most 5 times those of copying it twice",
+            "waiting, with what ComfyUI itself computes for any prompt (without it: told), and "
+            "bytes read and written, at most 5 times those of copying it twice",
             (
                 Bound("node", "growth", most=64 * MEBIBYTE, form=_bytes),
-                Bound("node", "of copying", most=5.0),
-                Bound("node", "with ComfyUI's own of copying"),
+                Bound("node", "with ComfyUI's own of copying", most=5.0),
+                Bound("node", "of copying"),
                 Bound("node", "bytes of copying", most=5.0),
             ),
         ),

@@ -97,9 +97,9 @@ def _measure_node(
         "against the sandbox in another process. Memory is how far the host's VmHWM rose over "
         "what it held before. Computing is the host's and its children's user and system time "
         "over the run, against that of copying the clip twice on the same disk, but "
-        "for that of the wait from the submission to the call for the result, for what it uses "
-        "while idle, and for what ComfyUI computes for any prompt: that of one which has all its "
-        f"outputs already, the median of {_OWN_PROMPTS}, mostly its garbage collector's, which "
+        "for that of the wait from the submission to the call for the result and for what it uses "
+        "while idle. Told apart is what ComfyUI computes for any prompt: that of one which has all "
+        f"its outputs already, the median of {_OWN_PROMPTS}, mostly its garbage collector's, which "
         "runs behind a prompt that ends ten seconds after it last did, as all of these. (The wait "
         "is the sandbox's drawing; its clock runs 50 times as fast, so that it is asked ten times "
         "a second.) The node is run once. Counted is computing alone, that of the kernel "
@@ -120,9 +120,10 @@ def _measure_node(
         ["computing of a prompt that has all its outputs already", spread(own)],
         ["... but for that too, which is the node's", seconds(ours)],
         ["computing of one copy", spread(copy_cpu)],
-        ["... of two, which the node's is judged by", seconds(copying)],
+        ["... of two, which the run is judged by", seconds(copying)],
         ["time of one copy, waiting for the disk included", spread(copy_wall)],
-        ["computing, in copies", ratio(ours / copying)],
+        ["computing but for waiting and idling, in copies", ratio(beside_waiting / copying)],
+        ["... the node's alone", ratio(ours / copying)],
         ["by itself: this file hashed", seconds(hashing)],
         ["by itself: its frames counted, and its sound by decoding it", seconds(counting)],
         ["read and written", f"{moved / 1e6:,.0f} MB"],
