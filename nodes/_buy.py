@@ -252,7 +252,7 @@ def _result(
 ) -> Result:
     guard, cancel = media_guard(place), execution.cancel
     with _of_job(job, "video", f"take {path}", f"raise media_limits in {place.home.settings}"):
-        clip = guard.clip(path, cancel=cancel)
+        clip = guard.clip(path, known=place.brought.get(path), cancel=cancel)
     frames = audio = None
     without = "disconnect {} and take the video"
     if "frames" in wanted:

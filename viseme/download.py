@@ -267,7 +267,7 @@ class PartFile:
         except OSError as problem:
             raise disk_error(self._target, problem) from problem
         self._is_finished = True
-        state = _state_after_rename(self._target, written)
+        state = state_after_rename(self._target, written)
         return FetchedFile(self._target, self._hasher.hexdigest(), self._size_bytes, state)
 
     def __exit__(self, *_: object) -> None:
@@ -277,7 +277,7 @@ class PartFile:
             remove_part(self._part)
 
 
-def _state_after_rename(target: Path, written: FileState) -> FileState:
+def state_after_rename(target: Path, written: FileState) -> FileState:
     """That of ``target``, where it is the file that was ``written``; else no file has it any more.
 
     Renaming moves the time of change alone. What differs in more may be another's: then whoever

@@ -257,3 +257,12 @@ def test_files_that_are_only_linked_or_touched_by_readers_are_sent(
         audio.read_bytes()
 
     assert desk.buy(planned, once(Step.PREPARE, look)).files
+
+
+def test_a_fetched_result_is_known_to_whoever_reads_it_next_with_the_same_place(
+    desk: Desk, media: Media
+) -> None:
+    [path] = desk.buy(desk.plan("fal-sync", media.clip(), media.speech())).files
+    known = desk.place.brought[path]
+    assert known.digest == digest_file(path)
+    assert media_guard(desk.place).clip(path, known=known).source is known

@@ -127,6 +127,15 @@ def test_a_result_that_was_hashed_as_it_came_is_not_hashed_again(
     assert kept.clip.source is guard.known  # and not one that was made of reading it
 
 
+def test_a_kept_result_is_known_as_it_was_put_in_place(media: Any, tmp_path: Path) -> None:
+    folder, guard = tmp_path / "results", MediaGuard()
+    kept = keep(media.clip(), folder, guard)
+    path = folder / kept.path
+    assert kept.source == SourceFile(path, kept.digest, file_state(path))
+    assert guard.clip(path, known=kept.source).source is kept.source  # and it is not read for that
+    assert keep(media.clip(), folder, guard).source is None  # who put it there is not known
+
+
 class Disturbed(MediaGuard):
     """A guard before whom somebody else writes into the file."""
 

@@ -270,7 +270,7 @@ def test_a_forked_process_and_the_one_it_came_from_read_with_readers_of_their_ow
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-# Else two minutes, and here a tenth of a second.
+# Else ten minutes, and here a tenth of a second.
 IDLE = """
 from viseme.media import check_work
 check_work.IDLE_SECONDS = 0.1

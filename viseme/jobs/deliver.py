@@ -164,6 +164,8 @@ async def bring(held: HeldJob, number: int, item: ResultItem) -> None:
         media_guard(held.place),
         on_bytes,
     )
+    if kept.source is not None:
+        held.place.brought[kept.source.path] = kept.source
     _write_down(held, number, kept)
 
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from ..download import FetchedFile, FetchRules, disk_error, fetch, store_data
+from ..download import (
+    FetchedFile,
+    FetchRules,
+    disk_error,
+    fetch,
+    state_after_rename,
+    store_data,
+)
 from ..errors import FetchRefused, InputError, MediaTooLarge
 from ..media import VIDEO_CONTAINERS, MediaGuard, sniff
 from ..media.digest import digest_file
@@ -27,12 +34,16 @@ SUFFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class KeptResult:
-    """A result in the results folder. ``path`` is relative to it, with ``/``."""
+    """A result in the results folder. ``path`` is relative to it, with ``/``.
+
+    ``source`` is the file that was put there, as it was then; None where it was there before.
+    """
 
     path: str
     digest: str
     size_bytes: int
     clip: Clip
+    source: SourceFile | None
 
 
 async def keep_result(
@@ -92,16 +103,18 @@ def _keep(fetched: FetchedFile, folder: Path, guard: MediaGuard) -> KeptResult:
             remedy="Fetch it again.",
         )
     relative = f"{fetched.digest[:2]}/{fetched.digest}{SUFFIXES[container]}"
-    target = folder / relative
+    target, source = folder / relative, None
     try:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         if _is_kept(target, fetched):
             mark_used(target)
         else:
             put_in_place(fetched.path, target)
+            state = state_after_rename(target, fetched.state)
+            source = SourceFile(target, fetched.digest, state)
     except OSError as problem:
         raise disk_error(target, problem) from problem
-    return KeptResult(relative, fetched.digest, fetched.size_bytes, clip)
+    return KeptResult(relative, fetched.digest, fetched.size_bytes, clip, source)
 
 
 def _is_kept(target: Path, fetched: FetchedFile) -> bool:

@@ -16,7 +16,7 @@ from ..download import FetchRules
 from ..home import Home
 from ..ledger import Ledger
 from ..media import MediaGuard, MediaLimits
-from ..model import Vendor
+from ..model import SourceFile, Vendor
 from ..secret import Secret
 from ..services import SERVICES, Service
 from ..settings import Settings
@@ -30,11 +30,16 @@ LEAST_RESULT_CAP_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Workplace:
-    """One home with its settings and its ledger."""
+    """One home with its settings and its ledger.
+
+    ``brought`` are the results that were brought here with it, as they were when they were put in
+    place: while nothing has touched one, it need not be read again for its digest.
+    """
 
     home: Home
     settings: Settings
     ledger: Ledger
+    brought: dict[Path, SourceFile] = field(default_factory=dict, compare=False)
 
 
 @dataclass
