@@ -24,6 +24,7 @@ class Case:
 class Plan:
     """``scaled_seconds`` are the lengths of the scaling; ``node_seconds`` that of the host's clip
     and ``stopped_seconds`` that of the large file in which somebody stops, a megabyte a second.
+    ``taken_back_seconds`` is after how long a virtual machine's host has taken back what is free.
 
     ``memory_methods`` says whose memory is counted in which case. ``unjudged_rounds`` are those of
     ways that no target is about; in each of ``mutation_rounds`` each way is tried
@@ -51,6 +52,8 @@ class Plan:
     scaled_seconds: tuple[int, ...]
     node_seconds: int
     node_size: tuple[int, int]
+    taken_back_rounds: int
+    taken_back_seconds: float
 
 
 FULL = Plan(
@@ -80,6 +83,8 @@ FULL = Plan(
     scaled_seconds=(1, 4, 15, 120, 1800),
     node_seconds=600,
     node_size=(1920, 1080),
+    taken_back_rounds=3,
+    taken_back_seconds=60.0,
 )
 
 QUICK = Plan(
@@ -107,4 +112,6 @@ QUICK = Plan(
     scaled_seconds=(1, 3),
     node_seconds=10,
     node_size=(640, 360),
+    taken_back_rounds=1,
+    taken_back_seconds=1.0,
 )

@@ -8,6 +8,8 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -82,12 +84,17 @@ def _measure_node(
     own = _own_computing(host, voice, idle)
     copy_cpu, copy_wall = copy_repeatedly(clip)
     copying = 2 * copy_cpu.middle
+    bench.say("writing and copying in memory that was taken back meanwhile")
+    after_wait = _AfterWait(plan.taken_back_seconds, plan.taken_back_rounds)
+    giving = after_wait.giving_of_memory(clip.with_suffix(".written"), _result_bytes(host))
+    taken_back = after_wait.copying_twice(clip)
     hashing = _computing(lambda: digest_file(clip))
     counting = _computing(lambda: media.probe_clip(clip, digest="known"))
     submitted, ended = (box.calls(what)[-1]["time"] for what in ("submit", "result"))
     waiting = watch.between(submitted, ended)
     beside_waiting = max(used - waiting - idle * (took - (ended - submitted)), 0.0)
-    ours = max(beside_waiting - own.middle, 0.0)
+    at_hand = max(beside_waiting - giving.least, 0.0)
+    ours = max(at_hand - own.middle, 0.0)
     size = clip.stat().st_size
     width, height = plan.node_size
     section.say(
@@ -96,34 +103,53 @@ def _measure_node(
         "through Sync Lip Sync 2 Pro, of which only the receipt is taken, in a real ComfyUI, "
         "against the sandbox in another process. Memory is how far the host's VmHWM rose over "
         "what it held before. Computing is the host's and its children's user and system time "
-        "over the run, against that of copying the clip twice on the same disk, but "
-        "for that of the wait from the submission to the call for the result and for what it uses "
-        "while idle. Told apart is what ComfyUI computes for any prompt: that of one which has all "
-        f"its outputs already, the median of {_OWN_PROMPTS}, mostly its garbage collector's, which "
-        "runs behind a prompt that ends ten seconds after it last did, as all of these. (The wait "
-        "is the sandbox's drawing; its clock runs 50 times as fast, so that it is asked ten times "
-        "a second.) The node is run once. Counted is computing alone, that of the kernel "
-        "for reading, writing and sending with it; the time in which the host stood still for a "
-        f"disk or for the sandbox is not. A copy is the median of {_COPIES}, each begun with "
-        "nothing left to be written to the disk. Of input and output the bytes are counted, "
-        "against the four times the clip's size that two copies read and write: what the host and "
-        "its children read and wrote by the kernel's `rchar` and `wchar`, in the page cache or "
-        "not; what went through sockets is in it only as far as it was read from a file or written "
-        "to one. Both the clip and the result are hashed and counted, which with sending and "
-        "receiving them, and the start of what checks them, is most of what is computed."
+        "over the run but for that of the wait from the submission to the call for the result and "
+        "for what it uses while idle. (The wait is the sandbox's drawing; its clock runs 50 times "
+        "as fast, so that it is asked ten times a second.) The node is run once. Counted is "
+        "computing alone, that of the kernel for reading, writing and sending with it; the time in "
+        "which the host stood still for a disk or for the sandbox is not."
+    )
+    section.say(
+        "It is held against that of copying the clip twice on the same disk. A copy is the median "
+        f"of {_COPIES}, one behind the other, each begun with nothing left to be written to the "
+        "disk: it writes into memory that the one before has just left. The node writes its result "
+        "after minutes of waiting. In a virtual machine whose own host takes back what is free in "
+        "it, memory has to be given again by then, which is counted as the writer's computing and "
+        "may be ten times that of writing. So like is held against like twice: what the node "
+        f"computes, as it came, against two copies begun {plan.taken_back_seconds:.0f} s after "
+        "anything was written, both kept until the second is there (the median of "
+        f"{plan.taken_back_rounds}); and, less what the giving of the result's memory takes, "
+        "against two copies in memory that is at hand. The giving is how much more computing it is "
+        "to write a file of the result's size after such a wait than to write it once more at once "
+        f"(the least of {plan.taken_back_rounds})."
+    )
+    section.say(
+        "Told apart is what ComfyUI computes for any prompt: that of one which has all its outputs "
+        f"already, the median of {_OWN_PROMPTS}, mostly its garbage collector's, which runs behind "
+        "a prompt that ends ten seconds after it last did, as all of these. Of input and output "
+        "the bytes are counted, against the four times the clip's size that two copies read and "
+        "write: what the host and its children read and wrote by the kernel's `rchar` and "
+        "`wchar`, in the page cache or not; what went through sockets is in it only as far as it "
+        "was read from a file or written to one. Both the clip and the result are counted, and "
+        "hashed once, which with sending and receiving them is most of what is computed."
     )
     rows = [
         ["growth of memory", f"{mebibytes(growth)} MiB"],
         ["computing in all", seconds(used)],
         [f"... while waiting for the vendor, {seconds(ended - submitted)}", seconds(waiting)],
         ["... but for waiting and idling", seconds(beside_waiting)],
+        ["giving of memory for the result", spread(giving)],
+        ["... but for that too", seconds(at_hand)],
         ["computing of a prompt that has all its outputs already", spread(own)],
         ["... but for that too, which is the node's", seconds(ours)],
-        ["computing of one copy", spread(copy_cpu)],
-        ["... of two, which the run is judged by", seconds(copying)],
+        ["computing of one copy, memory at hand", spread(copy_cpu)],
+        ["... of two", seconds(copying)],
         ["time of one copy, waiting for the disk included", spread(copy_wall)],
-        ["computing but for waiting and idling, in copies", ratio(beside_waiting / copying)],
+        ["computing of two copies, memory taken back", spread(taken_back)],
+        ["in two copies, memory taken back: as it came", ratio(beside_waiting / taken_back.middle)],
+        ["in two copies, memory at hand: but for the giving", ratio(at_hand / copying)],
         ["... the node's alone", ratio(ours / copying)],
+        ["... as it came", ratio(beside_waiting / copying)],
         ["by itself: this file hashed", seconds(hashing)],
         ["by itself: its frames counted, and its sound by decoding it", seconds(counting)],
         ["read and written", f"{moved / 1e6:,.0f} MB"],
@@ -133,8 +159,10 @@ def _measure_node(
     section.table(("what", "found"), rows)
     section.figures |= {
         "growth": growth,
-        "of copying": ours / copying,
-        "with ComfyUI's own of copying": beside_waiting / copying,
+        "of copying, memory at hand": at_hand / copying,
+        "of copying, memory taken back": beside_waiting / taken_back.middle,
+        "as it came, of copying with memory at hand": beside_waiting / copying,
+        "the node's alone": ours / copying,
         "bytes of copying": moved / (4 * size),
     }
 
@@ -276,3 +304,48 @@ def copy_repeatedly(path: Path) -> tuple[Spread, Spread]:
         took.append(time.perf_counter() - started)
         target.unlink()
     return Spread.of(computed), Spread.of(took)
+
+
+def _result_bytes(host: Host) -> int:
+    if host.home is None:
+        raise LookupError("the host has no home of its own")
+    return max(path.stat().st_size for path in (host.home / "results").glob("*/*"))
+
+
+@dataclass(frozen=True)
+class _AfterWait:
+    """What writing costs after a wait in which a virtual machine's host takes memory back."""
+
+    seconds: float
+    rounds: int
+
+    def giving_of_memory(self, path: Path, size_bytes: int) -> Spread:
+        """How much more computing a file is after a wait than once more at once."""
+        found = []
+        for _ in range(self.rounds):
+            self._wait()
+            later, at_once = (_computing(partial(_write, path, size_bytes)) for _ in range(2))
+            found.append(max(later - at_once, 0.0))
+        return Spread.of(found)
+
+    def copying_twice(self, path: Path) -> Spread:
+        targets = [path.with_suffix(f".{name}") for name in ("first", "second")]
+        found = []
+        for _ in range(self.rounds):
+            self._wait()
+            found.append(_computing(lambda: [shutil.copyfile(path, target) for target in targets]))
+            for target in targets:
+                target.unlink()
+        return Spread.of(found)
+
+    def _wait(self) -> None:
+        os.sync()
+        time.sleep(self.seconds)
+
+
+def _write(path: Path, size_bytes: int) -> None:
+    piece = bytes(1 << 20)
+    with path.open("wb") as file:
+        for left in range(size_bytes, 0, -len(piece)):
+            file.write(piece[:left])
+    path.unlink()
