@@ -21,6 +21,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.host.hosting import NoHost, find_installation
@@ -79,7 +80,8 @@ def _measure_all(
             started = time.monotonic()
             section = _measure(bench, name)
             minutes = (time.monotonic() - started) / 60
-            parts[name] = Measured(section, facts, tuple(bench.footage_names), minutes)
+            ended_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            parts[name] = Measured(section, facts, tuple(bench.footage_names), minutes, ended_at)
             measured.append(name)
             if output is not None:
                 save(output, parts, is_quick=is_quick)

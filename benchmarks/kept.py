@@ -21,12 +21,13 @@ NAME = "benchmarks.json"
 @dataclass(frozen=True)
 class Measured:
     """One part. ``facts`` are of the machine and of what was measured on it, ``footage`` the names
-    of the clips that were given."""
+    of the clips that were given, ``ended_at`` is when it was done (ISO 8601, UTC)."""
 
     section: Section
     facts: Mapping[str, str]
     footage: tuple[str, ...]
     minutes: float
+    ended_at: str = ""
 
 
 def load(folder: Path, *, is_quick: bool) -> dict[str, Measured]:
@@ -61,4 +62,5 @@ def _read(part: dict[str, Any]) -> Measured:
         )
         for one in part["section"]["series"]
     ]
-    return Measured(section, part["facts"], tuple(part["footage"]), part["minutes"])
+    footage, ended_at = tuple(part["footage"]), part.get("ended_at", "")
+    return Measured(section, part["facts"], footage, part["minutes"], ended_at)

@@ -40,8 +40,8 @@ def machine_facts(runtime: Runtime, versions: dict[str, Any]) -> dict[str, str]:
 
 
 def _viseme() -> str:
-    """Its version, and the commit where this is a clone of the repository."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    """Its version, and the commit where this is a clone, with ``-dirty`` where files differ."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         commit = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -19,6 +19,9 @@ from . import taken_back
 # In which share of the rounds something is slower that is seen. One of nine may be the machine's
 # own doing; by chance alone, eight of nine are slower once in 51 times.
 SHARE_SEEN = 8 / 9
+# What is done beside something else always uses the processors more. That it saves time too has to
+# show by more than two runs of the same differ in their median.
+LEAST_SLOWER = 1.02
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Case:
 class Plan:
     """``scaled_seconds`` are the lengths of the scaling; ``node_seconds`` that of the host's clip
     and ``stopped_seconds`` that of the large file in which somebody stops, a megabyte a second.
-    ``taken_back_seconds`` is after how long a virtual machine's host has taken back what is free.
+    ``taken_back_seconds`` is how long free memory is left to a virtual machine's host.
 
     ``memory_methods`` says whose memory is counted in which case. ``unjudged_rounds`` are those of
     ways that no target is about; in each of ``mutation_rounds`` each way is tried
@@ -68,7 +68,7 @@ FULL = Plan(
     memory_methods={"512": ALL_METHODS, "720p": _COUNTED, "1080p": _COUNTED},
     unjudged_rounds=3,
     footage_frames=250,
-    footage_rounds=3,  # what is judged of footage, quality and equality, is the same in each
+    footage_rounds=3,  # equality is the same in each; quality nearly, since x264's threads differ
     body_megabytes=(10, 50, 200),
     body_rounds=15,
     posted_megabytes=50,

@@ -97,7 +97,8 @@ def report_text(
     plots: Sequence[str],
 ) -> str:
     """The whole report, with the machine of the newest part; what differs is told with its part."""
-    newest = max((part.facts for part in parts), key=lambda facts: facts["date"], default={})
+    last = max(parts, key=lambda part: (part.facts["date"], part.ended_at), default=None)
+    newest = {} if last is None else last.facts
     lines = ["# Benchmarks", "", *notes]
     lines += ["", *table(("", "of the machine"), list(newest.items()))]
     lines += ["", "## Targets", "", *target_lines]

@@ -69,12 +69,12 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
         Target(
             "E2, x264's own veryfast 20",
             "3.5 times as fast as core at 512 and 720p, 2.5 at 1080p, as was set out; not our "
-            "default as it is, since a filmed clip in which the camera moves fell short of "
-            "core's SSIM-Y when defaults were chosen: that of clips that are named is told",
+            "default as it is, since the drawn clip of 720p and a filmed one in which the camera "
+            "moves fell short of core's SSIM-Y when defaults were chosen: that is told",
             _each("encode", "ours-veryfast", "times core", _E2_TIMES_CORE, least=True)
             + tuple(
                 Bound("encode", f"{name}/ours-veryfast/ssim over core", form="{:+.5f}".format)
-                for name in footage
+                for name in every
             ),
         ),
         Target(
@@ -86,12 +86,12 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
         Target(
             "E4",
             "encoding: extra memory at most 128 MiB at 720p and 300 MiB at 1080p, the same for "
-            "every length (told: the most at any)",
+            "every length (720p, at any up to half an hour: the most memory)",
             (
                 Bound("encode", "720p/ours/extra", most=128 * MEBIBYTE, form=_bytes),
                 Bound("encode", "1080p/ours/extra", most=300 * MEBIBYTE, form=_bytes),
                 Bound("scaling", "encode/memory growth", most=16 * MEBIBYTE, form=_bytes),
-                Bound("scaling", "encode/most memory", form=_bytes),
+                Bound("scaling", "encode/most memory", most=128 * MEBIBYTE, form=_bytes),
             ),
         ),
         Target(
@@ -163,16 +163,16 @@ def targets(figures: Mapping[str, Figures], footage: Sequence[str] = ()) -> list
         Target(
             "N1",
             "a 10-minute 1080p clip through a node: at most 64 MiB of memory; computing outside "
-            "waiting, with what ComfyUI itself computes for any prompt (without it: told), and "
-            "bytes read and written, at most 5 times those of copying it twice; like against like, "
-            "with memory that is at hand and with memory that was taken back from this machine by "
-            "its own host (the one against the other: told)",
+            "waiting, with what ComfyUI itself computes for any prompt, and bytes read and "
+            "written, at most 5 times those of copying it twice (told: the computing without "
+            "ComfyUI's own, without the giving of memory that this machine's host took back, and "
+            "against copies that wait for memory too)",
             (
                 Bound("node", "growth", most=64 * MEBIBYTE, form=_bytes),
-                Bound("node", "of copying, memory at hand", most=5.0),
-                Bound("node", "of copying, memory taken back", most=5.0),
-                Bound("node", "as it came, of copying with memory at hand"),
-                Bound("node", "the node's alone"),
+                Bound("node", "with ComfyUI's own of copying", most=5.0),
+                Bound("node", "of copying"),
+                Bound("node", "without giving of copying"),
+                Bound("node", "of copying after a wait"),
                 Bound("node", "bytes of copying", most=5.0),
             ),
         ),

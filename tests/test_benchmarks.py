@@ -43,7 +43,13 @@ from benchmarks.parts.common import Missed, Taken, compare_rounds
 from benchmarks.parts.encode import compare, tell_quality
 from benchmarks.parts.exact import CHECKS_TOLD
 from benchmarks.parts.fixed import clip_to_run
-from benchmarks.parts.node import copy_repeatedly, moved_bytes
+from benchmarks.parts.node import (
+    Computed,
+    CpuWatch,
+    computing_of_giving,
+    copy_repeatedly,
+    moved_bytes,
+)
 from benchmarks.parts.quality import matrix_of_file
 from benchmarks.parts.scaling import tell_row
 from benchmarks.parts.stops import LEAST_STOPPED
@@ -516,9 +522,10 @@ def test_what_only_overlaps_is_seen_by_its_use_of_processors_that_are_slow_for_a
     assert "less use of the processors in 3 of 3 rounds" in missed.verdict
 
 
-def test_what_only_keeps_processors_busy_is_not_seen() -> None:
+@pytest.mark.parametrize("seconds", [0.99, 1.01])
+def test_what_only_keeps_processors_busy_is_not_seen(seconds: float) -> None:
     ours = runs_of(*[(1.0, 1.9)] * 9)
-    mutated = runs_of(*[(0.99, 1.5)] * 9)
+    mutated = runs_of(*[(seconds, 1.5)] * 9)
     missed = compare_rounds(MUTATIONS["no-pipeline"], mutated, ours)
     assert min(missed.compared) > 1
     assert missed.share == 0
@@ -560,6 +567,93 @@ def test_computing_is_held_against_the_computing_of_copies(tmp_path: Path) -> No
     # Waiting for a disk is in the time alone, but for what two clocks differ by.
     assert computing.middle <= took.middle + 0.001
     assert [one.name for one in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+COMPUTED = Computed(
+    used=20.0,
+    waiting=17.0,
+    idling=1.0,
+    own=0.3,
+    giving=0.5,
+    copying=0.4,
+    copying_later=1.0,
+)
+
+
+def test_a_node_is_held_against_copies_by_what_it_computes_beside_waiting_and_idling() -> None:
+    assert COMPUTED.beside_waiting == 2.0
+    assert COMPUTED.of_copying == 5.0
+    assert COMPUTED.without_own == pytest.approx(4.25)
+    assert COMPUTED.without_giving == pytest.approx(3.75)
+    assert COMPUTED.of_copying_later == 2.0
+
+
+@pytest.mark.parametrize(("used", "verdict"), [(19.9, "met"), (20.1, "**not met**")])
+def test_a_node_is_judged_with_nothing_left_out(used: float, verdict: str) -> None:
+    """However well it does without what is told apart."""
+    figures = {
+        "growth": 1e6,
+        "with ComfyUI's own of copying": replace(COMPUTED, used=used).of_copying,
+        "of copying": 1.0,
+        "without giving of copying": 1.0,
+        "of copying after a wait": 1.0,
+        "bytes of copying": 1.0,
+    }
+    assert judge(target_named("N1"), {"node": figures})[1] == verdict
+
+
+BUSY_BETWEEN_WAITS = """
+import sys, time
+
+def compute(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+compute(0.5)
+sys.stdout.write(f"{time.time()}\\n")
+sys.stdout.flush()
+time.sleep(1)
+sys.stdout.write(f"{time.time()}\\n")
+sys.stdout.flush()
+compute(0.5)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="computing of others is read from /proc")
+def test_work_beside_a_wait_is_not_counted_as_the_wait() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY_BETWEEN_WAITS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        with CpuWatch(child.pid) as watch:
+            began, ended = (float(child.stdout.readline()) for _ in range(2))
+            time.sleep(0.8)
+        child.communicate("\n")
+    assert watch.between(began, ended) < 0.06  # of a whole second beside it
+    assert watch.between(began - 0.4, ended) > 0.25
+
+
+def test_the_giving_of_memory_is_what_a_file_takes_more_after_a_wait(tmp_path: Path) -> None:
+    path = tmp_path / "written"
+    found = computing_of_giving(path, 3_000_000, wait_seconds=0.01, rounds=2)
+    assert found.count == 2
+    assert 0 <= found.least < 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_names_the_machine_of_what_was_measured_last() -> None:
+    parts = [
+        Measured(Section(name), {"date": "2020-02-02", "Viseme": name}, (), 1.0, f"2020-02-02T{at}")
+        for name, at in (("late", "11:00:00+00:00"), ("early", "10:00:00+00:00"))
+    ]
+    text = report_text(notes=[], target_lines=[], parts=parts, plots=[])
+    assert "| Viseme | late |" in text
+    assert "There: Viseme early" in text
 
 
 def test_starts_are_timed_with_the_sample_whatever_footage_is_named() -> None:
@@ -657,7 +751,11 @@ def test_a_figure_without_a_bound_is_told_and_neither_met_nor_missed() -> None:
 
 
 def test_x264s_own_veryfast_is_judged_by_its_speed_and_its_quality_is_told() -> None:
-    figures = {f"{case}/ours-veryfast/times core": 3.6 for case in CASES}
+    figures = {
+        f"{case}/ours-veryfast/{what}": value
+        for case in CASES
+        for what, value in (("times core", 3.6), ("ssim over core", -0.1))
+    }
     slow = {**figures, "720p/ours-veryfast/times core": 3.4}
     poor = {**figures, "talk.mp4/ours-veryfast/ssim over core": -0.1}
     assert verdict_of("E2, x264's own veryfast 20", {"encode": figures}) == "met"

@@ -280,8 +280,9 @@ class PartFile:
 def state_after_rename(target: Path, written: FileState) -> FileState:
     """That of ``target``, where it is the file that was ``written``; else no file has it any more.
 
-    Renaming moves the time of change alone. What differs in more may be another's: then whoever
-    asks reads it again.
+    Renaming moves the time of change alone, where there is one. What differs in more may be
+    another's: then whoever asks reads it again. Not seen is who writes as many other bytes just
+    before the renaming and sets the file's time back.
     """
     with suppress(OSError):
         there = FileState.of(target.stat())

@@ -74,7 +74,7 @@ class Ours(Encode):
 
 
 class OursVeryfast(Ours):
-    """x264's own, which drawn clips alone would have as the default."""
+    """x264's own, for which the target was set out."""
 
     settings = media.EncodeSettings(preset="veryfast", crf=20, x264_params="")
 

@@ -11,7 +11,7 @@ from ..bench import Bench
 from ..child.work import Job
 from ..children import Child, ChildFailed
 from ..measuring import Spread, alternating
-from ..mutations import MUTATIONS, SHARE_SEEN, Mutation
+from ..mutations import LEAST_SLOWER, MUTATIONS, SHARE_SEEN, Mutation
 from ..report import Section
 
 LABELS: Mapping[str, str] = {
@@ -164,8 +164,8 @@ class Missed:
 
     @property
     def share(self) -> float:
-        """The share of the rounds; 0 where it takes no longer all in all."""
-        is_slower = median(self.times) > 1
+        """The share of the rounds; 0 where it takes hardly longer all in all."""
+        is_slower = median(self.times) > (LEAST_SLOWER if self.overlaps else 1)
         return sum(one > 1 for one in self.compared) / len(self.compared) if is_slower else 0.0
 
     @property

@@ -27,7 +27,8 @@ from ..report import Section, mebibytes, ratio, seconds, spread
 from ..scene import SAMPLE_RATE, speech
 
 _WARM_SECONDS = 2
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.02
+_IDLE_SECONDS = 10.0
 _RUN_SECONDS = 3000.0
 _COPIES = 5
 # ComfyUI collects garbage behind a prompt that ends ten seconds after it last did; behind another,
@@ -83,18 +84,23 @@ def _measure_node(
     growth = host.peak_bytes() - before
     own = _own_computing(host, voice, idle)
     copy_cpu, copy_wall = copy_repeatedly(clip)
-    copying = 2 * copy_cpu.middle
-    bench.say("writing and copying in memory that was taken back meanwhile")
-    after_wait = _AfterWait(plan.taken_back_seconds, plan.taken_back_rounds)
-    giving = after_wait.giving_of_memory(clip.with_suffix(".written"), _result_bytes(host))
-    taken_back = after_wait.copying_twice(clip)
+    bench.say("writing and copying in memory that was free for a while")
+    later = (plan.taken_back_seconds, plan.taken_back_rounds)
+    giving = computing_of_giving(clip.with_suffix(".written"), _result_bytes(host), *later)
+    copied_later = copy_twice_after_a_wait(clip, *later)
     hashing = _computing(lambda: digest_file(clip))
     counting = _computing(lambda: media.probe_clip(clip, digest="known"))
     submitted, ended = (box.calls(what)[-1]["time"] for what in ("submit", "result"))
     waiting = watch.between(submitted, ended)
-    beside_waiting = max(used - waiting - idle * (took - (ended - submitted)), 0.0)
-    at_hand = max(beside_waiting - giving.least, 0.0)
-    ours = max(at_hand - own.middle, 0.0)
+    computed = Computed(
+        used,
+        waiting,
+        idling=idle * (took - (ended - submitted)),
+        own=own.middle,
+        giving=giving.middle,
+        copying=2 * copy_cpu.middle,
+        copying_later=copied_later.middle,
+    )
     size = clip.stat().st_size
     width, height = plan.node_size
     section.say(
@@ -112,16 +118,18 @@ def _measure_node(
     section.say(
         "It is held against that of copying the clip twice on the same disk. A copy is the median "
         f"of {_COPIES}, one behind the other, each begun with nothing left to be written to the "
-        "disk: it writes into memory that the one before has just left. The node writes its result "
-        "after minutes of waiting. In a virtual machine whose own host takes back what is free in "
-        "it, memory has to be given again by then, which is counted as the writer's computing and "
-        "may be ten times that of writing. So like is held against like twice: what the node "
-        f"computes, as it came, against two copies begun {plan.taken_back_seconds:.0f} s after "
-        "anything was written, both kept until the second is there (the median of "
-        f"{plan.taken_back_rounds}); and, less what the giving of the result's memory takes, "
-        "against two copies in memory that is at hand. The giving is how much more computing it is "
-        "to write a file of the result's size after such a wait than to write it once more at once "
-        f"(the least of {plan.taken_back_rounds})."
+        "disk. It is removed before the next, which writes into the memory that it leaves."
+    )
+    section.say(
+        "A virtual machine's own host may take back memory that was free for seconds. Giving it "
+        "again is counted as computing of whoever writes there, and may be ten times that of "
+        "writing. The node writes its result after minutes of waiting; the copies do not wait. "
+        "Two figures tell how much that is. One leaves out the giving for a file of the result's "
+        f"size: how much more computing it is to write one {plan.taken_back_seconds:.0f} s after "
+        "anything else than once more at once. The other leaves nothing out and holds the node "
+        "against two copies that begin after such a wait, the first kept beside the second, which "
+        f"pay for the memory of both. Each is the median of {plan.taken_back_rounds}, made after "
+        "the run; how much of the memory that the node met was taken back is not known."
     )
     section.say(
         "Told apart is what ComfyUI computes for any prompt: that of one which has all its outputs "
@@ -137,19 +145,17 @@ def _measure_node(
         ["growth of memory", f"{mebibytes(growth)} MiB"],
         ["computing in all", seconds(used)],
         [f"... while waiting for the vendor, {seconds(ended - submitted)}", seconds(waiting)],
-        ["... but for waiting and idling", seconds(beside_waiting)],
-        ["giving of memory for the result", spread(giving)],
-        ["... but for that too", seconds(at_hand)],
-        ["computing of a prompt that has all its outputs already", spread(own)],
-        ["... but for that too, which is the node's", seconds(ours)],
-        ["computing of one copy, memory at hand", spread(copy_cpu)],
-        ["... of two", seconds(copying)],
+        ["... but for waiting and idling", seconds(computed.beside_waiting)],
+        ["computing of one copy", spread(copy_cpu)],
+        ["... of two", seconds(computed.copying)],
         ["time of one copy, waiting for the disk included", spread(copy_wall)],
-        ["computing of two copies, memory taken back", spread(taken_back)],
-        ["in two copies, memory taken back: as it came", ratio(beside_waiting / taken_back.middle)],
-        ["in two copies, memory at hand: but for the giving", ratio(at_hand / copying)],
-        ["... the node's alone", ratio(ours / copying)],
-        ["... as it came", ratio(beside_waiting / copying)],
+        ["**computing but for waiting and idling, in two copies**", ratio(computed.of_copying)],
+        ["giving of memory for a file of the result's size", spread(giving)],
+        ["... without it, in two copies", ratio(computed.without_giving)],
+        ["computing of two copies after a wait", spread(copied_later)],
+        ["... with nothing left out, in these", ratio(computed.of_copying_later)],
+        ["computing of a prompt that has all its outputs already", spread(own)],
+        ["... without it, in two copies", ratio(computed.without_own)],
         ["by itself: this file hashed", seconds(hashing)],
         ["by itself: its frames counted, and its sound by decoding it", seconds(counting)],
         ["read and written", f"{moved / 1e6:,.0f} MB"],
@@ -159,12 +165,49 @@ def _measure_node(
     section.table(("what", "found"), rows)
     section.figures |= {
         "growth": growth,
-        "of copying, memory at hand": at_hand / copying,
-        "of copying, memory taken back": beside_waiting / taken_back.middle,
-        "as it came, of copying with memory at hand": beside_waiting / copying,
-        "the node's alone": ours / copying,
+        "with ComfyUI's own of copying": computed.of_copying,
+        "of copying": computed.without_own,
+        "without giving of copying": computed.without_giving,
+        "of copying after a wait": computed.of_copying_later,
         "bytes of copying": moved / (4 * size),
     }
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What the host computed over a run, in seconds, and what it is held against.
+
+    ``waiting`` and ``idling`` are parts of ``used``; ``own`` is ComfyUI's for any prompt,
+    ``giving`` that of memory for the result; ``copying`` and ``copying_later`` are two copies each.
+    """
+
+    used: float
+    waiting: float
+    idling: float
+    own: float
+    giving: float
+    copying: float
+    copying_later: float
+
+    @property
+    def beside_waiting(self) -> float:
+        return max(self.used - self.waiting - self.idling, 0.0)
+
+    @property
+    def of_copying(self) -> float:
+        return self.beside_waiting / self.copying
+
+    @property
+    def without_own(self) -> float:
+        return max(self.beside_waiting - self.own, 0.0) / self.copying
+
+    @property
+    def without_giving(self) -> float:
+        return max(self.beside_waiting - self.giving, 0.0) / self.copying
+
+    @property
+    def of_copying_later(self) -> float:
+        return self.beside_waiting / self.copying_later
 
 
 def _computed(host: Host, run: Callable[[], None]) -> tuple[float, float]:
@@ -228,14 +271,13 @@ def _load_speech(host: Host, name: str) -> None:
 
 def _idle_cpu(host: Host) -> float:
     """What the host computes a second while nothing runs."""
-    span = 2.0
     before = _cpu_seconds(host.process.pid)
-    time.sleep(span)
-    return (_cpu_seconds(host.process.pid) - before) / span
+    time.sleep(_IDLE_SECONDS)
+    return (_cpu_seconds(host.process.pid) - before) / _IDLE_SECONDS
 
 
 class CpuWatch(threading.Thread):
-    """What a process has computed, looked at every quarter of a second while the block runs."""
+    """What a process has computed, looked at every 20 ms while the block runs."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -312,35 +354,32 @@ def _result_bytes(host: Host) -> int:
     return max(path.stat().st_size for path in (host.home / "results").glob("*/*"))
 
 
-@dataclass(frozen=True)
-class _AfterWait:
-    """What writing costs after a wait in which a virtual machine's host takes memory back."""
+def computing_of_giving(path: Path, size_bytes: int, wait_seconds: float, rounds: int) -> Spread:
+    """How much more computing a file is after a wait than once more at once."""
+    found = []
+    for _ in range(rounds):
+        _wait(wait_seconds)
+        later, at_once = (_computing(partial(_write, path, size_bytes)) for _ in range(2))
+        found.append(max(later - at_once, 0.0))
+    return Spread.of(found)
 
-    seconds: float
-    rounds: int
 
-    def giving_of_memory(self, path: Path, size_bytes: int) -> Spread:
-        """How much more computing a file is after a wait than once more at once."""
-        found = []
-        for _ in range(self.rounds):
-            self._wait()
-            later, at_once = (_computing(partial(_write, path, size_bytes)) for _ in range(2))
-            found.append(max(later - at_once, 0.0))
-        return Spread.of(found)
+def copy_twice_after_a_wait(path: Path, wait_seconds: float, rounds: int) -> Spread:
+    """Computing of two copies of a file, the first kept beside the second."""
+    targets = [path.with_suffix(f".{name}") for name in ("first", "second")]
+    found = []
+    for _ in range(rounds):
+        _wait(wait_seconds)
+        found.append(_computing(lambda: [shutil.copyfile(path, target) for target in targets]))
+        for target in targets:
+            target.unlink()
+    return Spread.of(found)
 
-    def copying_twice(self, path: Path) -> Spread:
-        targets = [path.with_suffix(f".{name}") for name in ("first", "second")]
-        found = []
-        for _ in range(self.rounds):
-            self._wait()
-            found.append(_computing(lambda: [shutil.copyfile(path, target) for target in targets]))
-            for target in targets:
-                target.unlink()
-        return Spread.of(found)
 
-    def _wait(self) -> None:
-        os.sync()
-        time.sleep(self.seconds)
+def _wait(seconds: float) -> None:
+    """Leave free memory to the host of a virtual machine, which may take it back."""
+    os.sync()
+    time.sleep(seconds)
 
 
 def _write(path: Path, size_bytes: int) -> None:

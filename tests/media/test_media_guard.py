@@ -27,7 +27,13 @@ from viseme.media import (
     probe_clip,
     probe_speech,
 )
-from viseme.media.check_process import PROGRAM
+from viseme.media.check_process import (
+    MOST_WAITING,
+    PROGRAM,
+    CheckProcess,
+    end_idle,
+    keep_for_next,
+)
 from viseme.media.source import file_state
 from viseme.model import Clip, SourceFile
 
@@ -268,6 +274,18 @@ def test_a_forked_process_and_the_one_it_came_from_read_with_readers_of_their_ow
         timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_no_more_than_two_readers_wait_for_the_next_file() -> None:
+    end_idle()
+    started = [CheckProcess() for _ in range(4)]
+    try:
+        for process in started:
+            keep_for_next(process)
+        have_ended = [process._process.poll() is not None for process in started]
+        assert have_ended == [False] * MOST_WAITING + [True] * 2
+    finally:
+        end_idle()
 
 
 # Else ten minutes, and here a tenth of a second.

@@ -23,6 +23,7 @@ Cancel: TypeAlias = "Callable[[], bool] | None"
 PROGRAM = Path(__file__).with_name("check_child.py")
 _LOOK_SECONDS = 0.05
 _END_SECONDS = 2.0
+MOST_WAITING = 2
 _MOST_LINE_BYTES = 1 << 16
 # No key and no setting goes along; without these a program does not find its libraries.
 _PASSED_ON = (
@@ -147,9 +148,16 @@ def check_process(cancel: Cancel) -> Iterator[CheckProcess]:
 
 
 def keep_for_next(process: CheckProcess) -> None:
-    """Let a process that has done its work wait; it ends by itself when none comes."""
+    """Let a process that has done its work wait; it ends by itself when none comes.
+
+    Some others that ran beside it may: each holds memory, and is soon started anew.
+    """
     with _lock:
-        _idle.append(process)
+        is_kept = len(_idle) < MOST_WAITING
+        if is_kept:
+            _idle.append(process)
+    if not is_kept:
+        process.end(at_once=True)
 
 
 @atexit.register

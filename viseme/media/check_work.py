@@ -30,7 +30,8 @@ from .probe import probe_clip, probe_speech
 from .verdicts import clip_from_json, clip_json, recording_json
 
 # The result of a job is read next after what was sent for it, of a long clip minutes later.
-# Starting anew computes for a tenth of a second; waiting holds 23 MiB that nothing else shares.
+# Starting anew computes for a tenth of a second; waiting holds 23 MiB that nothing else shares, in
+# two processes at most.
 IDLE_SECONDS = 600.0
 _CAN_FORK = sys.platform == "linux"
 _BEAT_SECONDS = 0.2

@@ -72,8 +72,8 @@ class EncodeSettings:
     quality, only of how much is worked on at once.
 
     The defaults are the fastest found that look like x264's medium and 23 on drawn and on filmed
-    clips alike: x264's own veryfast and 20 do where little moves, and fall short where a camera
-    does (``make bench`` with footage shows both).
+    clips alike: x264's own veryfast and 20 fall short where a camera moves, and in the drawn clip
+    of 720p (``make bench`` with footage shows both).
     """
 
     preset: str = "veryfast"
