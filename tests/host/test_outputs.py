@@ -16,12 +16,14 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.parts.node import moved_bytes
 from tests.conftest import Command
 from tests.host.client import Entry, Graph, Node, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 from tests.media.conftest import MediaMaker
 
 MEBIBYTE = 2**20
+RECEIPT = 4  # by index among the node's outputs
 # By hand, VISEME_LONG_SECONDS=600 VISEME_LONG_SIZE=1920x1080.
 LONG_SECONDS = int(os.environ.get("VISEME_LONG_SECONDS", "20"))
 WIDTH, HEIGHT = map(int, os.environ.get("VISEME_LONG_SIZE", "1280x720").split("x"))
@@ -84,6 +86,33 @@ def test_what_nobody_consumes_takes_no_memory(
     before = comfy.held_bytes()
     comfy.run(graph, 1800)
     assert comfy.peak_bytes() - before < 64 * MEBIBYTE
+
+
+def test_a_clip_is_read_three_times_and_its_result_once(
+    comfy: Host, box: ModalSandbox, tmp_path: Path, take: int
+) -> None:
+    """Hashed, counted and sent; the result is hashed while it comes, and only counted then."""
+    noise = np.random.default_rng(take).integers(0, 256, (30, 480, 640, 3), np.uint8)
+    make, size = MediaMaker(tmp_path), (640, 480)
+    path = make.clip("noise.mp4", codec="libx264", size=size, frame_count=30, frames=[*noise])
+    warm = SampleGraph(take + 10**6)
+    warm.save(warm.lip_sync()[0])
+    comfy.run(warm)
+    graph = Graph()
+    clip = graph.add("LoadVideo", file=comfy.put(path))
+    sound = graph.add("HelperAudio", seconds=1.2, seed=take)
+    sync = graph.add(
+        "VisemeSyncLipSync2Pro", media=clip[0], audio=sound[0], take=take, carry="upload"
+    )
+    graph.record(sync[RECEIPT])
+    before = moved_bytes(comfy.process.pid)
+    comfy.run(graph)
+    moved = moved_bytes(comfy.process.pid) - before
+    sent = path.stat().st_size
+    results = (box.home / "sandbox" / "results").glob("*.mp4")
+    result = max(file.stat().st_size for file in results)  # the other one is the warm run's
+    needed = 3 * sent + 2 * result  # the result is written, too
+    assert needed <= moved < needed + min(sent, result) / 2
 
 
 def test_frames_that_go_in_are_encoded_without_a_copy_of_them_all(
