@@ -23,7 +23,7 @@ def machine_facts(runtime: Runtime, versions: dict[str, Any]) -> dict[str, str]:
     """A line for each thing. ``versions`` are those of the Python that was measured in."""
     facts = {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "Viseme": _viseme(),
+        "Viseme": viseme_told(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{_memory_bytes() / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
@@ -39,14 +39,19 @@ def machine_facts(runtime: Runtime, versions: dict[str, Any]) -> dict[str, str]:
     return facts
 
 
-def _viseme() -> str:
-    """Its version, and the commit where this is a clone, with ``-dirty`` where files differ."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+def viseme_told(root: Path = ROOT) -> str:
+    """Its version, and where ``root`` is a clone its commit, and whether code differs from it."""
     try:
-        commit = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+        commit = _git(root, "rev-parse", "--short", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", "viseme", "nodes", "benchmarks")
     except (OSError, subprocess.CalledProcessError):
         return __version__
-    return f"{__version__}, commit {commit}"
+    return f"{__version__}, commit {commit}{' with changes' if changed else ''}"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
 
 
 def _processor() -> str:

@@ -50,7 +50,7 @@ def measure(bench: Bench) -> Section:
         "right to its code.",
         "- Pictures that are coded, or decoded, beside those that are converted spare no "
         "computing. There the turn counts that made most use of the processors, and seen is what "
-        "uses less of them in eight of nine rounds and takes at least "
+        "uses less of them in eight of nine rounds and takes more than "
         f"{LEAST_SLOWER - 1:.0%} longer in the median.",
     )
     why = bench.lacks_memory(int(clip.tensor_bytes * 1.1) + (512 << 20))

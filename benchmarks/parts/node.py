@@ -301,13 +301,21 @@ class CpuWatch(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
-            self._times.append(time.time())  # the sandbox's clock
-            self._computed.append(_cpu_seconds(self._pid))
+            before, computed = time.time(), _cpu_seconds(self._pid)  # the sandbox's clock
+            # A look that took long may tell of work behind its time, or before it.
+            if time.time() - before <= _LOOK_SECONDS:
+                self._times.append(before)
+                self._computed.append(computed)
 
     def between(self, start: float, stop: float) -> float:
-        """Seconds of computing from one time to another."""
-        at_start, at_stop = np.interp((start, stop), self._times, self._computed)
-        return float(at_stop - at_start)
+        """Seconds of computing from the first look behind ``start`` to the last before ``stop``.
+
+        What is computed just before or behind them is never in it, however late a look came.
+        """
+        inside = [
+            c for at, c in zip(self._times, self._computed, strict=True) if start <= at <= stop
+        ]
+        return inside[-1] - inside[0] if inside else 0.0
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -359,8 +367,11 @@ def computing_of_giving(path: Path, size_bytes: int, wait_seconds: float, rounds
     found = []
     for _ in range(rounds):
         _wait(wait_seconds)
-        later, at_once = (_computing(partial(_write, path, size_bytes)) for _ in range(2))
-        found.append(max(later - at_once, 0.0))
+        computed = []
+        for _ in range(2):
+            computed.append(_computing(partial(write_zeros, path, size_bytes)))
+            path.unlink()
+        found.append(max(computed[0] - computed[1], 0.0))
     return Spread.of(found)
 
 
@@ -382,9 +393,8 @@ def _wait(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _write(path: Path, size_bytes: int) -> None:
+def write_zeros(path: Path, size_bytes: int) -> None:
     piece = bytes(1 << 20)
     with path.open("wb") as file:
         for left in range(size_bytes, 0, -len(piece)):
             file.write(piece[:left])
-    path.unlink()

@@ -150,7 +150,7 @@ def check_process(cancel: Cancel) -> Iterator[CheckProcess]:
 def keep_for_next(process: CheckProcess) -> None:
     """Let a process that has done its work wait; it ends by itself when none comes.
 
-    Some others that ran beside it may: each holds memory, and is soon started anew.
+    Where as many wait as may, it ends at once: each holds memory, and another is soon started.
     """
     with _lock:
         is_kept = len(_idle) < MOST_WAITING
