@@ -43,38 +43,34 @@ QUICK = RetryPolicy(base_seconds=0.005)
 FAL_HOSTS = (".fal.media", "storage.googleapis.com")
 
 
-class FencedLoop(asyncio.SelectorEventLoop):
-    """A loop whose resolver knows only ``names``, and that connects to nothing.
+class Fence:
+    """A network whose resolver knows only ``names``, and where nothing is connected to.
 
     ``attempts`` are the addresses that a connection was asked for. A name with several lists of
     addresses answers each question with the next of them, as a rebinding resolver does.
     """
 
     def __init__(self, names: dict[str, list[list[str]]]) -> None:
-        super().__init__()
         self.attempts: list[tuple[Any, Any]] = []
         self._names = names
+        self._resolve = socket.getaddrinfo
 
-    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+    def getaddrinfo(self, host: Any, port: Any, *rest: Any, **options: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else str(host)
         answers = self._names.get(name.rstrip(".").lower())
         if answers is None:
-            return await super().getaddrinfo(
-                host, port, **(options | {"flags": socket.AI_NUMERICHOST})
-            )
+            kind = options.get("type") or (rest[1] if len(rest) > 1 else 0)
+            return self._resolve(host, port, type=kind, flags=socket.AI_NUMERICHOST)
         now = answers.pop(0) if len(answers) > 1 else answers[0]
-        kind = socket.SOCK_STREAM
         return [
-            (socket.AF_INET6, kind, 6, "", (address, port, 0, 0))
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
             if ":" in address
-            else (socket.AF_INET, kind, 6, "", (address, port))
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
             for address in now
         ]
 
-    async def create_connection(  # type: ignore[override]
-        self, _factory: Any, host: Any = None, port: Any = None, **_: Any
-    ) -> Any:
-        self.attempts.append((host, port))
+    def connect(self, address: tuple[Any, ...]) -> None:
+        self.attempts.append(address[:2])
         raise ConnectionRefusedError("fenced")
 
 
@@ -82,16 +78,15 @@ def in_fence(
     work: Coroutine[Any, Any, T], names: dict[str, list[list[str]]] | None = None
 ) -> tuple[T | BaseException, list[tuple[Any, Any]]]:
     """What came of ``work`` behind the fence, and where it wanted to connect to."""
-    loop = FencedLoop(names or {})
-    try:
+    fence = Fence(names or {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", fence.getaddrinfo)
+        for connecting in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, connecting, lambda _, to: fence.connect(to))
         try:
-            result: T | BaseException = loop.run_until_complete(work)
+            return asyncio.run(work), fence.attempts
         except VisemeError as problem:
-            result = problem
-        loop.run_until_complete(loop.shutdown_default_executor())
-        return result, loop.attempts
-    finally:
-        loop.close()
+            return problem, fence.attempts
 
 
 @pytest.fixture
@@ -775,6 +770,32 @@ def test_a_fetch_that_is_stopped_leaves_nothing(wire_server: Serve, target: Path
             await task
 
     asyncio.run(run())
+    assert left_over(target) == []
+
+
+def test_a_file_that_lasts_until_its_connection_ends_is_not_whole_when_it_is_stopped(
+    wire_server: Serve, target: Path
+) -> None:
+    server = saying(wire_server, http() + b"abc", stalls=True)
+    rules = rules_for(server.url, whole_timeout_seconds=0.3)
+    with pytest.raises(AnswerLost, match="did not arrive in"):
+        get(server.url, target, rules)
+    assert left_over(target) == []
+
+
+def test_what_is_told_runs_where_the_fetch_was_asked_for_and_what_it_raises_ends_it(
+    wire_server: Serve, target: Path
+) -> None:
+    server = saying(wire_server, http(f"Content-Length: {len(BODY)}") + BODY)
+    threads: list[int] = []
+
+    def on_bytes(_received: int, _total: int | None) -> None:
+        threads.append(threading.get_ident())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        get(server.url, target, rules_for(server.url), on_bytes=on_bytes)
+    assert threads == [threading.get_ident()]
     assert left_over(target) == []
 
 

@@ -23,6 +23,7 @@ import pytest
 
 from viseme.addresses import Addresses
 from viseme.answer import Answer
+from viseme.aside import Line, aside
 from viseme.bodies import CHUNK_BYTES, Body, FileBody, JsonBody
 from viseme.errors import InputError, LocalError, VisemeError
 from viseme.model import InlineMedia
@@ -522,12 +523,11 @@ def test_the_memory_for_a_large_file_is_that_for_a_small_one(
 
 
 def read(url: str, **options: Any) -> tuple[int, bytes]:
-    async def run() -> tuple[int, bytes]:
-        async with open_url(url, **options) as incoming:
-            chunks = [chunk async for chunk in incoming.chunks]
-            return incoming.status, b"".join(chunks)
+    def work(line: Line) -> tuple[int, bytes]:
+        with open_url(url, line, **options) as incoming:
+            return incoming.status, b"".join(incoming.chunks)
 
-    return asyncio.run(run())
+    return asyncio.run(aside(work))
 
 
 def test_a_pinned_address_is_connected_to_whatever_the_name_means(wire_server: Serve) -> None:
@@ -569,16 +569,11 @@ def test_chunks_come_as_they_arrive(wire_server: Serve) -> None:
 
     server = wire_server(script)
 
-    async def run() -> bytes:
-        async with open_url(server.url) as incoming:
-            return await asyncio.wait_for(anext_of(incoming.chunks), 5)
+    def first(line: Line) -> bytes:
+        with open_url(server.url, line, timeout_seconds=5) as incoming:
+            return next(incoming.chunks)
 
-    async def anext_of(chunks: Any) -> bytes:
-        async for chunk in chunks:
-            return bytes(chunk)
-        raise AssertionError("nothing came")
-
-    assert asyncio.run(run()) == b"ab"
+    assert asyncio.run(aside(first)) == b"ab"
 
 
 @pytest.fixture(scope="session")

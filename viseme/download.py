@@ -19,12 +19,13 @@ from urllib.parse import urljoin
 import pybase64
 from blake3 import blake3
 
+from .aside import Line, aside
 from .errors import FetchRefused, LocalError
 from .guard import checked_address, host_to_check, shown, unreadable
 from .model import FileState
 from .parts import part_path, remove_part
 from .retry import RetryPolicy, next_wait
-from .transport import AnswerLost, Incoming, NotSent, has_system_proxy, open_url
+from .transport import AnswerLost, IncomingFile, NotSent, has_system_proxy, open_url
 
 MAX_REDIRECTS = 3
 RETRIES = RetryPolicy()
@@ -67,8 +68,9 @@ async def fetch(
     """Fetch ``url`` into ``target``, which is complete and on disk when this returns.
 
     ``on_bytes`` is told now and then, and at the end, the bytes so far and, where the server says,
-    of how many. Whatever goes wrong, no file is left behind. Raises FetchRefused (``code`` is
-    ``gone`` where the file is not there any more), TransportError, LocalError.
+    of how many. Whatever goes wrong, no file is left behind; where it is stopped, what a slow disk
+    still writes is left to clean-up. Raises FetchRefused (``code`` is ``gone`` where the file is
+    not there any more), TransportError, LocalError.
     """
     deadline = time.monotonic() + rules.whole_timeout_seconds
     for attempt in range(1, rules.retries.attempts + 1):
@@ -97,7 +99,7 @@ async def fetch(
 class _NotNow(Exception):
     """An answer that is not the file; by its status and headers the call may be made again."""
 
-    def __init__(self, incoming: Incoming, refusal: FetchRefused) -> None:
+    def __init__(self, incoming: IncomingFile, refusal: FetchRefused) -> None:
         super().__init__(incoming.status)
         self.status = incoming.status
         self.headers = incoming.headers
@@ -116,14 +118,10 @@ async def _fetch_once(
             address = await checked_address(
                 url, rules.trusted_origins, rules.vendor_hosts, attempt=attempt
             )
-            async with open_url(
-                url, address=address, timeout_seconds=rules.stall_timeout_seconds
-            ) as incoming:
-                if 300 <= incoming.status < 400 and "location" in incoming.headers:
-                    url = _redirected(url, incoming.headers["location"])
-                    continue
-                _check_status(incoming, url)
-                return await _write(incoming, url, target, rules, on_bytes)
+            arrived = await aside(_Hop(url, address, target, rules, on_bytes).get)
+        if isinstance(arrived, FetchedFile):
+            return arrived
+        url = arrived
     raise FetchRefused(
         f"The result's address redirects more than {MAX_REDIRECTS} times.",
         value=shown(url),
@@ -157,7 +155,7 @@ def _redirected(url: str, location: str) -> str:
         raise unreadable(location) from problem
 
 
-def _check_status(incoming: Incoming, url: str) -> None:
+def _check_status(incoming: IncomingFile, url: str) -> None:
     if incoming.status == 200:
         return
     if incoming.status in GONE_STATUSES:
@@ -174,34 +172,52 @@ def _check_status(incoming: Incoming, url: str) -> None:
     raise _NotNow(incoming, refusal)
 
 
-async def _write(
-    incoming: Incoming,
-    url: str,
-    target: Path,
-    rules: FetchRules,
-    on_bytes: Callable[[int, int | None], None] | None,
-) -> FetchedFile:
-    announced = _announced_bytes(incoming)
-    if announced is not None and announced > rules.max_bytes:
-        raise _too_long(url, rules)
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """One request for the file, to an ``address`` that was checked; made in a thread of its own."""
 
-    received, next_told = 0, 0.0
-    with PartFile(target) as part:
-        async for chunk in incoming.chunks:
-            received += len(chunk)
-            if received > rules.max_bytes:
-                raise _too_long(url, rules)
-            part.write(chunk)
-            if on_bytes is not None and time.monotonic() >= next_told:
-                on_bytes(received, announced)
-                next_told = time.monotonic() + TOLD_SECONDS
-        if announced is not None and received != announced:
-            raise AnswerLost(
-                f"{shown(url)} gave {received} bytes of {announced}.", remedy="Try again."
-            )
+    url: str
+    address: str | None
+    target: Path
+    rules: FetchRules
+    on_bytes: Callable[[int, int | None], None] | None
+
+    def get(self, line: Line) -> FetchedFile | str:
+        """The file; or the URL that the answer redirects to."""
+        with open_url(
+            self.url, line, address=self.address, timeout_seconds=self.rules.stall_timeout_seconds
+        ) as incoming:
+            if 300 <= incoming.status < 400 and "location" in incoming.headers:
+                return _redirected(self.url, incoming.headers["location"])
+            _check_status(incoming, self.url)
+            return self._write(incoming, line)
+
+    def _write(self, incoming: IncomingFile, line: Line) -> FetchedFile:
+        announced = _announced_bytes(incoming)
+        if announced is not None and announced > self.rules.max_bytes:
+            raise _too_long(self.url, self.rules)
+
+        received, next_told = 0, 0.0
+        with PartFile(self.target) as part:
+            for chunk in incoming.chunks:
+                received += len(chunk)
+                if received > self.rules.max_bytes:
+                    raise _too_long(self.url, self.rules)
+                part.write(chunk)
+                if time.monotonic() >= next_told:
+                    self._tell(received, announced, line)
+                    next_told = time.monotonic() + TOLD_SECONDS
+            if announced is not None and received != announced:
+                raise AnswerLost(
+                    f"{shown(self.url)} gave {received} bytes of {announced}.", remedy="Try again."
+                )
+            self._tell(received, announced, line)
+            return part.finish()
+
+    def _tell(self, received: int, announced: int | None, line: Line) -> None:
+        on_bytes = self.on_bytes
         if on_bytes is not None:
-            on_bytes(received, announced)
-        return part.finish()
+            line.call(lambda: on_bytes(received, announced))
 
 
 def store_data(data: str, target: Path, max_bytes: int) -> FetchedFile:
@@ -300,7 +316,7 @@ def disk_error(path: Path, problem: OSError) -> LocalError:
     )
 
 
-def _announced_bytes(incoming: Incoming) -> int | None:
+def _announced_bytes(incoming: IncomingFile) -> int | None:
     text = incoming.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() else None
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -21,18 +21,18 @@ import httpx
 
 from .addresses import Addresses, is_on_this_machine
 from .answer import Answer, Unpacking
+from .aside import Line
 from .bodies import Body
 from .errors import FetchRefused, LocalError, TransportError
 
 MAX_ANSWER_BYTES = 64 * 2**20
 CONNECT_TIMEOUT_SECONDS = 15.0
+# For each address of a file's host, which are tried one after another: a machine may have a way to
+# IPv4 only, and not know it.
+FILE_CONNECT_TIMEOUT_SECONDS = 5.0
 
 # The system's proxy settings hold for vendors; a sandbox on this machine is never behind one.
-_NO_PROXY_ON_LOOPBACK: dict[str, httpx.AsyncBaseTransport | None] = {
-    "all://127.0.0.1": None,
-    "all://localhost": None,
-    "all://[::1]": None,
-}
+_NO_PROXY_ON_LOOPBACK = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
 # Of these, httpx raises each before the first byte of a request is written.
 _NEVER_LEFT = (
     httpx.ConnectError,
@@ -41,6 +41,9 @@ _NEVER_LEFT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+
+
+C = TypeVar("C", httpx.AsyncClient, httpx.Client)
 
 
 class NotSent(TransportError):
@@ -71,8 +74,10 @@ class Transport:
     async def __aenter__(self) -> Transport:
         uses_system = not self.addresses.are_all_on_this_machine
         has_tls = uses_system or self.addresses.have_tls
-        self._client = _new_client(uses_system, has_tls=has_tls)
-        self._fresh_client = _new_client(uses_system, has_tls=has_tls, idle_connections=0)
+        self._client = _new_client(httpx.AsyncClient, uses_system, has_tls=has_tls)
+        self._fresh_client = _new_client(
+            httpx.AsyncClient, uses_system, has_tls=has_tls, idle_connections=0
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -149,18 +154,18 @@ class Transport:
             raise RuntimeError("a Transport is used inside `async with`")
         url = self.addresses.url(base, path)
         where = urlsplit(url).hostname or base
-        async with (
-            _told(where, f"The stream of {where} broke off"),
-            self._client.stream(
+        with _told(where, f"The stream of {where} broke off"):
+            async with self._client.stream(
                 "GET",
                 url,
                 params=dict(query) if query else None,
                 # Compressed, a few bytes could be any number of them.
                 headers={**(headers or {}), "Accept-Encoding": "identity"},
                 timeout=httpx.Timeout(silence_seconds, connect=CONNECT_TIMEOUT_SECONDS),
-            ) as response,
-        ):
-            yield Incoming(response.status_code, _lowered(response.headers), response.aiter_raw())
+            ) as response:
+                yield Incoming(
+                    response.status_code, _lowered(response.headers), response.aiter_raw()
+                )
 
 
 async def _send(
@@ -197,14 +202,14 @@ def _lowered(headers: httpx.Headers) -> dict[str, str]:
 
 
 def _new_client(
-    uses_system: bool, *, has_tls: bool, idle_connections: int = 20
-) -> httpx.AsyncClient:
+    kind: type[C], uses_system: bool, *, has_tls: bool, idle_connections: int = 20
+) -> C:
     """A client that follows no redirect; ``uses_system``: with the system's proxies and trust.
 
     Without ``has_tls`` it trusts no certificate at all, and reads none.
     """
     try:
-        return httpx.AsyncClient(
+        return kind(
             follow_redirects=False,
             mounts=_NO_PROXY_ON_LOOPBACK,
             trust_env=uses_system,
@@ -278,11 +283,23 @@ class Incoming:
     chunks: AsyncIterator[bytes]
 
 
-@asynccontextmanager
-async def open_url(
-    url: str, *, address: str | None = None, timeout_seconds: float = 60.0
-) -> AsyncIterator[Incoming]:
+@dataclass(frozen=True, slots=True)
+class IncomingFile:
+    """As ``Incoming``, for a thread that waits for each of the chunks."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+
+
+@contextmanager
+def open_url(
+    url: str, line: Line, *, address: str | None = None, timeout_seconds: float = 60.0
+) -> Iterator[IncomingFile]:
     """GET ``url`` without any credential and without following redirects.
+
+    It waits for the network, and is for work ``aside``, whose ``line`` can be cut meanwhile: for
+    whole files that is a fraction of what an event loop computes for as many bytes.
 
     With ``address`` the connection goes to that IP address, whatever the name resolves to by
     then, and the certificate is checked against the name. Each call has a client of its own:
@@ -299,28 +316,48 @@ async def open_url(
         ) from problem
     where = target.host
     headers = {"Accept-Encoding": "identity"}
-    extensions: dict[str, Any] = {}
+    extensions: dict[str, Any] = {"trace": _holding(line)}
     if address is not None:
         extensions["sni_hostname"] = target.host
         headers["Host"] = target.netloc.decode("ascii")
         target = target.copy_with(host=address)
     uses_system = address is None and not is_on_this_machine(url)
-    async with (
+    has_tls = uses_system or target.scheme == "https"
+    with (
         _told(where, f"The file from {where} did not arrive whole"),
-        _new_client(uses_system, has_tls=uses_system or target.scheme == "https") as client,
+        _new_client(httpx.Client, uses_system, has_tls=has_tls) as client,
         client.stream(
             "GET",
             target,
             headers=headers,
             extensions=extensions,
-            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
+            timeout=httpx.Timeout(timeout_seconds, connect=FILE_CONNECT_TIMEOUT_SECONDS),
         ) as response,
     ):
-        yield Incoming(response.status_code, _lowered(response.headers), response.aiter_raw())
+        yield IncomingFile(
+            response.status_code, _lowered(response.headers), _uncut(response.iter_raw(), line)
+        )
 
 
-@asynccontextmanager
-async def _told(where: str, lost: str) -> AsyncIterator[None]:
+def _holding(line: Line) -> Callable[[str, Mapping[str, Any]], None]:
+    """Have ``line`` hold each connection that httpx opens, to a proxy or to the host itself."""
+
+    def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(".connect_tcp.complete"):
+            line.hold(info["return_value"].get_extra_info("socket"))
+
+    return trace
+
+
+def _uncut(chunks: Iterator[bytes], line: Line) -> Iterator[bytes]:
+    """The chunks of a whole answer: the end of one whose line was cut is no end."""
+    yield from chunks
+    if line.is_cut:
+        raise httpx.ReadError("the connection was cut")
+
+
+@contextmanager
+def _told(where: str, lost: str) -> Iterator[None]:
     """Tell of what fails whether it was sent; ``lost`` says that it was, and did not arrive."""
     try:
         yield

@@ -1,0 +1,249 @@
+"""Work in a thread beside a loop: its line is cut, and nobody waits for what does not end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from viseme.aside import Line, aside
+from viseme.errors import VisemeError
+from viseme.transport import open_url
+
+ROOT = Path(__file__).resolve().parents[1]
+Serve = Callable[..., Any]
+AT_ONCE_SECONDS = 3.0  # what is not ended lasts longer: a handshake five seconds
+
+
+@pytest.fixture
+def quiet_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection on which the other side says nothing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    near = socket.create_connection(listener.getsockname())
+    far, _ = listener.accept()
+    with listener, near, far:
+        yield near, far
+
+
+def stop(work: Callable[[Line], object], waits: threading.Event) -> threading.Event:
+    """Stop ``work`` once it ``waits``, which takes no time; what is given is set when it ends."""
+    ended = threading.Event()
+
+    def to_its_end(line: Line) -> None:
+        try:
+            work(line)
+        finally:
+            ended.set()
+
+    async def run() -> float:
+        task = asyncio.ensure_future(aside(to_its_end))
+        while not waits.is_set():
+            await asyncio.sleep(0.01)
+        begun = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.monotonic() - begun
+
+    assert asyncio.run(run()) < AT_ONCE_SECONDS
+    return ended
+
+
+def test_what_the_work_returns_or_raises_comes_back() -> None:
+    async def run() -> None:
+        assert await aside(lambda _: threading.current_thread().name) == "viseme-aside"
+        with pytest.raises(ZeroDivisionError):
+            await aside(lambda _: 1 // 0)
+
+    asyncio.run(run())
+
+
+def test_the_loop_turns_while_the_work_waits() -> None:
+    async def run() -> int:
+        goes_on = threading.Event()
+        task = asyncio.ensure_future(aside(lambda _: goes_on.wait(60)))
+        turns = 0
+        while turns < 100:
+            await asyncio.sleep(0)
+            turns += 1
+        goes_on.set()
+        assert await task
+        return turns
+
+    assert asyncio.run(run()) == 100
+
+
+def test_a_connection_that_is_cut_ends_what_waits_on_it(
+    quiet_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    near, far = quiet_pair
+    waits = threading.Event()
+    received: list[bytes] = []
+
+    def work(line: Line) -> None:
+        line.hold(near)
+        waits.set()
+        received.append(near.recv(1))
+        assert line.is_cut
+
+    assert stop(work, waits).wait(AT_ONCE_SECONDS)
+    assert received == [b""]
+    assert far.recv(1) == b"", "the other side is told"
+
+
+def test_a_connection_that_comes_after_the_cut_is_cut_too(
+    quiet_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """As one does that was being opened when the work was stopped."""
+    near, _ = quiet_pair
+    waits, goes_on = threading.Event(), threading.Event()
+    received: list[bytes] = []
+
+    def work(line: Line) -> None:
+        waits.set()
+        goes_on.wait(60)
+        line.hold(near)
+        received.append(near.recv(1))
+
+    async def run() -> None:
+        task = asyncio.ensure_future(aside(work))
+        while not waits.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert received == [b""]
+
+
+def test_a_connection_is_closed_once_its_owner_closes_it(
+    quiet_pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """What the line holds of it keeps it from nobody."""
+    near, far = quiet_pair
+    far.settimeout(AT_ONCE_SECONDS)
+
+    def work(line: Line) -> None:
+        line.hold(near)
+        near.close()
+
+    asyncio.run(aside(work))
+    assert far.recv(1) == b""
+
+
+def test_a_handshake_that_nobody_answers_is_stopped_at_once(wire_server: Serve) -> None:
+    waits = threading.Event()
+
+    def script(wire: Any) -> None:
+        wire.sock.recv(1)  # the greeting of TLS, which nothing answers
+        waits.set()
+        wire.stall()
+
+    server = wire_server(script)
+    problems: list[VisemeError] = []
+
+    def work(line: Line) -> None:
+        try:
+            with open_url(f"https://127.0.0.1:{server.port}/", line, address="127.0.0.1"):
+                pass
+        except VisemeError as problem:
+            problems.append(problem)
+
+    assert stop(work, waits).wait(AT_ONCE_SECONDS)
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize("head", ["", "Content-Length: 100\r\n"])
+def test_an_answer_that_was_cut_is_never_taken_for_a_whole_one(
+    wire_server: Serve, head: str
+) -> None:
+    """Also not one that lasts until the connection ends."""
+    waits = threading.Event()
+
+    def script(wire: Any) -> None:
+        wire.read_request()
+        wire.send(f"HTTP/1.1 200 OK\r\n{head}\r\nab".encode())
+        wire.stall()
+
+    server = wire_server(script)
+    seen: list[bytes] = []
+    problems: list[VisemeError] = []
+
+    def work(line: Line) -> None:
+        try:
+            with open_url(server.url, line) as incoming:
+                for chunk in incoming.chunks:
+                    seen.append(chunk)
+                    waits.set()
+            seen.append(b"the end")
+        except VisemeError as problem:
+            problems.append(problem)
+
+    assert stop(work, waits).wait(AT_ONCE_SECONDS)
+    assert seen == [b"ab"]
+    assert len(problems) == 1
+
+
+def test_work_that_nothing_ends_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    waits, goes_on = threading.Event(), threading.Event()
+
+    def work(_: Line) -> None:
+        waits.set()
+        goes_on.wait(60)
+        raise ValueError("nobody asks")
+
+    ended = stop(work, waits)
+    assert not ended.is_set()
+    goes_on.set()
+    assert ended.wait(AT_ONCE_SECONDS), "its loop is closed, and it ends without a word"
+    assert caplog.records == []
+
+
+PROGRAM = """
+import asyncio, sys, time
+from viseme.aside import aside
+
+async def main():
+    await asyncio.wait_for(aside(lambda line: time.sleep(600)), 0.1)
+
+asyncio.run(main())
+"""
+
+
+def test_work_that_is_left_behind_keeps_no_program_from_ending() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "TimeoutError" in done.stderr
+
+
+def test_what_the_work_calls_runs_in_the_loops_thread_and_may_raise() -> None:
+    async def run() -> None:
+        callers: list[int] = []
+
+        def tell() -> None:
+            callers.append(threading.get_ident())
+            if len(callers) == 2:
+                raise ZeroDivisionError
+
+        def work(line: Line) -> None:
+            line.call(tell)
+            line.call(tell)
+
+        with pytest.raises(ZeroDivisionError):
+            await aside(work)
+        assert callers == [threading.get_ident()] * 2
+
+    asyncio.run(run())
