@@ -105,10 +105,10 @@ class Child:
         self._said.close()
 
 
-class PostServer:
-    """The server that bodies are sent to, while the block runs; ``url`` is where."""
+class LeanServer:
+    """The server that bodies go to and files come from, while the block runs; ``url`` is where."""
 
-    def __enter__(self) -> PostServer:
+    def __enter__(self) -> LeanServer:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.child.server"], stdout=subprocess.PIPE, cwd=ROOT
         )

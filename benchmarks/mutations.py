@@ -120,4 +120,9 @@ MUTATIONS: Mapping[str, Mutation] = {
     "one-thread-digest": Mutation(
         "frames hashed on one processor", ("digest",), taken_back.one_thread_digest
     ),
+    "fetched-in-the-loop": Mutation(
+        "a result fetched by the event loop, not by a thread that waits for it",
+        ("fetch",),
+        taken_back.fetched_in_the_loop,
+    ),
 }

@@ -41,6 +41,7 @@ class Plan:
     body_megabytes: tuple[int, ...]
     body_rounds: int
     posted_megabytes: int
+    fetched_megabytes: int
     mutation_rounds: int
     mutation_tries: int
     mutation_case: Case
@@ -72,6 +73,7 @@ FULL = Plan(
     body_megabytes=(10, 50, 200),
     body_rounds=15,
     posted_megabytes=50,
+    fetched_megabytes=200,
     mutation_rounds=9,
     mutation_tries=3,
     mutation_case=Case("mutated", 2560, 1440, 30, 9),
@@ -101,6 +103,7 @@ QUICK = Plan(
     body_megabytes=(2,),
     body_rounds=2,
     posted_megabytes=2,
+    fetched_megabytes=2,
     mutation_rounds=2,
     mutation_tries=1,
     mutation_case=Case("mutated", 128, 96, 12, 2),

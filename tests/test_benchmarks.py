@@ -17,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from blake3 import blake3
 
 from benchmarks.__main__ import main
 from benchmarks.altered import (
@@ -31,7 +32,7 @@ from benchmarks.child.exactness import CHECKS, drift, odd_errors, odd_picture
 from benchmarks.child.passing import Replaced, Untouched
 from benchmarks.child.source import Source
 from benchmarks.child.stopping import Stopping
-from benchmarks.children import ROOT, Child, ChildFailed, PostServer, Runtime
+from benchmarks.children import ROOT, Child, ChildFailed, LeanServer, Runtime
 from benchmarks.inputs import Input, synthetic_input
 from benchmarks.judging import Bound, Target, judge
 from benchmarks.kept import Measured, load, save
@@ -408,6 +409,16 @@ def test_frames_are_known_by_the_same_digest_on_one_processor(child: Child, clip
     assert len({one["digest"] for one in found}) == 1
 
 
+def test_a_file_is_fetched_whole_by_a_thread_and_by_the_loop(child: Child, tmp_path: Path) -> None:
+    with LeanServer() as server:
+        job = {"url": f"{server.url}/3000000", "path": str(tmp_path / "fetched")}
+        found = [
+            child.run("fetch", mutation=one, **job) for one in (None, "fetched-in-the-loop", None)
+        ]
+    assert {one["digest"] for one in found} == {blake3(bytes(3_000_000)).hexdigest()}
+    assert (tmp_path / "fetched").stat().st_size == 3_000_000
+
+
 def test_pictures_that_are_held_are_written_as_often_however_they_are_converted(
     child: Child, clip: Input, tmp_path: Path
 ) -> None:
@@ -451,7 +462,7 @@ def test_frames_of_a_graph_go_to_a_server_in_steps_that_are_all_timed(
     child: Child, clip: Input, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "sent.mp4")
-    with PostServer() as server:
+    with LeanServer() as server:
         sent = child.run("tensor", method="whole", source=clip.source, path=path, url=server.url)
     steps = [sent[f"{name}_seconds"] for name in ("digest", "encode", "count", "send")]
     assert 0 < sum(steps) <= sent["seconds"]

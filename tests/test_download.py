@@ -46,6 +46,9 @@ FAL_HOSTS = (".fal.media", "storage.googleapis.com")
 class Fence:
     """A network whose resolver knows only ``names``, and where nothing is connected to.
 
+    It takes the place of the system's own, of which no test may ask for names of the world: what
+    would be connected to is seen nowhere else.
+
     ``attempts`` are the addresses that a connection was asked for. A name with several lists of
     addresses answers each question with the next of them, as a rebinding resolver does.
     """
@@ -79,14 +82,18 @@ def in_fence(
 ) -> tuple[T | BaseException, list[tuple[Any, Any]]]:
     """What came of ``work`` behind the fence, and where it wanted to connect to."""
     fence = Fence(names or {})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", fence.getaddrinfo)
-        for connecting in ("connect", "connect_ex"):
-            patch.setattr(socket.socket, connecting, lambda _, to: fence.connect(to))
-        try:
-            return asyncio.run(work), fence.attempts
-        except VisemeError as problem:
-            return problem, fence.attempts
+
+    async def fenced() -> T:
+        with pytest.MonkeyPatch.context() as patch:  # a loop may connect to itself before
+            patch.setattr(socket, "getaddrinfo", fence.getaddrinfo)
+            for connecting in ("connect", "connect_ex"):
+                patch.setattr(socket.socket, connecting, lambda _, to: fence.connect(to))
+            return await work
+
+    try:
+        return asyncio.run(fenced()), fence.attempts
+    except VisemeError as problem:
+        return problem, fence.attempts
 
 
 @pytest.fixture
@@ -332,6 +339,30 @@ def test_a_name_that_nobody_knows_is_not_sent(target: Path) -> None:
     assert attempts == []
 
 
+@pytest.mark.parametrize("host", ["a..fal.media", f"{'a' * 64}.fal.media", ".fal.media"])
+def test_a_trusted_name_that_no_resolver_takes_is_not_sent(target: Path, host: str) -> None:
+    rules = FetchRules(vendor_hosts=FAL_HOSTS, retries=QUICK)
+    problem, attempts = in_fence(fetch(f"https://{host}/v.mp4", target, rules))
+    assert isinstance(problem, (NotSent, FetchRefused))
+    assert attempts == []
+
+
+def test_an_address_that_does_not_answer_is_waited_for_longer_with_every_try(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without a way to IPv6 is not kept for long; a slow network has time in the end."""
+    waits: list[float | None] = []
+
+    def create_connection(_address: Any, timeout: float | None = None, **_: Any) -> Any:
+        waits.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    problem, _ = in_fence(fetch("https://public.test/v", target, FetchRules(retries=QUICK)), NAMES)
+    assert isinstance(problem, NotSent)
+    assert waits == [5.0, 10.0, 15.0]
+
+
 PROXIES = ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -355,7 +386,10 @@ def test_behind_a_proxy_a_host_that_is_barred_comes_with_the_setting_that_lets_i
     """A name that only the proxy can resolve, and an address that only the proxy can reach."""
     proxy = wire_server(lambda wire: wire.read_request() and wire.answer(502))
     monkeypatch.setenv(name, proxy.url)
-    problem, _ = in_fence(fetch(f"https://{host}/v.mp4", target, FetchRules(retries=QUICK)), NAMES)
+    problem, attempts = in_fence(
+        fetch(f"https://{host}/v.mp4", target, FetchRules(retries=QUICK)), NAMES
+    )
+    assert set(attempts) == ({(PUBLIC, 443)} if host == "public.test" else set())
     assert isinstance(problem, NotSent)
     assert f"{host} is none of the vendor's own hosts" in str(problem.remedy)
     assert "trusted_result_hosts in settings.json" in str(problem.remedy)
@@ -781,6 +815,33 @@ def test_a_file_that_lasts_until_its_connection_ends_is_not_whole_when_it_is_sto
     with pytest.raises(AnswerLost, match="did not arrive in"):
         get(server.url, target, rules)
     assert left_over(target) == []
+
+
+def test_a_file_that_was_given_up_never_appears(
+    wire_server: Serve, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes had all come, and were on their way to a slow disk."""
+    target.write_bytes(b"before")
+    server = saying(wire_server, http(f"Content-Length: {len(BODY)}") + BODY)
+    is_syncing, goes_on = threading.Event(), threading.Event()
+
+    def slow_disk(_: int) -> None:
+        is_syncing.set()
+        goes_on.wait(60)
+
+    async def run() -> None:
+        monkeypatch.setattr(os, "fsync", slow_disk)
+        task = asyncio.ensure_future(fetch(server.url, target, rules_for(server.url)))
+        await asyncio.to_thread(is_syncing.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        goes_on.set()
+        while left_over(target) != ["incoming"]:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert target.read_bytes() == b"before"
 
 
 def test_what_is_told_runs_where_the_fetch_was_asked_for_and_what_it_raises_ends_it(

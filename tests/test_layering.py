@@ -199,15 +199,16 @@ def test_torch_and_the_keyring_are_imported_only_where_they_are_used() -> None:
 
 
 def test_only_the_transport_imports_httpx_and_nothing_another_client() -> None:
+    transport = PACKAGE / "transport"
     others = ("requests", "urllib3", "httpcore", "urllib.request", "http.client")
     importers = {path for path, one in everything() if one.top == "httpx"}
-    assert importers <= {PACKAGE / "transport.py"}
+    assert {path.parent for path in importers} == {transport}
     wrong = [
         f"{named(path)}:{one.line}: {one.module}"
         for path, one in everything()
         if any(f"{one.module}.".startswith(f"{other}.") for other in others)
         # What the system says of proxies; it asks nobody.
-        and (path, one.module) != (PACKAGE / "transport.py", "urllib.request.getproxies")
+        and (path, one.module) != (transport / "clients.py", "urllib.request.getproxies")
     ]
     assert not wrong
 

@@ -6,9 +6,9 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -17,10 +17,11 @@ END_SECONDS = 0.5
 
 
 class Line:
-    """Between such work and its loop: the connection that it waits on, which the loop can cut.
+    """What joins such work to its loop, which can cut it.
 
-    Once cut it brings nothing more, nor does any later one. What still comes out of it may look
-    like the end of what it brings: look at ``is_cut`` before believing it.
+    Once it is cut the connection is shut down, and so is any later one. Bytes that had arrived may
+    still come out of it, and then what looks like the end of all: look at ``is_cut`` before
+    believing it. Windows may tell a thread that waits for bytes of it only when its time is over.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -28,9 +29,10 @@ class Line:
         self._loop = loop
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
+        self._asked: Future[Any] | None = None
 
     def hold(self, connection: socket.socket) -> None:
-        """Have ``cut`` end this connection, and no earlier one."""
+        """Have ``cut`` end this connection, and no earlier one. Raises OSError."""
         # One of our own: whoever wraps the given one in TLS, or closes it, does so without us.
         own = connection.dup()
         with self._lock:
@@ -39,25 +41,36 @@ class Line:
             if self.is_cut:
                 self._shut()
 
-    def cut(self) -> None:
-        """End the connection: whoever waits on it is told at once that it is over."""
-        with self._lock:
-            self.is_cut = True
-            self._shut()
+    def call(self, function: Callable[[], T]) -> T:
+        """Call it where the loop runs and wait for it; for the work's thread alone.
 
-    def call(self, function: Callable[[], None]) -> None:
-        """Call it where the loop runs, and wait for it; raises what it raises."""
-        called: Future[None] = Future()
+        Returns and raises what it does. Raises CancelledError where the line is cut before it is
+        called.
+        """
+        asked: Future[T] = Future()
 
         def run() -> None:
+            if not asked.set_running_or_notify_cancel():
+                return
             try:
-                function()
-                called.set_result(None)
+                asked.set_result(function())
             except BaseException as problem:  # noqa: BLE001  # raised where it was asked for
-                called.set_exception(problem)
+                asked.set_exception(problem)
 
-        self._loop.call_soon_threadsafe(run)
-        called.result()
+        with self._lock:
+            if self.is_cut:
+                raise CancelledError
+            self._asked = asked
+            self._loop.call_soon_threadsafe(run)
+        return asked.result()
+
+    def cut(self) -> None:
+        """End the connection, and what was to be called in the loop and has not been yet."""
+        with self._lock:
+            self.is_cut = True  # first: who sees the end of the connection is to see this
+            self._shut()
+            if self._asked is not None:
+                self._asked.cancel()
 
     def release(self) -> None:
         """Hold nothing any more."""
@@ -103,4 +116,6 @@ async def aside(work: Callable[[Line], T]) -> T:
         line.cut()
         await asyncio.wait([ended], timeout=END_SECONDS)
         raise
+    finally:
+        line.cut()  # also where the loop ended while this waited
     return outcome.result()

@@ -32,6 +32,10 @@ RETRIES = RetryPolicy()
 GONE_STATUSES = frozenset({401, 403, 404, 410})
 BASE64_CHUNK_CHARACTERS = 1024 * 1024  # a multiple of 4
 TOLD_SECONDS = 0.1  # from one word of progress to the next
+# For each address of a name, times the number of the try. At first an address that says nothing is
+# soon left for the next one, since machines may have a way to IPv4 only and not know it; then there
+# is time for a network that is slow.
+CONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,9 @@ async def fetch(
     """Fetch ``url`` into ``target``, which is complete and on disk when this returns.
 
     ``on_bytes`` is told now and then, and at the end, the bytes so far and, where the server says,
-    of how many. Whatever goes wrong, no file is left behind; where it is stopped, what a slow disk
-    still writes is left to clean-up. Raises FetchRefused (``code`` is ``gone`` where the file is
-    not there any more), TransportError, LocalError.
+    of how many. Whatever goes wrong, no file is left behind; where it is stopped while a slow disk
+    writes, a ``.part`` stays until that has ended. Raises FetchRefused (``code`` is ``gone`` where
+    the file is not there any more), TransportError, LocalError.
     """
     deadline = time.monotonic() + rules.whole_timeout_seconds
     for attempt in range(1, rules.retries.attempts + 1):
@@ -118,7 +122,7 @@ async def _fetch_once(
             address = await checked_address(
                 url, rules.trusted_origins, rules.vendor_hosts, attempt=attempt
             )
-            arrived = await aside(_Hop(url, address, target, rules, on_bytes).get)
+            arrived = await aside(_Hop(url, address, target, rules, attempt, on_bytes).get)
         if isinstance(arrived, FetchedFile):
             return arrived
         url = arrived
@@ -180,12 +184,17 @@ class _Hop:
     address: str | None
     target: Path
     rules: FetchRules
+    attempt: int
     on_bytes: Callable[[int, int | None], None] | None
 
     def get(self, line: Line) -> FetchedFile | str:
         """The file; or the URL that the answer redirects to."""
         with open_url(
-            self.url, line, address=self.address, timeout_seconds=self.rules.stall_timeout_seconds
+            self.url,
+            line,
+            address=self.address,
+            timeout_seconds=self.rules.stall_timeout_seconds,
+            connect_timeout_seconds=CONNECT_SECONDS * self.attempt,
         ) as incoming:
             if 300 <= incoming.status < 400 and "location" in incoming.headers:
                 return _redirected(self.url, incoming.headers["location"])
@@ -212,7 +221,10 @@ class _Hop:
                     f"{shown(self.url)} gave {received} bytes of {announced}.", remedy="Try again."
                 )
             self._tell(received, announced, line)
-            return part.finish()
+            part.sync()
+            # Where the loop runs no stop can come in between: a file that was given up never
+            # appears.
+            return line.call(part.finish)
 
     def _tell(self, received: int, announced: int | None, line: Line) -> None:
         on_bytes = self.on_bytes
@@ -273,10 +285,18 @@ class PartFile:
         self._hasher.update(chunk)
         self._size_bytes += len(chunk)
 
-    def finish(self) -> FetchedFile:
+    def sync(self) -> None:
+        """Have on the disk what was written so far, which may take its time."""
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
+        except OSError as problem:
+            raise disk_error(self._target, problem) from problem
+
+    def finish(self) -> FetchedFile:
+        """Put it in place under its name; at once where ``sync`` was called before."""
+        self.sync()
+        try:
             written = FileState.of(os.fstat(self._file.fileno()))
             self._file.close()
             self._part.replace(self._target)

@@ -1,6 +1,6 @@
-"""A server that takes any POST and answers with how many bytes came; prints its port.
+"""A server that answers any POST with how many bytes came, and ``GET /N`` with N zeros.
 
-As lean as can be, so that it is the sender who is measured.
+It prints its port. As lean as can be, so that it is the other side that is measured.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import sys
 
 _BUFFER_BYTES = 1 << 20
+_ZEROS = bytes(_BUFFER_BYTES)
 
 
 class Counting(asyncio.BufferedProtocol):
@@ -19,6 +20,8 @@ class Counting(asyncio.BufferedProtocol):
         self._head = b""
         self._left: int | None = None
         self._length = 0
+        self._to_send = 0
+        self._is_paused = False
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,6 +37,11 @@ class Counting(asyncio.BufferedProtocol):
             head, end, body = self._head.partition(b"\r\n\r\n")
             if not end:
                 return
+            if head.startswith(b"GET "):
+                self._head, self._to_send = b"", int(head.split()[1].lstrip(b"/"))
+                self._begin_answer(self._to_send)
+                self._send()
+                return
             self._length = _content_length(head)
             self._head, self._left = b"", self._length - len(body)
         else:
@@ -43,9 +51,26 @@ class Counting(asyncio.BufferedProtocol):
             self._answer(str(self._length).encode())
 
     def _answer(self, body: bytes) -> None:
+        self._begin_answer(len(body))
         if self._transport is not None:
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-            self._transport.write(head.encode() + body)
+            self._transport.write(body)
+
+    def _begin_answer(self, length: int) -> None:
+        if self._transport is not None:
+            self._transport.write(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode())
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._send()
+
+    def _send(self) -> None:
+        while self._to_send and not self._is_paused and self._transport is not None:
+            piece = _ZEROS[: self._to_send]
+            self._to_send -= len(piece)
+            self._transport.write(piece)
 
 
 def _content_length(head: bytes) -> int:

@@ -28,6 +28,7 @@ _KINDS = {
     "tensor": "tensors",
     "build": "building",
     "post": "posting",
+    "fetch": "fetching",
     "sound": "sounds",
     "stream": "streaming",
     "gaps": "ticking",

@@ -10,7 +10,7 @@ import numpy as np
 from blake3 import blake3
 
 from ..bench import Bench
-from ..children import PostServer
+from ..children import LeanServer
 from ..report import Section, mebibytes, ratio, spread
 from .common import Taken, alone, side_by_side
 
@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Section:
         with _random_file(bench, megabytes) as (path, digest):
             _build(bench, section, megabytes, path, digest)
     bench.say(f"posting {bench.plan.posted_megabytes} MB")
-    with _random_file(bench, bench.plan.posted_megabytes) as (path, digest), PostServer() as server:
+    with _random_file(bench, bench.plan.posted_megabytes) as (path, digest), LeanServer() as server:
         _post(bench, section, path, digest, server.url)
     return section
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..altered import KEYED_WINDOW, held_video, keyed_video
 from ..bench import Bench
 from ..child.work import Job
-from ..children import Child
+from ..children import Child, LeanServer
 from ..inputs import synthetic_input
 from ..measuring import Spread
 from ..mutations import LEAST_SLOWER, MUTATIONS
@@ -27,7 +27,7 @@ def measure(bench: Bench) -> Section:
     plan, clip = bench.plan, bench.input(_CASE)
     larger = synthetic_input(plan.mutation_case, bench.folder)
     section.say(
-        "Of coding, decoding, converting, hashing and cutting, each optimisation is taken back "
+        "Of coding, decoding, converting, hashing, cutting and fetching, each is taken back "
         "while something that needs it is done, in turns with ours. Of others the parts about them "
         "tell: that a file is read and hashed once (bytes, of a long clip through a node), that "
         "what checks media stays for the next file (fixed costs), that a body is read while it is "
@@ -36,7 +36,8 @@ def measure(bench: Bench) -> Section:
     section.say(
         f"- What is done: the {clip.width}x{clip.height} clip of {clip.frame_count} frames is "
         "encoded with our defaults, with medium and with veryfast, decoded and hashed, and its "
-        "sound replaced; a part is cut from a file with many key pictures; a clip of "
+        "sound replaced; a part is cut from a file with many key pictures; a file of "
+        f"{plan.fetched_megabytes} MB is fetched from a server on this machine; a clip of "
         f"{larger.width}x{larger.height} and {larger.frame_count} frames, whose pictures are "
         "larger than a processor's cache, is decoded to nothing.",
         "- What is a step of that alone (convert-...): the first pictures of the larger clip are "
@@ -78,7 +79,9 @@ def measure(bench: Bench) -> Section:
         ("trim", "pass", {"method": "trim", **cut, **folder}),
         ("digest", "tensor", {"method": "digest", "source": clip.source}),
     ]
-    with Child(bench.runtime) as child:
+    with Child(bench.runtime) as child, LeanServer() as server:
+        url = f"{server.url}/{plan.fetched_megabytes * 1_000_000}"
+        ways.append(("fetch", "fetch", {"url": url, "path": str(bench.folder / "fetched")}))
         rows = [row for way in ways for row in _measure(bench, section, child, *way)]
     section.table(_HEAD, rows)
     return section

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..bench import Bench
-from ..children import PostServer
+from ..children import LeanServer
 from ..measuring import Spread
 from ..report import Section, ratio, spread
 from .common import side_by_side
@@ -34,7 +34,7 @@ def measure(bench: Bench) -> Section:
         section.lacks(f"any of it, since {why}.")
         return section
     bench.say("frames on their way to a vendor")
-    with PostServer() as server:
+    with LeanServer() as server:
         job: dict[str, Any] = {
             "source": clip.source,
             "path": str(bench.disk / "tensors.mp4"),

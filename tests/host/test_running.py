@@ -20,7 +20,7 @@ from viseme.media import probe_clip
 # What waits for disks, processors and networks. Plain values may be asked anywhere.
 WAITS = (
     *("viseme/media/", "viseme/jobs/", "viseme/services/", "viseme/ledger/"),
-    *("viseme/transport.py", "viseme/download.py", "viseme/aside.py", "viseme/bodies.py"),
+    *("viseme/transport/", "viseme/download.py", "viseme/aside.py", "viseme/bodies.py"),
 )
 PLAIN = "viseme/jobs/signals.py"
 MODELS = {

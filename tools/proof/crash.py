@@ -50,10 +50,10 @@ _CORE = Path(viseme.__file__).parent
 _TRACED = tuple(
     str(path)
     for path in (
-        *(_CORE / "jobs", _CORE / "ledger", _CORE / "services"),
-        *(_CORE / f"{name}.py" for name in ("transport", "download", "guard", "bodies")),
+        *(_CORE / name for name in ("jobs", "ledger", "services", "transport")),
+        *(_CORE / f"{name}.py" for name in ("download", "aside", "guard", "bodies")),
         *(_CORE / f"{name}.py" for name in ("addresses", "account", "home", "answer")),
-        Path(httpcore.__file__).parent / "_async",
+        *(Path(httpcore.__file__).parent / name for name in ("_async", "_sync")),
         Path(sqlalchemy.__file__).parent / "engine" / "base.py",
     )
 )
