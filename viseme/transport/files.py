@@ -35,8 +35,9 @@ def open_url(
 ) -> Iterator[IncomingFile]:
     """GET ``url`` without any credential and without following redirects.
 
-    It waits for the network, and is for work ``aside``, whose ``line`` can be cut meanwhile: for
-    whole files that is little more than half of what an event loop computes for as many bytes.
+    It waits for the network, and is for work ``aside``, whose ``line`` can be cut meanwhile: an
+    event loop computes a fifth more for a file, or twice as much where its buffers, which are
+    larger, are memory that the system has to clear first.
 
     With ``address`` the connection goes to that IP address, whatever the name resolves to by
     then, and the certificate is checked against the name. Without it the addresses of the name are
