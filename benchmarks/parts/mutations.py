@@ -27,11 +27,11 @@ def measure(bench: Bench) -> Section:
     plan, clip = bench.plan, bench.input(_CASE)
     larger = synthetic_input(plan.mutation_case, bench.folder)
     section.say(
-        "Of coding, decoding, converting, hashing, cutting and fetching, each is taken back "
-        "while something that needs it is done, in turns with ours. Of others the parts about them "
-        "tell: that a file is read and hashed once (bytes, of a long clip through a node), that "
-        "what checks media stays for the next file (fixed costs), that a body is read while it is "
-        "sent (request bodies)."
+        "Of coding, decoding, converting, hashing, cutting and fetching, each optimisation is "
+        "taken back while something that needs it is done, in turns with ours. Of others the parts "
+        "about them tell: that a file is read and hashed once (bytes, of a long clip through a "
+        "node), that what checks media stays for the next file (fixed costs), that a body is read "
+        "while it is sent (request bodies)."
     )
     section.say(
         f"- What is done: the {clip.width}x{clip.height} clip of {clip.frame_count} frames is "
