@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 from viseme.aside import Line, aside
 from viseme.errors import VisemeError
-from viseme.transport import open_url
+from viseme.transport import NotSent, open_url
 
 ROOT = Path(__file__).resolve().parents[1]
 Serve = Callable[..., Any]
@@ -94,16 +95,15 @@ def test_a_connection_that_is_cut_ends_what_waits_on_it(
 ) -> None:
     near, far = quiet_pair
     waits = threading.Event()
-    received: list[bytes] = []
+    received: list[tuple[bytes, bool]] = []
 
     def work(line: Line) -> None:
         line.hold(near)
         waits.set()
-        received.append(near.recv(1))
-        assert line.is_cut
+        received.append((near.recv(1), line.is_cut))
 
     assert stop(work, waits).wait(AT_ONCE_SECONDS)
-    assert received == [b""]
+    assert received == [(b"", True)]
     assert far.recv(1) == b"", "the other side is told"
 
 
@@ -113,7 +113,7 @@ def test_a_connection_that_comes_after_the_cut_is_cut_too(
 ) -> None:
     """As one does that was being opened when the work was stopped."""
     near, _ = quiet_pair
-    waits, goes_on = threading.Event(), threading.Event()
+    waits, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
     received: list[bytes] = []
 
     def work(line: Line) -> None:
@@ -121,6 +121,7 @@ def test_a_connection_that_comes_after_the_cut_is_cut_too(
         goes_on.wait(60)
         line.hold(near)
         received.append(near.recv(1))
+        ended.set()
 
     async def run() -> None:
         task = asyncio.ensure_future(aside(work))
@@ -132,6 +133,7 @@ def test_a_connection_that_comes_after_the_cut_is_cut_too(
             await task
 
     asyncio.run(run())
+    assert ended.wait(AT_ONCE_SECONDS)
     assert received == [b""]
 
 
@@ -180,6 +182,9 @@ def test_whatever_a_request_waits_for_is_stopped_at_once(
     elif step == "handshake":
         url, address = f"https://127.0.0.1:{server.port}/", "127.0.0.1"
     else:
+        for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
         monkeypatch.setenv("HTTPS_PROXY", server.url)
     problems: list[VisemeError] = []
 
@@ -300,7 +305,7 @@ def test_the_work_calls_nobody_once_its_line_is_cut() -> None:
 
 
 def test_a_call_that_the_loop_did_not_come_to_ends_with_the_cut() -> None:
-    """As where a program ends its loop while the work asks something of it."""
+    """As where a program stops what runs in its loop while the work asks something of it."""
     loop = asyncio.new_event_loop()
     line = Line(loop)
     problems: list[BaseException] = []
@@ -321,7 +326,7 @@ def test_a_call_that_the_loop_did_not_come_to_ends_with_the_cut() -> None:
     assert len(problems) == 1
 
 
-def test_a_loop_that_ends_while_it_waits_cuts_the_line(
+def test_a_wait_that_is_closed_cuts_the_line(
     quiet_pair: tuple[socket.socket, socket.socket],
 ) -> None:
     near, far = quiet_pair
@@ -366,3 +371,20 @@ def test_only_the_last_connection_is_held(
 
     with other, _:
         assert asyncio.run(aside(work)) == b""
+
+
+def test_a_connection_that_cannot_be_held_is_not_used(wire_server: Serve) -> None:
+    """Where no more files can be opened it could not be cut."""
+    server = wire_server(lambda wire: wire.read_request() and wire.answer(200, b"abc"))
+
+    class FullLine(Line):
+        def hold(self, connection: socket.socket) -> None:
+            raise OSError(errno.EMFILE, "too many open files")
+
+    async def run() -> None:
+        line = FullLine(asyncio.get_running_loop())
+        with pytest.raises(NotSent, match="too many open files"), open_url(server.url, line):
+            pass
+
+    asyncio.run(run())
+    assert server.heads == []

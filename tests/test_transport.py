@@ -28,6 +28,7 @@ from viseme.bodies import CHUNK_BYTES, Body, FileBody, JsonBody
 from viseme.errors import InputError, LocalError, VisemeError
 from viseme.model import InlineMedia
 from viseme.transport import AnswerLost, NotSent, Transport, open_url
+from viseme.transport.clients import lent_trust, shared_trust
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_EXTRA_MEMORY_BYTES = 4 * 2**20
@@ -574,6 +575,14 @@ def test_chunks_come_as_they_arrive(wire_server: Serve) -> None:
             return next(incoming.chunks)
 
     assert asyncio.run(aside(first)) == b"ab"
+
+
+def test_no_two_threads_write_to_the_same_trust() -> None:
+    with lent_trust(False) as first, lent_trust(False) as second:
+        assert first is not second
+    with lent_trust(False) as again:
+        assert again in (first, second), "what was read is not read anew"
+    assert shared_trust(False) not in (first, second)
 
 
 @pytest.fixture(scope="session")

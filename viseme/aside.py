@@ -6,7 +6,8 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError as CallCancelled
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -44,8 +45,8 @@ class Line:
     def call(self, function: Callable[[], T]) -> T:
         """Call it where the loop runs and wait for it; for the work's thread alone.
 
-        Returns and raises what it does. Raises CancelledError where the line is cut before it is
-        called.
+        Returns and raises what it does. Raises ``concurrent.futures.CancelledError`` where the line
+        is cut before it is called, and RuntimeError where the loop is closed.
         """
         asked: Future[T] = Future()
 
@@ -59,7 +60,7 @@ class Line:
 
         with self._lock:
             if self.is_cut:
-                raise CancelledError
+                raise CallCancelled
             self._asked = asked
             self._loop.call_soon_threadsafe(run)
         return asked.result()
@@ -84,7 +85,8 @@ class Line:
 
     def _let_go(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            with suppress(OSError):  # as other sides' resets may come, it is closed all the same
+                self._connection.close()
             self._connection = None
 
 
@@ -117,5 +119,5 @@ async def aside(work: Callable[[Line], T]) -> T:
         await asyncio.wait([ended], timeout=END_SECONDS)
         raise
     finally:
-        line.cut()  # also where the loop ended while this waited
+        line.cut()  # also where this is closed while it waits, not cancelled
     return outcome.result()

@@ -72,9 +72,10 @@ async def fetch(
     """Fetch ``url`` into ``target``, which is complete and on disk when this returns.
 
     ``on_bytes`` is told now and then, and at the end, the bytes so far and, where the server says,
-    of how many. Whatever goes wrong, no file is left behind; where it is stopped while a slow disk
-    writes, a ``.part`` stays until that has ended. Raises FetchRefused (``code`` is ``gone`` where
-    the file is not there any more), TransportError, LocalError.
+    of how many. Whatever goes wrong, no file is left behind. Stopped, it leaves a ``.part`` for as
+    long as a slow disk still writes it, and ``target`` itself where the stop came with its end.
+    Raises FetchRefused (``code`` is ``gone`` where the file is not there any more),
+    TransportError, LocalError.
     """
     deadline = time.monotonic() + rules.whole_timeout_seconds
     for attempt in range(1, rules.retries.attempts + 1):
@@ -222,8 +223,7 @@ class _Hop:
                 )
             self._tell(received, announced, line)
             part.sync()
-            # Where the loop runs no stop can come in between: a file that was given up never
-            # appears.
+            # Where the loop runs: a stop that came before keeps the file from appearing.
             return line.call(part.finish)
 
     def _tell(self, received: int, announced: int | None, line: Line) -> None:
@@ -268,7 +268,7 @@ class PartFile:
         self._part = part_path(target)
         self._hasher = blake3()
         self._size_bytes = 0
-        self._is_finished = False
+        self._is_synced = self._is_finished = False
 
     def __enter__(self) -> PartFile:
         try:
@@ -284,18 +284,21 @@ class PartFile:
             raise disk_error(self._target, problem) from problem
         self._hasher.update(chunk)
         self._size_bytes += len(chunk)
+        self._is_synced = False
 
     def sync(self) -> None:
-        """Have on the disk what was written so far, which may take its time."""
+        """Have on the disk what was written so far, which may take its time. Raises LocalError."""
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as problem:
             raise disk_error(self._target, problem) from problem
+        self._is_synced = True
 
     def finish(self) -> FetchedFile:
-        """Put it in place under its name; at once where ``sync`` was called before."""
-        self.sync()
+        """Put it in place under its name; at once where ``sync`` came last. Raises LocalError."""
+        if not self._is_synced:
+            self.sync()
         try:
             written = FileState.of(os.fstat(self._file.fileno()))
             self._file.close()

@@ -28,6 +28,9 @@ NEVER_LEFT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+# Certificates that were read and that no thread has now, by what named them: reading them takes
+# longer than many a request.
+_idle_trust: dict[tuple[bool, str | None, str | None], list[ssl.SSLContext]] = {}
 
 
 class NotSent(TransportError):
@@ -42,19 +45,19 @@ class AnswerLost(TransportError):
     kind = "answer_lost"
 
 
-def new_client(kind: type[C], uses_system: bool, *, has_tls: bool, idle_connections: int = 20) -> C:
-    """A client that follows no redirect; ``uses_system``: with the system's proxies and trust.
+def new_client(
+    kind: type[C], uses_system: bool, trust: ssl.SSLContext | None, *, idle_connections: int = 20
+) -> C:
+    """A client that follows no redirect; ``uses_system``: with the system's proxies.
 
-    Without ``has_tls`` it trusts no certificate at all, and reads none.
+    Without ``trust`` it trusts no certificate at all. Raises LocalError.
     """
     try:
         return kind(
             follow_redirects=False,
             mounts=_NO_PROXY_ON_LOOPBACK,
             trust_env=uses_system,
-            verify=_trust_for(kind, uses_system)
-            if has_tls
-            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            verify=trust or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=idle_connections),
         )
     except ImportError as problem:
@@ -64,26 +67,56 @@ def new_client(kind: type[C], uses_system: bool, *, has_tls: bool, idle_connecti
             remedy="Install it with `pip install socksio`, or unset ALL_PROXY.",
         ) from problem
     except (OSError, ValueError, httpx.InvalidURL) as problem:
-        raise LocalError(
-            "A proxy or a certificate file that the environment names cannot be used: "
-            f"{reason(problem)}.",
-            field="HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE",
-            remedy="Correct these variables, or unset them.",
-        ) from problem
+        raise _unusable(problem) from problem
 
 
-def _trust_for(kind: type[C], uses_system: bool) -> ssl.SSLContext:
-    # httpx writes to it with every connection, which several threads may not do at once.
-    if kind is httpx.Client:
+def shared_trust(uses_system: bool) -> ssl.SSLContext:
+    """What clients of one thread trust: the system's certificates too with ``uses_system``.
+
+    Raises LocalError.
+    """
+    return _read_once(*_named_trust(uses_system))
+
+
+@contextmanager
+def lent_trust(uses_system: bool) -> Iterator[ssl.SSLContext]:
+    """As ``shared_trust``, for one thread alone while the block lasts.
+
+    httpx writes to it with every connection, which several threads may not do at once.
+    """
+    named = _named_trust(uses_system)
+    idle = _idle_trust.setdefault(named, [])
+    try:
+        trust = idle.pop()
+    except IndexError:
+        trust = _read_trust(*named)
+    try:
+        yield trust
+    finally:
+        idle.append(trust)
+
+
+def _named_trust(uses_system: bool) -> tuple[bool, str | None, str | None]:
+    return uses_system, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+
+
+def _read_trust(uses_system: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
+    try:
         return httpx.create_ssl_context(trust_env=uses_system)
-    return _shared_trust(
-        uses_system, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    except (OSError, ValueError) as problem:
+        raise _unusable(problem) from problem
+
+
+_read_once = lru_cache(maxsize=4)(_read_trust)
+
+
+def _unusable(problem: Exception) -> LocalError:
+    return LocalError(
+        "A proxy or a certificate file that the environment names cannot be used: "
+        f"{reason(problem)}.",
+        field="HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE",
+        remedy="Correct these variables, or unset them.",
     )
-
-
-@lru_cache(maxsize=4)  # reading the certificates takes longer than many a request
-def _shared_trust(uses_system: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=uses_system)
 
 
 def has_system_proxy() -> bool:

@@ -20,6 +20,7 @@ from .clients import (
     lowered,
     new_client,
     reason,
+    shared_trust,
     told,
 )
 
@@ -51,10 +52,9 @@ class Transport:
     async def __aenter__(self) -> Transport:
         uses_system = not self.addresses.are_all_on_this_machine
         has_tls = uses_system or self.addresses.have_tls
-        self._client = new_client(httpx.AsyncClient, uses_system, has_tls=has_tls)
-        self._fresh_client = new_client(
-            httpx.AsyncClient, uses_system, has_tls=has_tls, idle_connections=0
-        )
+        trust = shared_trust(uses_system) if has_tls else None
+        self._client = new_client(httpx.AsyncClient, uses_system, trust)
+        self._fresh_client = new_client(httpx.AsyncClient, uses_system, trust, idle_connections=0)
         return self
 
     async def __aexit__(self, *_: object) -> None:

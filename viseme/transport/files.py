@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx
 from ..addresses import is_on_this_machine
 from ..aside import Line
 from ..errors import FetchRefused
-from .clients import CONNECT_TIMEOUT_SECONDS, NotSent, lowered, new_client, told
+from .clients import CONNECT_TIMEOUT_SECONDS, NotSent, lent_trust, lowered, new_client, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,8 @@ def open_url(
     where = target.host
     headers = {"Accept-Encoding": "identity"}
     extensions: dict[str, Any] = {"trace": _holding(line)}
-    if address is None:
-        _check_name(target)
-    else:
+    _check_name(target)
+    if address is not None:
         extensions["sni_hostname"] = target.host
         headers["Host"] = target.netloc.decode("ascii")
         target = target.copy_with(host=address)
@@ -66,7 +65,8 @@ def open_url(
     has_tls = uses_system or target.scheme == "https"
     with (
         told(where, f"The file from {where} did not arrive whole"),
-        new_client(httpx.Client, uses_system, has_tls=has_tls) as client,
+        lent_trust(uses_system) if has_tls else nullcontext() as trust,
+        new_client(httpx.Client, uses_system, trust) as client,
         client.stream(
             "GET",
             target,
@@ -81,7 +81,7 @@ def open_url(
 
 
 def _check_name(target: httpx.URL) -> None:
-    """Raises NotSent for a name that no resolver takes, which sockets call no error of theirs."""
+    """Raises NotSent for a name that sockets and TLS do not take, with no error of their own."""
     try:
         target.raw_host.decode("ascii").encode("idna")
     except UnicodeError as problem:
