@@ -85,7 +85,7 @@ class Line:
 
     def _let_go(self) -> None:
         if self._connection is not None:
-            with suppress(OSError):  # as other sides' resets may come, it is closed all the same
+            with suppress(OSError):  # it is closed all the same
                 self._connection.close()
             self._connection = None
 

@@ -101,6 +101,7 @@ def _named_trust(uses_system: bool) -> tuple[bool, str | None, str | None]:
 
 
 def _read_trust(uses_system: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
+    # File and folder are read from the environment once more; here they are what it is kept by.
     try:
         return httpx.create_ssl_context(trust_env=uses_system)
     except (OSError, ValueError) as problem:
