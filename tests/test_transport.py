@@ -28,7 +28,7 @@ from viseme.bodies import CHUNK_BYTES, Body, FileBody, JsonBody
 from viseme.errors import InputError, LocalError, VisemeError
 from viseme.model import InlineMedia
 from viseme.transport import AnswerLost, NotSent, Transport, open_url
-from viseme.transport.clients import lent_trust, shared_trust
+from viseme.transport.clients import lent_trust
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_EXTRA_MEMORY_BYTES = 4 * 2**20
@@ -582,7 +582,20 @@ def test_no_two_threads_write_to_the_same_trust() -> None:
         assert first is not second
     with lent_trust(False) as again:
         assert again in (first, second), "what was read is not read anew"
-    assert shared_trust(False) not in (first, second)
+
+
+def test_a_transport_that_is_open_lends_its_trust_to_nobody() -> None:
+    def work(_: Line) -> ssl.SSLContext:
+        with lent_trust(False) as trust:
+            return trust
+
+    async def run() -> None:
+        before = await aside(work)
+        async with Transport(Addresses({"v": "https://127.0.0.1:9"})):
+            assert await aside(work) is not before
+        assert await aside(work) is before
+
+    asyncio.run(run())
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TypeVar
 from urllib.request import getproxies
 
@@ -70,45 +69,30 @@ def new_client(
         raise _unusable(problem) from problem
 
 
-def shared_trust(uses_system: bool) -> ssl.SSLContext:
-    """What clients of one thread trust: the system's certificates too with ``uses_system``.
-
-    Raises LocalError.
-    """
-    return _read_once(*_named_trust(uses_system))
-
-
 @contextmanager
 def lent_trust(uses_system: bool) -> Iterator[ssl.SSLContext]:
-    """As ``shared_trust``, for one thread alone while the block lasts.
+    """Whom to trust, for one thread alone while the block lasts.
 
-    httpx writes to it with every connection, which several threads may not do at once.
+    With ``uses_system`` also those whom the environment names. httpx writes to it with every
+    connection, which several threads may not do at once. Raises LocalError.
     """
-    named = _named_trust(uses_system)
+    named = (uses_system, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     idle = _idle_trust.setdefault(named, [])
     try:
         trust = idle.pop()
     except IndexError:
-        trust = _read_trust(*named)
+        trust = _read_trust(uses_system)
     try:
         yield trust
     finally:
         idle.append(trust)
 
 
-def _named_trust(uses_system: bool) -> tuple[bool, str | None, str | None]:
-    return uses_system, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-
-
-def _read_trust(uses_system: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
-    # File and folder are read from the environment once more; here they are what it is kept by.
+def _read_trust(uses_system: bool) -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context(trust_env=uses_system)
     except (OSError, ValueError) as problem:
         raise _unusable(problem) from problem
-
-
-_read_once = lru_cache(maxsize=4)(_read_trust)
 
 
 def _unusable(problem: Exception) -> LocalError:

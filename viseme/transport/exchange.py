@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,10 +17,10 @@ from .clients import (
     NEVER_LEFT,
     AnswerLost,
     NotSent,
+    lent_trust,
     lowered,
     new_client,
     reason,
-    shared_trust,
     told,
 )
 
@@ -48,11 +48,12 @@ class Transport:
         self.addresses = addresses
         self._client: httpx.AsyncClient | None = None
         self._fresh_client: httpx.AsyncClient | None = None
+        self._lent = ExitStack()
 
     async def __aenter__(self) -> Transport:
         uses_system = not self.addresses.are_all_on_this_machine
         has_tls = uses_system or self.addresses.have_tls
-        trust = shared_trust(uses_system) if has_tls else None
+        trust = self._lent.enter_context(lent_trust(uses_system)) if has_tls else None
         self._client = new_client(httpx.AsyncClient, uses_system, trust)
         self._fresh_client = new_client(httpx.AsyncClient, uses_system, trust, idle_connections=0)
         return self
@@ -62,6 +63,7 @@ class Transport:
             if client is not None:
                 await client.aclose()
         self._client = self._fresh_client = None
+        self._lent.close()
 
     async def exchange(
         self,
