@@ -114,6 +114,11 @@ MUTATIONS: Mapping[str, Mutation] = {
         ("trim",),
         taken_back.cut_by_coding,
     ),
+    "sound-decoded-to-count": Mutation(
+        "a clip's AAC counted by decoding it, not by its packets",
+        ("count",),
+        taken_back.sound_decoded_to_count,
+    ),
     "usual-aac": Mutation(
         "AAC by FFmpeg's usual coder, not by its fast one", ("replace",), taken_back.usual_aac
     ),

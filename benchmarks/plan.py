@@ -42,6 +42,7 @@ class Plan:
     body_rounds: int
     posted_megabytes: int
     fetched_megabytes: int
+    counted_seconds: int
     mutation_rounds: int
     mutation_tries: int
     mutation_case: Case
@@ -74,6 +75,7 @@ FULL = Plan(
     body_rounds=15,
     posted_megabytes=50,
     fetched_megabytes=200,
+    counted_seconds=60,
     mutation_rounds=9,
     mutation_tries=3,
     mutation_case=Case("mutated", 2560, 1440, 30, 9),
@@ -104,6 +106,7 @@ QUICK = Plan(
     body_rounds=2,
     posted_megabytes=2,
     fetched_megabytes=2,
+    counted_seconds=4,
     mutation_rounds=2,
     mutation_tries=1,
     mutation_case=Case("mutated", 128, 96, 12, 2),

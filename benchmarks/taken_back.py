@@ -285,6 +285,27 @@ def cut_by_coding() -> AbstractContextManager[Reached]:
     return _replaced("viseme.media.remux", "can_cut", lambda *_arguments, **_options: False)
 
 
+@contextmanager
+def sound_decoded_to_count() -> Iterator[Reached]:
+    """Each packet of a clip's sound is decoded to count its samples."""
+    from viseme.media.track import SoundTrack
+
+    place: Any = SoundTrack
+    reckon = place.reckon
+    count = 0
+
+    def decoded(track: Any, packet: Any) -> None:
+        nonlocal count
+        count += 1
+        track.count(packet)
+
+    place.reckon = decoded
+    try:
+        yield lambda: count
+    finally:
+        place.reckon = reckon
+
+
 def usual_aac() -> AbstractContextManager[Reached]:
     """FFmpeg's AAC coder is not told which of its searches to take."""
     return _replaced("viseme.media.sound_stream", "coder_options", lambda *_given: {})

@@ -268,6 +268,7 @@ def _result(
             )
     if "audio" in wanted:
         with _of_job(job, "audio", without.format("audio"), "run this with more memory free"):
+            guard.sound(clip, cancel=cancel)
             audio = audio_output(clip, cancel, guard.limits)
     return Result(path, float(clip.frame_rate), frames, audio)
 

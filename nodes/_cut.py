@@ -121,7 +121,7 @@ def _cut_source(
     is_shown = frame_count * clip.width * clip.height <= _MOST_SHOWN_PIXELS
     wanted = frozenset({"audio", "preview"}) if consumed is None else consumed
     has_preview = is_shown or "preview" in wanted
-    sound = _sound(source, heard, has_preview or "audio" in wanted, guard.limits, cancel)
+    sound = _sound(source, heard, has_preview or "audio" in wanted, guard, cancel)
     if sound is None and consumed is not None and "audio" in consumed:
         raise InputError(
             "media has no sound to cut, and audio is not connected.",
@@ -163,14 +163,14 @@ def _sound(
     source: ClipInput,
     heard: SoundInput | None,
     is_needed: bool,
-    limits: MediaLimits,
+    guard: MediaGuard,
     cancel: Cancel,
 ) -> tuple[NDArray[np.float32], int] | None:
     """The uncut sound, float32 [1, C, S], and its rate; None where there is none.
 
     ``is_needed`` says whether a file's own sound is worth decoding.
     """
-    given = None
+    given, limits = None, guard.limits
     if heard is not None:
         given = (heard.waveform, heard.sample_rate)
     elif source.sound is not None:
@@ -182,6 +182,7 @@ def _sound(
     clip, write = source.clip, source.write
     if clip.sound is None or not is_needed:
         return None
+    guard.sound(_file_of(source), cancel=cancel)
     if not isinstance(write, WindowWriter):
         return decode_sound(clip, limits=limits, cancel=cancel)
     start, stop = (frame / clip.frame_rate for frame in (write.start_frame, write.stop_frame))

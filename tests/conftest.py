@@ -387,6 +387,19 @@ class TinyMedia:
         return path
 
 
+def break_sound(path: Path) -> Path:
+    """The file with one packet in the middle of its sound overwritten: it cannot be decoded."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+    broken = packets[len(packets) // 2]
+    if broken.pos is None:
+        raise AssertionError("nothing tells where that packet is")
+    data[broken.pos : broken.pos + broken.size] = b"\xff" * broken.size
+    path.write_bytes(data)
+    return path
+
+
 def tone(seconds: float, rate: int) -> NDArray[np.float32]:
     """A sine of 220 Hz that grows from silence to half of full scale, so that any cut shows."""
     time_axis = np.arange(round(seconds * rate)) / rate

@@ -60,7 +60,7 @@ from benchmarks.parts.stops import LEAST_STOPPED
 from benchmarks.plan import QUICK, Case
 from benchmarks.plots import Series, draw
 from benchmarks.report import Section, report_text
-from benchmarks.scene import draw_frames, loudness, speech
+from benchmarks.scene import SAMPLE_RATE, draw_frames, loudness, speech
 from benchmarks.targets import target_lines, targets
 from viseme import __version__
 from viseme.media import decode_frames, encode_clip, floats, iterate_frames, probe_clip, writer
@@ -407,6 +407,18 @@ def test_frames_are_known_by_the_same_digest_on_one_processor(child: Child, clip
     job = {"method": "digest", "source": clip.source}
     found = [child.run("tensor", mutation=one, **job) for one in (None, "one-thread-digest", None)]
     assert len({one["digest"] for one in found}) == 1
+
+
+def test_a_clips_sound_is_counted_alike_by_its_packets_and_by_decoding_it(
+    child: Child, tmp_path: Path
+) -> None:
+    path = tmp_path / "counted.mp4"
+    long_video(path, 64, 48, 4)
+    job = {"method": "count", "path": str(path), "folder": str(tmp_path)}
+    found = [
+        child.run("pass", mutation=one, **job) for one in (None, "sound-decoded-to-count", None)
+    ]
+    assert [one["sample_count"] for one in found] == [4 * SAMPLE_RATE] * 3
 
 
 def test_a_file_is_fetched_whole_by_a_thread_and_by_the_loop(child: Child, tmp_path: Path) -> None:

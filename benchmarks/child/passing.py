@@ -1,4 +1,4 @@
-"""A file that is taken as it is, one that gets other sound, and a part of one."""
+"""A file that is taken as it is, or counted, one that gets other sound, and a part of one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from blake3 import blake3
 
 from viseme import media
 from viseme.bodies import FileBody
+from viseme.model import Clip
 
 from .core import core
 from .source import Source
@@ -39,6 +40,21 @@ class Untouched:
         for chunk in () if self.sent is None else self.sent.chunks():
             hasher.update(chunk)
         return {"is_same": hasher.hexdigest() == self._digest}
+
+
+class Counted:
+    """A clip of which the digest is known, as that of a result: read and counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clip: Clip | None = None
+
+    def run(self) -> None:
+        self.clip = media.probe_clip(self.path, digest="known")
+
+    def facts(self) -> Facts:
+        sound = None if self.clip is None else self.clip.sound
+        return {"sample_count": 0 if sound is None else sound.sample_count}
 
 
 def _digest_of(path: Path) -> str:
@@ -132,6 +148,8 @@ def prepare(job: Job) -> Work:
     path, folder = Path(job["path"]), Path(job["folder"])
     if job["method"] == "untouched":
         return Untouched(path, folder)
+    if job["method"] == "count":
+        return Counted(path)
     if job["method"] in ("trim", "core-trim"):
         trimmed = Trimmed if job["method"] == "trim" else CoreTrimmed
         return trimmed(path, folder, (job["window"][0], job["window"][1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..altered import KEYED_WINDOW, held_video, keyed_video
+from ..altered import KEYED_WINDOW, held_video, keyed_video, long_video
 from ..bench import Bench
 from ..child.work import Job
 from ..children import Child, LeanServer
@@ -27,16 +27,17 @@ def measure(bench: Bench) -> Section:
     plan, clip = bench.plan, bench.input(_CASE)
     larger = synthetic_input(plan.mutation_case, bench.folder)
     section.say(
-        "Of coding, decoding, converting, hashing, cutting and fetching, each optimisation is "
-        "taken back while something that needs it is done, in turns with ours. Of others the parts "
-        "about them tell: that a file is read and hashed once (bytes, of a long clip through a "
-        "node), that what checks media stays for the next file (fixed costs), that a body is read "
-        "while it is sent (request bodies)."
+        "Of coding, decoding, converting, hashing, counting, cutting and fetching, each "
+        "optimisation is taken back while something that needs it is done, in turns with ours. Of "
+        "others the parts about them tell: that a file is read and hashed once (bytes, of a long "
+        "clip through a node), that what checks media stays for the next file (fixed costs), that "
+        "a body is read while it is sent (request bodies)."
     )
     section.say(
         f"- What is done: the {clip.width}x{clip.height} clip of {clip.frame_count} frames is "
         "encoded with our defaults, with medium and with veryfast, decoded and hashed, and its "
-        "sound replaced; a part is cut from a file with many key pictures; a file of "
+        "sound replaced; a part is cut from a file with many key pictures; "
+        f"{plan.counted_seconds} s of a clip are counted; a file of "
         f"{plan.fetched_megabytes} MB is fetched from a server on this machine; a clip of "
         f"{larger.width}x{larger.height} and {larger.frame_count} frames, whose pictures are "
         "larger than a processor's cache, is decoded to nothing.",
@@ -61,6 +62,8 @@ def measure(bench: Bench) -> Section:
     fed = {"source": clip.source, "path": str(bench.folder / "mutations.mp4")}
     held = held_video(clip, bench.folder)
     sounded = {"path": str(clip.video), "source": clip.source}
+    counted = bench.folder / "counted.mp4"
+    long_video(counted, clip.width, clip.height, plan.counted_seconds)
     cut = {"path": str(keyed_video(clip, bench.folder)), "window": KEYED_WINDOW}
     folder = {"folder": str(bench.folder)}
     drawn, coded = {"source": larger.source}, {"path": str(larger.video)}
@@ -77,6 +80,7 @@ def measure(bench: Bench) -> Section:
         ("convert-held", "convert", {"method": "held", "path": str(held), **folder}),
         ("replace", "pass", {"method": "replace", **sounded, **folder}),
         ("trim", "pass", {"method": "trim", **cut, **folder}),
+        ("count", "pass", {"method": "count", "path": str(counted), **folder}),
         ("digest", "tensor", {"method": "digest", "source": clip.source}),
     ]
     with Child(bench.runtime) as child, LeanServer() as server:

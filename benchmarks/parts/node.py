@@ -157,7 +157,7 @@ def _measure_node(
         ["computing of a prompt that has all its outputs already", spread(own)],
         ["... without it, in two copies", ratio(computed.without_own)],
         ["by itself: this file hashed", seconds(hashing)],
-        ["by itself: its frames counted, and its sound by decoding it", seconds(counting)],
+        ["by itself: its frames and sound counted", seconds(counting)],
         ["read and written", f"{moved / 1e6:,.0f} MB"],
         ["read and written, in what two copies read and write", ratio(moved / (4 * size))],
         ["the run, rendering of the sandbox included", seconds(took - _SETTLE_SECONDS)],

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import Command, TinyMedia
+from tests.conftest import Command, TinyMedia, break_sound
 from tests.host.client import (
     FOREVER_SECONDS,
     Graph,
@@ -143,6 +143,18 @@ def test_without_audio_the_videos_own_sound_is_cut(
     [facts] = entry.facts(audio)
     assert facts["shape"] == list(expected.shape)
     assert facts["digest"] == digest(expected)
+
+
+def test_sound_that_cannot_be_decoded_is_told_and_not_cut(
+    comfy: Host, graph: SampleGraph, media: TinyMedia
+) -> None:
+    path = break_sound(media.clip(frames=100, sound_seconds=4.0))
+    video = graph.add("HelperVideoFile", path=str(path))
+    edits = edit(graph, video[0], '{"unit": "frames"}')
+    graph.record(edits[AUDIO])
+    entry = comfy.execute(graph)
+    assert entry.failed_node == edits.id
+    assert f"{path} is damaged" in entry.error
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(25.0, Fraction(25)), (29.97, Fraction(30000, 1001))])

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from benchmarks.parts.node import moved_bytes
-from tests.conftest import Command
+from tests.conftest import Command, break_sound
 from tests.host.client import Entry, Graph, Node, SampleGraph, until
 from tests.host.hosting import Host, ModalSandbox
 from tests.media.conftest import MediaMaker
@@ -378,6 +378,28 @@ def test_frames_that_memory_cannot_hold_are_an_error_that_keeps_the_video(
     kept = "The result is kept and paid for once: " if is_live else "The result is kept: "
     assert f"{kept}disconnect frames and take the video, or " in entry.error
     assert f"(job {said['id']})" in entry.error
+    assert len(canned_box.charges()) == 1
+
+
+def test_sound_that_cannot_be_decoded_is_an_error_that_keeps_the_video(
+    comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, tmp_path: Path
+) -> None:
+    broken = break_sound(MediaMaker(tmp_path).clip(frame_count=100, sound=(48000, 1, 4.0)))
+    sync = graph.lip_sync()
+    receipt = graph.record(sync[4])
+    file = Path(comfy.run(graph).receipt(receipt)["items"][0]["file"])
+    whole = file.read_bytes()
+    shutil.copyfile(broken, file)
+    try:
+        audio = graph.record(sync[2])
+        entry = comfy.execute(graph)
+        del graph.prompt[audio.id]
+        assert comfy.execute(graph).is_success
+    finally:
+        file.write_bytes(whole)
+    assert entry.failed_node == sync.id
+    assert "damaged" in entry.error
+    assert "The result is kept: disconnect audio and take the video" in entry.error
     assert len(canned_box.charges()) == 1
 
 

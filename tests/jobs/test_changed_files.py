@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import break_sound
 from viseme.endpoints import endpoint as endpoint_by_id
-from viseme.errors import InputError
+from viseme.errors import InputError, MediaDamaged
 from viseme.home import Home
 from viseme.jobs.destination import sandbox_at
 from viseme.jobs.inputs import own_sound, read_footage, read_sound
@@ -221,6 +222,23 @@ def test_what_is_made_out_of_a_file_that_changed_is_not_bought(
     planned, video = MADE[how](desk, media)
     problem = desk.refuses(planned, Step.PREPARE, lambda: change(video))
     assert f"{video.name} was changed while it was being sent" in problem.message
+    assert desk.submission_count == 0
+
+
+@pytest.mark.parametrize("is_speech", [True, False])
+def test_a_window_whose_sound_cannot_be_decoded_is_not_bought(
+    desk: Desk, media: Media, is_speech: bool
+) -> None:
+    video = break_sound(media.clip("clip.mp4", frames=100, sound_seconds=4.0))
+    guard = media_guard(desk.place)
+    clip, write = clip_window(guard.clip(video), Fraction(0), Fraction(3))
+    speech, write_speech = (
+        own_sound_of(clip, write) if is_speech else (guard.recording(media.speech()), None)
+    )
+    wish = Wish("fal-sync", {}, clip, speech, write_footage=write, write_speech=write_speech)
+    with pytest.raises(MediaDamaged):
+        desk.buy(make_plan(wish, desk.place.settings))
+    assert desk.box.charges() == []
     assert desk.submission_count == 0
 
 

@@ -236,8 +236,11 @@ class MediaMaker:
                 out.mux(packet)
         return target
 
-    def hidden(self, path: Path, name: str, frame_count: int) -> Path:
-        """A copy whose edit list hides its first frames; the sound stays where it is."""
+    def hidden(self, path: Path, name: str, frame_count: int, what: str = "video") -> Path:
+        """A copy whose edit list hides its first frames; the sound stays where it is.
+
+        With ``what`` "audio" as much of the sound is hidden, and no frame.
+        """
         target = self.folder / name
         with av.open(str(path)) as source, av.open(str(target), "w") as out:
             streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
@@ -245,7 +248,7 @@ class MediaMaker:
             for packet in source.demux():
                 if not packet.size:
                     continue
-                if packet.stream.type == "video" and rate is not None:
+                if packet.stream.type == what and rate is not None:
                     hidden = round(frame_count / rate / packet.time_base)
                     packet.pts, packet.dts = (packet.pts or 0) - hidden, (packet.dts or 0) - hidden
                 packet.stream = streams[packet.stream_index]
@@ -306,6 +309,21 @@ class MediaMaker:
                 if 0 < len(left) < len(every) and lost_the_end == at_the_end:
                     return path
         raise AssertionError("no damage is silent")
+
+    def with_a_gap_in_its_sound(self, path: Path, name: str, gap: Fraction) -> Path:
+        """A copy in which the second half of the sound comes ``gap`` seconds later."""
+        target = self.folder / name
+        with av.open(str(path)) as source, av.open(str(target), "w") as out:
+            streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
+            packets = [packet for packet in source.demux() if packet.size]
+            heard = [packet for packet in packets if packet.stream.type == "audio"]
+            for packet in heard[len(heard) // 2 :]:
+                later = round(gap / packet.time_base)
+                packet.pts, packet.dts = (packet.pts or 0) + later, (packet.dts or 0) + later
+            for packet in packets:
+                packet.stream = streams[packet.stream_index]
+                out.mux(packet)
+        return target
 
     @staticmethod
     def _decoded_stamps(path: Path) -> list[int | None]:

@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import break_sound
 from viseme.errors import Interrupted, MediaDamaged, MediaError, MediaTooLarge
 from viseme.media import (
     MediaGuard,
@@ -34,6 +36,7 @@ from viseme.media.check_process import (
     end_idle,
     keep_for_next,
 )
+from viseme.media.media_guard import BeforeDecoding
 from viseme.media.source import file_state
 from viseme.model import Clip, SourceFile
 
@@ -154,6 +157,24 @@ def test_pictures_that_do_not_decode_are_told_before_they_are_needed(
         guard.frames(clip)
     with pytest.raises(MediaDamaged):
         guard.clip(path, frames=True)
+
+
+def test_sound_that_does_not_decode_is_told_before_it_is_needed(
+    make: MediaMaker, tmp_path: Path
+) -> None:
+    path = break_sound(make.clip(frame_count=100, sound=(48000, 1, 4.0)))
+    guard = MediaGuard(tmp_path / "checked")
+    clip = guard.clip(path)
+    assert clip.sound is not None and clip.sound.sample_count == 4 * 48000
+    for decode in (
+        lambda: guard.sound(clip),
+        lambda: guard.frames(clip),
+        lambda: guard.clip(path, frames=True),
+        lambda: guard.recording(path),
+    ):
+        with pytest.raises(MediaDamaged):
+            decode()
+    assert guard.clip(path) == clip
 
 
 @NEEDS_PROC
@@ -425,6 +446,27 @@ def test_frames_are_decoded_once_where_a_clip_was_only_counted_before(
     guard.frames(clip)  # it would fail if it were read again
 
 
+def test_sound_is_decoded_once_where_a_clip_was_only_counted_before(
+    make: MediaMaker, tmp_path: Path
+) -> None:
+    guard = MediaGuard(tmp_path / "checked")
+    clip = guard.clip(make.clip(sound=(48000, 1, 0.4)))
+    guard.sound(clip)
+    break_sound(clip.path)
+    known = replace(clip, source=None)  # as it was found, whatever lies there now
+    guard.sound(known)
+    guard.frames(known)
+    with pytest.raises(MediaDamaged):
+        MediaGuard().sound(known)
+
+
+def test_a_clip_without_sound_is_not_read_for_it(make: MediaMaker, tmp_path: Path) -> None:
+    guard = MediaGuard()
+    clip = guard.clip(make.clip())
+    clip.path.unlink()
+    guard.sound(clip)
+
+
 def test_what_was_found_under_other_limits_does_not_count(make: MediaMaker, tmp_path: Path) -> None:
     path = make.clip(frame_count=10)
     MediaGuard(tmp_path / "checked").clip(path)
@@ -499,7 +541,31 @@ def test_frames_are_checked_just_where_conforming_decodes_them(
         containers={"mp4"},
         codecs={"h264"},
         max_bytes=max_bytes,
-        before_decoding=told.append,
+        before_decoding=BeforeDecoding(frames=told.append),
+    )
+    assert bool(told) is is_decoded
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_decoded"),
+    [
+        ("as-it-is.mp4", {}, False),
+        ("only-remuxed.mkv", {}, False),
+        ("delayed.mkv", {"sound_delay_ms": 200}, True),
+        ("other-codec.mkv", {"sound_codec": "flac"}, True),
+    ],
+)
+def test_sound_is_checked_just_where_conforming_decodes_it(
+    make: MediaMaker, name: str, options: dict[str, Any], is_decoded: bool
+) -> None:
+    clip = probe_clip(make.clip(name, frame_count=25, sound=(48000, 1, 0.6), **options))
+    told: list[Clip] = []
+    conform_clip(
+        clip,
+        make.folder,
+        containers={"mp4"},
+        codecs={"h264"},
+        before_decoding=BeforeDecoding(sound=told.append),
     )
     assert bool(told) is is_decoded
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import av
 import numpy as np
 import pytest
 
+from tests.conftest import break_sound
 from viseme.errors import InputError, Interrupted, MediaDamaged, MediaTooLarge
 from viseme.media import (
     DEFAULT_LIMITS,
     MediaLimits,
     conform_clip,
     decode_frames,
+    decode_sound,
     open_media,
     probe_clip,
     probe_speech,
@@ -313,6 +316,61 @@ def test_a_file_a_thousand_times_larger_takes_no_more_memory(make: Any) -> None:
         for path in (str(small), str(large))
     ]  # fmt: skip
     assert peaks[1] - peaks[0] < 16 * 1024
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize(
+    ("sound", "options"),
+    [
+        ((48000, 2, 3.0), {}),
+        ((44100, 1, 2.999), {}),
+        ((8000, 1, 0.1), {}),
+        ((48000, 1, 0.01), {}),
+        ((48000, 1, 2.0), {"sound_delay_ms": 480}),
+        ((48000, 1, 2.0), {"video_delay_ms": 480}),
+        ((48000, 1, 2.0), {"container_options": {"movflags": "frag_keyframe+empty_moov"}}),
+        ((48000, 1, 2.0), {"container_options": {"movie_timescale": "1000"}}),
+    ],
+)
+def test_aac_is_counted_by_its_packets_as_by_decoding_it(
+    make: Any, suffix: str, sound: tuple[int, int, float], options: dict[str, Any]
+) -> None:
+    path = make.clip("a" + suffix, frame_count=75, sound=sound, sound_codec="aac", **options)
+    clip = probe_clip(path, sound=True)
+    assert clip.sound is not None
+    assert probe_clip(path) == clip
+    waveform, _ = decode_sound(path)
+    assert clip.sound.sample_count == waveform.shape[2]
+
+
+@pytest.mark.parametrize("gap", [Fraction(1, 10), Fraction(2)])
+def test_a_gap_in_aac_is_counted_without_decoding_it(make: Any, gap: Fraction) -> None:
+    whole = make.clip(frame_count=100, sound=(48000, 1, 4.0))
+    path = make.with_a_gap_in_its_sound(whole, "gap.mp4", gap)
+    clip = probe_clip(path, sound=True)
+    assert probe_clip(path) == clip
+    assert clip.sound is not None
+    assert clip.sound.sample_count == (4 + gap) * 48000
+
+
+@pytest.mark.parametrize("what", ["video", "audio"])
+@pytest.mark.parametrize("frame_count", [1, 2, 7])
+def test_aac_that_an_edit_list_cuts_is_counted_without_decoding_it(
+    make: Any, frame_count: int, what: str
+) -> None:
+    whole = make.clip(frame_count=50, sound=(48000, 1, 2.0))
+    path = make.hidden(whole, "hidden.mp4", frame_count, what)
+    assert probe_clip(path) == probe_clip(path, sound=True)
+
+
+def test_counting_aac_decodes_next_to_none_of_it(make: Any) -> None:
+    path = break_sound(make.clip(frame_count=100, sound=(48000, 1, 4.0)))
+    clip = probe_clip(path)
+    assert clip.sound is not None
+    assert clip.sound.sample_count == 4 * 48000
+    for read in (partial(probe_clip, sound=True), probe_speech):
+        with pytest.raises(MediaDamaged):
+            read(path)
 
 
 def test_an_mp3_that_lost_its_end_is_damaged(make: Any) -> None:

@@ -13,6 +13,7 @@ from ..bodies import JsonBody
 from ..edits import EditPlan
 from ..endpoints.base import Endpoint, Order
 from ..media import Conformed, MediaLimits, conform_clip, conform_speech
+from ..media.media_guard import BeforeDecoding
 from ..media.sniff import SUFFIXES_BY_TYPE
 from ..model import (
     Carried,
@@ -115,13 +116,13 @@ def conform_media(
     body_limit_bytes: int | None,
     cut: CutSound | None,
     limits: MediaLimits,
-    before_decoding: Callable[[Clip], None],
+    before_decoding: BeforeDecoding,
     cancel: Callable[[], bool],
 ) -> tuple[Medium, Medium | None]:
     """Files that the endpoint takes, in ``work``. Blocking.
 
     ``body_limit_bytes`` is the most that both may take as data URIs together; None is no limit.
-    ``before_decoding`` is told of the clip where its frames have to be decoded.
+    ``before_decoding`` is told of the clip where it has to be decoded.
     Raises MediaError, LocalError, Interrupted.
     """
     sound = _conform_sound(endpoint, order, work, body_limit_bytes, cut, limits, cancel)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import media
 from ..endpoints.base import Order
 from ..errors import LocalError
+from ..media.media_guard import BeforeDecoding
 from ..model import Clip, Recording
 from .wish import Planned
 
@@ -57,14 +58,13 @@ class Written:
 def write_media(
     planned: Planned,
     folder: Path,
-    before_decoding: Callable[[Clip], None],
+    before_decoding: BeforeDecoding,
     cancel: Callable[[], bool],
 ) -> Written:
     """Write what of a plan is no file yet into ``folder``. Blocking.
 
-    ``before_decoding`` is told of a file whose frames have to be decoded for it. The order is
-    checked again with what the files really are. Raises InputError, LocalError,
-    MediaDamaged and Interrupted.
+    ``before_decoding`` is told of a file that has to be decoded for it. The order is checked again
+    with what the files really are. Raises InputError, LocalError, MediaDamaged and Interrupted.
     """
     order, write_footage = planned.order, planned.wish.write_footage
     write_speech = planned.wish.write_speech
@@ -74,11 +74,19 @@ def write_media(
     video_steps: tuple[str, ...] = ()
     sound_steps: tuple[str, ...] = ()
     if write_footage is not None and isinstance(footage, Clip):
-        if isinstance(write_footage, WindowWriter) and not write_footage.is_copied:
-            before_decoding(write_footage.source)
+        if isinstance(write_footage, WindowWriter):
+            decoded = write_footage.source
+            if write_footage.is_copied:
+                before_decoding.sound(decoded)  # if it has to be coded anew
+            else:
+                before_decoding.frames(decoded)
         footage = write_footage(folder, cancel)
         video_steps = write_footage.steps
     if write_speech is not None and isinstance(speech, Recording):
+        if isinstance(write_speech, RecordingWriter) and isinstance(
+            write_speech.pieces, WindowPieces
+        ):
+            before_decoding.sound(write_speech.pieces.source)
         speech = write_speech(folder, cancel)
         sound_steps = write_speech.steps
     again = planned.endpoint.order(order.arguments.model_dump(mode="json"), footage, speech)

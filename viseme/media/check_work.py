@@ -191,7 +191,8 @@ def _read(
     if request["kind"] == "recording":
         return recording_json(probe_speech(path, limits=limits, digest=digest, cancel=heart))
     if request["clip"] is None:
-        clip = probe_clip(path, limits=limits, digest=digest, cancel=heart)
+        sound = request["sound"]
+        clip = probe_clip(path, sound=sound, limits=limits, digest=digest, cancel=heart)
     else:
         clip = clip_from_json(request["clip"], path)
     if request["frames"]:

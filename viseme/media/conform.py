@@ -12,7 +12,7 @@ from ..errors import InputError, MediaTooLarge
 from ..model import Clip, Sound
 from .coding import can_copy, can_tag_aspect
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .media_guard import BeforeDecoding, let_pass
+from .media_guard import LET_PASS, BeforeDecoding
 from .sniff import MEDIA_TYPES
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
@@ -158,13 +158,13 @@ def conform_clip(
     codecs: Collection[str],
     max_bytes: int | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
-    before_decoding: BeforeDecoding = let_pass,
+    before_decoding: BeforeDecoding = LET_PASS,
     cancel: Cancel = None,
 ) -> Conformed:
     """The clip itself where the endpoint takes it, else a new file in ``out_dir``.
 
     ``containers`` and ``codecs`` are names as in ``Clip``. With ``max_bytes`` it is encoded with
-    fewer bits, then in a smaller size. ``before_decoding`` is told where its frames
+    fewer bits, then in a smaller size. ``before_decoding`` is told where its frames or its sound
     are going to be decoded, and may raise. Raises ``MediaTooLarge`` where nothing decent fits,
     ``InputError``, ``MediaDamaged``, ``LocalError`` and ``Interrupted``.
     """

@@ -47,7 +47,9 @@ def convert(
         path = path.with_stem(path.stem + "-2")
     size, copied, is_written = (clip.width, clip.height), _ALL_CODED, True
     if not needs.encode and is_small:
-        track = own_track(clip, needs.container, limits=limits, cancel=cancel)
+        track = own_track(
+            clip, needs.container, limits=limits, before_decoding=before_decoding, cancel=cancel
+        )
         copied = copy_pictures(
             clip,
             path,
@@ -58,13 +60,13 @@ def convert(
             cancel=cancel,
         )
     elif is_small or needs.encode:
-        before_decoding(clip)
+        before_decoding.frames(clip)
         size = _transcode(clip, path, needs.container, None, limits, cancel)
     else:
         is_written = False  # whatever lies there is not of this clip
     if is_written and (max_bytes is None or path.stat().st_size <= max_bytes):
         return _conformed(path, needs.container, _steps(clip, needs, copied, limits), size)
-    before_decoding(clip)
+    before_decoding.frames(clip)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
 
 

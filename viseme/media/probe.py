@@ -112,14 +112,16 @@ class _PictureScan:
 def probe_clip(
     path: Path,
     *,
+    sound: bool = False,
     limits: MediaLimits = DEFAULT_LIMITS,
     digest: str | None = None,
     cancel: Cancel = None,
 ) -> Clip:
     """Read a video or still image whole (without decoding its pictures) and say what it is.
 
-    Frames are counted by their packets and judged by their times; the sound is counted by
-    decoding it. Memory does not grow with the file. ``digest`` is that of the file, where it is
+    Frames are counted by their packets and judged by their times. So is sound where packets tell
+    its samples (AAC in mp4 and mov); all other sound is counted by decoding it, and with ``sound``
+    all of it is. Memory does not grow with the file. ``digest`` is that of the file, where it is
     known already. Raises ``InputError`` (no such file, only
     sound in it), ``MediaDamaged`` (not a video, empty, cut off, without frames),
     ``MediaTooLarge`` and ``Interrupted``.
@@ -140,7 +142,7 @@ def probe_clip(
             )
         scan = _PictureScan(path, stream, limits)
         track = _track_of(path, container_name, container, limits)
-        _scan(container, scan, track, cancel)
+        _scan(container, scan, track, cancel, is_sound_decoded=sound)
         clip = _clip_of(path, container_name, scan, track)
         check_seconds(path, container_name, container, _end_of(scan, track))
     _check_length(path, clip.seconds, limits)
@@ -170,7 +172,7 @@ def probe_speech(
         if track is None:
             raise _without_sound(path)
         has_video = pick_video(container) is not None
-        _scan(container, None, track, cancel)
+        _scan(container, None, track, cancel, is_sound_decoded=True)
         if not has_video and track.sample_count:
             end = track.start_seconds + Fraction(track.sample_count, track.sample_rate)
             check_seconds(path, container_name, container, end)
@@ -199,6 +201,8 @@ def _scan(
     scan: _PictureScan | None,
     track: SoundTrack | None,
     cancel: Cancel,
+    *,
+    is_sound_decoded: bool,
 ) -> None:
     streams: list[Stream] = []
     video_index = None
@@ -207,13 +211,14 @@ def _scan(
         video_index = scan.stream.index
     if track is not None:
         streams.append(track.stream)
+        count_sound = track.count if is_sound_decoded else track.reckon
     for packet in container.demux(*streams):
         stop_if(cancel)
         if scan is not None and packet.stream_index == video_index:
             if packet.size:
                 scan.push(cast("Packet[VideoStream]", packet))
         elif track is not None:
-            track.count(cast("Packet[AudioStream]", packet) if packet.size else None)
+            count_sound(cast("Packet[AudioStream]", packet) if packet.size else None)
     if scan is not None:
         scan.flush()
 

@@ -28,7 +28,7 @@ from .digest import stop_if
 from .encode import write_interleaved, writer_like
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .media_guard import BeforeDecoding, let_pass
+from .media_guard import LET_PASS, BeforeDecoding
 from .opening import open_media
 from .output import video_output
 from .partfile import translated_writes
@@ -114,7 +114,7 @@ def copy_pictures(
     *,
     window: Window | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
-    before_decoding: BeforeDecoding = let_pass,
+    before_decoding: BeforeDecoding = LET_PASS,
     cancel: Cancel = None,
 ) -> Copied:
     """Copy coded pictures with times that are exact multiples of the frame, and write ``track``.
@@ -126,7 +126,7 @@ def copy_pictures(
     with open_media(clip.path, limits=limits) as source:
         delay = reorder_delay(clip, source, window, cancel=cancel)
     if delay is None:
-        before_decoding(clip)
+        before_decoding.frames(clip)
         if isinstance(track, SoundCopy):
             track = _sound_in(clip, window, limits, cancel)
         _encode_with(clip, track, path, container, window, limits, cancel)
@@ -141,12 +141,20 @@ def copy_pictures(
 
 
 def own_track(
-    clip: Clip, container: str, *, limits: MediaLimits = DEFAULT_LIMITS, cancel: Cancel = None
+    clip: Clip,
+    container: str,
+    *,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    before_decoding: BeforeDecoding = LET_PASS,
+    cancel: Cancel = None,
 ) -> ClipSound | SoundCopy | None:
     """The clip's own sound for ``copy_pictures``: copied where no sample moves, else coded anew."""
     window = (0, clip.frame_count)
     copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
-    return copy or _sound_in(clip, window, limits, cancel)
+    if copy is not None:
+        return copy
+    before_decoding.sound(clip)
+    return _sound_in(clip, window, limits, cancel)
 
 
 def _sound_in(clip: Clip, window: Window, limits: MediaLimits, cancel: Cancel) -> ClipSound | None:

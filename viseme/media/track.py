@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LEAST_GAP_MILLISECONDS = 15
 # Tags and cut-off frames stand at the ends of bare MPEG and ADTS streams.
 _FORGIVING = frozenset({"mp3", "aac"})
+# As many alike show what such packets hold; what the decoder lacks at the start lies before them.
+_SHOWING_PACKETS = 4
 _FULL_SCALE = {"s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
 
 
@@ -75,6 +77,7 @@ class SoundTrack:
         self._is_placed = container not in SOUND_CONTAINERS
         self._has_exact_durations = container in ("mp4", "mov")
         self._is_forgiving = container in _FORGIVING
+        self._even = _EvenPackets() if self.codec == "aac" and self._has_exact_durations else None
 
     def push(self, packet: Packet[AudioStream] | None) -> Iterator[Piece]:
         """The sound in one packet; ``None`` flushes the decoder."""
@@ -87,6 +90,23 @@ class SoundTrack:
         """Count the sound in one packet as ``push`` does, without giving it out."""
         for frame in self._decoded(packet):
             self._place(frame, packet)
+
+    def reckon(self, packet: Packet[AudioStream] | None) -> None:
+        """Count the sound in one packet, decoding it only where its times do not tell enough.
+
+        They do for AAC in mp4 and mov, where all packets hold as much as the first ones did. That
+        such a packet can be decoded is not seen then.
+        """
+        even = self._even
+        if even is None or packet is None:
+            self.count(packet)
+        elif even.has_next(packet):
+            self.packet_count += 1
+            self._add(even.sample_count)
+        else:
+            before = self.sample_count
+            self.count(packet)
+            even.learn(packet, self.sample_count - before, self.sample_rate, self._tick)
 
     def _decoded(self, packet: Packet[AudioStream] | None) -> Sequence[AudioFrame]:
         if packet is not None and packet.size == 0:
@@ -126,10 +146,13 @@ class SoundTrack:
         elif sample_rate != self.sample_rate or frame.layout.nb_channels != self.channels:
             raise damaged(self.path, "its sound changes sample rate or channels on the way")
         silence = self._gap_before(pts)
-        self.sample_count += silence + count
+        self._add(silence + count)
+        return silence, count
+
+    def _add(self, sample_count: int) -> None:
+        self.sample_count += sample_count
         if self.sample_count > self._most_samples:
             raise self._too_long()
-        return silence, count
 
     def _begin(self, frame: AudioFrame, pts: int | None) -> None:
         self.sample_rate = frame.sample_rate
@@ -162,6 +185,58 @@ class SoundTrack:
             limit=self._most_seconds,
             remedy="Cut it first.",
         )
+
+
+class _EvenPackets:
+    """What is known of a track whose packets all hold as many samples: AAC, but for its ends.
+
+    ``sample_count`` is that of a packet, once enough in a row have shown it.
+    """
+
+    def __init__(self) -> None:
+        self.sample_count = 0
+        self._duration = 0
+        self._next_pts: int | None = None
+        self._shown = 0
+
+    def has_next(self, packet: Packet[AudioStream]) -> bool:
+        """Whether a packet follows the one before it and is like the ones that were decoded."""
+        pts = packet.pts
+        if (
+            self._shown < _SHOWING_PACKETS
+            or pts is None
+            or pts != self._next_pts
+            or packet.duration != self._duration
+            or packet.is_discard
+        ):
+            return False
+        self._next_pts = pts + self._duration
+        return True
+
+    def learn(
+        self,
+        packet: Packet[AudioStream],
+        sample_count: int,
+        sample_rate: int,
+        tick: tuple[int, int] | None,
+    ) -> None:
+        """Take note of a packet that was decoded, and of how many samples came of it."""
+        duration, pts = packet.duration, packet.pts
+        is_exact = (
+            tick is not None
+            and pts is not None
+            and duration is not None
+            and sample_count > 0
+            and duration * tick[0] * sample_rate == sample_count * tick[1]
+        )
+        is_next = (pts, duration, sample_count) == (
+            self._next_pts,
+            self._duration,
+            self.sample_count,
+        )
+        self._shown = (self._shown + 1 if is_next else 1) if is_exact else 0
+        self.sample_count, self._duration = sample_count, duration or 0
+        self._next_pts = None if pts is None else pts + self._duration
 
 
 def _divided(value: int, by: int) -> int:

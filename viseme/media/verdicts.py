@@ -18,7 +18,7 @@ from ..model import Clip, Recording, Sound
 from .limits import MediaLimits
 
 # To be raised with every change of what a check finds or refuses.
-_REVISION = 2
+_REVISION = 3
 
 
 def clip_json(clip: Clip) -> dict[str, Any]:
@@ -85,17 +85,20 @@ class Verdicts:
         self._terms = blake3.blake3(terms.encode()).hexdigest(8)
 
     def find(self, kind: str, digest: str) -> dict[str, Any] | None:
-        """The medium, and under ``frames`` whether all of its frames were decoded."""
+        """The medium; under ``frames`` and ``sound`` whether all of those were decoded."""
         try:
             kept = json.loads(self._path(kind, digest).read_text("utf-8"))
-            return {"medium": dict(kept["medium"]), "frames": bool(kept["frames"])}
+            was_decoded = {what: bool(kept[what]) for what in ("frames", "sound")}
+            return {"medium": dict(kept["medium"]), **was_decoded}
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def keep(self, kind: str, digest: str, medium: Mapping[str, Any], *, frames: bool) -> None:
+    def keep(
+        self, kind: str, digest: str, medium: Mapping[str, Any], *, frames: bool, sound: bool
+    ) -> None:
         path = self._path(kind, digest)
         part = path.with_suffix(f".{secrets.token_hex(4)}.part")
-        document = {"medium": medium, "frames": frames}
+        document = {"medium": medium, "frames": frames, "sound": sound}
         # A disk that is full or may not be written to only makes the next check take its time.
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
