@@ -180,6 +180,53 @@ def test_every_clip_is_converted_by_the_same_few_threads(make: Any) -> None:
     assert 0 < len(seen) <= (os.cpu_count() or 1)
 
 
+def test_clips_alike_are_converted_by_the_same_converters(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each converter that is made anew costs its thread the memory of a picture of floats."""
+    clip = probe_clip(make.clip(frame_count=40))
+    init, made = FloatReader.__init__, SimpleQueue[None]()
+
+    def counted(reader: FloatReader, *arguments: Any) -> None:
+        made.put(None)
+        init(reader, *arguments)
+
+    monkeypatch.setattr(FloatReader, "__init__", counted)
+    for _ in range(5):
+        decode_frames(clip)
+    assert made.qsize() <= (os.cpu_count() or 1)
+
+
+def test_a_clip_after_one_of_another_kind_has_the_same_frames(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagged = make.folder / "tagged.mp4"
+    encode_clip(tagged, ramps(64, 48), Fraction(25))
+    clips = [
+        probe_clip(path)
+        for path in (
+            make.clip("untagged.mp4"),
+            tagged,
+            make.clip("full.mp4", pixel_format="yuvj420p"),
+            make.clip("other.mp4", pixel_format="yuv444p"),
+            make.turned(90),
+            make.clip("small.mp4", size=(32, 48)),
+        )
+    ]
+    expected = []
+    for clip in clips:
+        with ThreadPoolExecutor(1) as fresh:
+            monkeypatch.setattr(floats, "_pool", lambda fresh=fresh: fresh)
+            expected.append((decode_frames(clip), decode_frames(clip, accurate_colours=True)))
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(floats, "_pool", lambda: pool)
+        for number in (0, 1, 0, 2, 3, 4, 5, 3, 2, 1, 0):
+            found = decode_frames(clips[number])
+            assert np.array_equal(found, expected[number][0])
+            accurate = decode_frames(clips[number], accurate_colours=True)
+            assert np.array_equal(accurate, expected[number][1])
+
+
 def test_frames_of_which_one_cannot_be_converted_need_no_garbage_collector(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

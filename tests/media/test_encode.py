@@ -251,7 +251,7 @@ def test_the_defaults_are_those_that_x264_codes_by(tmp_path: Path) -> None:
     encode_clip(path, moving(12), RATE)
     told = path.read_bytes()
     for expected in (
-        *("crf=22.0", "rc_lookahead=10", "qcomp=0.54", "aq=1:0.80", "subme=4", "me=dia"),
+        *("crf=21.4", "rc_lookahead=8", "qcomp=0.50", "aq=1:0.80", "subme=4", "me=dia"),
         *("analyse=0x3:0x112", "deadzone=8,4", "decimate=0"),
     ):
         assert re.search(rf" {re.escape(expected)}[ \0]".encode(), told), expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from math import ceil
 
 from ..model import Clip
 
@@ -23,7 +24,7 @@ SOUND_SUFFIXES = {
     "ogg": ".ogg",
     "aac": ".aac",
 }
-# libvpx's scale of quality is wider than x264's: the default, 22, is its 31.
+# libvpx's scale of quality is wider than x264's, and has whole numbers only: the default is its 31.
 _VP9_CRF_OFFSET = 9
 _VP9_SPEED = {"ultrafast": 8, "superfast": 8, "veryfast": 7, "faster": 7, "fast": 6, "medium": 5}
 # How a preset is tuned here, where nobody says otherwise and quality is what is asked for: so that
@@ -41,10 +42,11 @@ _TUNING = {
             "deadzone-inter=8:deadzone-intra=4:no-dct-decimate=1",
             # More bits go to what later pictures are made of (with mb-tree that is a lower qcomp),
             # and fewer into noise on plain ground.
-            "qcomp=0.54:aq-strength=0.8",
+            "qcomp=0.5:aq-strength=0.8",
             # As few pictures wait for those behind them as are needed: each takes memory. With
-            # fewer between looking ahead and coding, processors wait.
-            "rc-lookahead=10:sync-lookahead=5",
+            # fewer that are looked ahead at, a clip in which a camera moves takes more bits to look
+            # the same; with fewer between looking ahead and coding, processors wait.
+            "rc-lookahead=8:sync-lookahead=5",
         )
     )
 }
@@ -77,7 +79,7 @@ class EncodeSettings:
     """
 
     preset: str = "veryfast"
-    crf: int = 22
+    crf: float = 21.4
     bit_rate: int | None = None
     sound_bit_rate: int | None = None
     x264_params: str | None = None
@@ -126,7 +128,7 @@ def codec_options(container: str, settings: EncodeSettings) -> dict[str, str]:
         speed = _VP9_SPEED.get(settings.preset, 4)
         options = {"deadline": "realtime", "cpu-used": str(speed), "row-mt": "1"}
         if settings.bit_rate is None:
-            options |= {"crf": str(min(settings.crf + _VP9_CRF_OFFSET, 63)), "b": "0"}
+            options |= {"crf": str(min(ceil(settings.crf) + _VP9_CRF_OFFSET, 63)), "b": "0"}
         return options
     options = {"preset": settings.preset}
     if settings.tuning:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from .digest import stop_if
 from .identify import damaged
 from .opening import translated
-from .picture import host_matrix_of, matrix_of, orientation_of, rgb_options
+from .picture import Orientation, host_matrix_of, matrix_of, orientation_of, rgb_options
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -39,8 +40,38 @@ _MOST_THREADS = 4
 _FLOATS = re.compile("f(16|32)")
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What pictures are to become, and what they are: of ``size`` (width, height) as coded."""
+
+    size: tuple[int, int]
+    orientation: Orientation
+    accurate_colours: bool
+    layout: str
+    matrix: int
+    colour_range: int
+
+    @classmethod
+    def of(cls, first: VideoFrame, *, accurate_colours: bool) -> _Terms:
+        """Those of a clip whose first picture is ``first``."""
+        return cls(
+            (first.width, first.height),
+            orientation_of(first),
+            accurate_colours,
+            first.format.name,
+            int(first.colorspace),
+            int(first.color_range),
+        )
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """(width, height)."""
+        width, height = self.size
+        return (height, width) if self.orientation.is_transposed else (width, height)
+
+
 class FloatReader:
-    """Turns pictures into float32 RGB, upright; every one gets size and orientation of ``first``.
+    """Turns pictures into float32 RGB, upright; every one gets size and orientation of the first.
 
     By default bit for bit what ComfyUI's own VIDEO gives: on average 0.4/255 too dark, and BT.601
     for all that does not name its matrix. With ``accurate_colours`` each value is rounded to the
@@ -48,17 +79,12 @@ class FloatReader:
     8 bits keep their depth and are converted as ComfyUI does it.
     """
 
-    def __init__(self, first: VideoFrame, *, accurate_colours: bool) -> None:
-        self._size = (first.width, first.height)
-        self._orientation = orientation_of(first)
-        self._is_accurate = accurate_colours
+    def __init__(self, terms: _Terms) -> None:
+        self.terms = terms
+        self._size = terms.size
+        self._orientation = terms.orientation
+        self._is_accurate = terms.accurate_colours
         self._reformatter = VideoReformatter()
-
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """(width, height)."""
-        width, height = self._size
-        return (height, width) if self._orientation.is_transposed else (width, height)
 
     def read(self, picture: VideoFrame, out: Floats) -> None:
         """Into [H, W, 3] in 0..1; what is over at the right and bottom is left out."""
@@ -100,13 +126,33 @@ def _bits_of(picture: VideoFrame) -> int:
     return max(component.bits for component in picture.format.components)
 
 
-def _reader_of(
-    path: Path, first: VideoFrame, frames: Floats, accurate_colours: bool
-) -> FloatReader:
-    reader = FloatReader(first, accurate_colours=accurate_colours)
-    width, height = reader.upright_size
+def _terms_of(path: Path, first: VideoFrame, frames: Floats, accurate_colours: bool) -> _Terms:
+    terms = _Terms.of(first, accurate_colours=accurate_colours)
+    width, height = terms.upright_size
     if width < frames.shape[2] or height < frames.shape[1]:
         raise damaged(path, f"its pictures are {width}x{height} now")
+    return terms
+
+
+class _Own(threading.local):
+    """Of each thread: the reader that it used last."""
+
+    reader: FloatReader | None = None
+
+
+_own = _Own()
+
+
+def _reader_for(terms: _Terms) -> FloatReader:
+    """This thread's reader, where it has one for pictures like these.
+
+    A swscale context that is made anew lies behind the first picture that it converts. Once both
+    are freed, glibc's allocator does not put the next such picture in that one's place, since it
+    asks for a little more and aligns it: each thread would hold the memory of two.
+    """
+    reader = _own.reader
+    if reader is None or reader.terms != terms:
+        reader = _own.reader = FloatReader(terms)
     return reader
 
 
@@ -144,27 +190,21 @@ def fill_frames(
     smaller than frames, and ``Interrupted``.
     """
     thread_count, pool = _thread_count(), _pool()
-    readers: SimpleQueue[FloatReader] = SimpleQueue()
 
-    def convert(picture: VideoFrame, start: int, stop: int) -> None:
-        reader = readers.get()
-        try:
-            with translated(path):
-                reader.read(picture, frames[start])
-            frames[start + 1 : stop] = frames[start]
-        finally:
-            readers.put(reader)
+    def convert(terms: _Terms, picture: VideoFrame, start: int, stop: int) -> None:
+        with translated(path):
+            _reader_for(terms).read(picture, frames[start])
+        frames[start + 1 : stop] = frames[start]
 
     # No picture may be converted by two threads at once: PyAV writes into its colour properties.
     previous: VideoFrame | None = None
+    terms: _Terms | None = None
     place = 0
     pending: deque[Future[None]] = deque()
     try:
         for picture, start, stop in shown:
             stop_if(cancel)
-            if previous is None:
-                for _ in range(thread_count):
-                    readers.put(_reader_of(path, picture, frames, accurate_colours))
+            terms = terms or _terms_of(path, picture, frames, accurate_colours)
             if picture is previous:
                 while pending:
                     _await_first(pending)
@@ -173,7 +213,7 @@ def fill_frames(
             if len(pending) == 2 * thread_count:
                 _await_first(pending)
             previous, place = picture, start
-            pending.append(pool.submit(convert, picture, start, stop))
+            pending.append(pool.submit(convert, terms, picture, start, stop))
         while pending:
             stop_if(cancel)
             _await_first(pending)
