@@ -291,7 +291,7 @@ def sound_decoded_to_count() -> Iterator[Reached]:
     from viseme.media.track import SoundTrack
 
     place: Any = SoundTrack
-    reckon = place.reckon
+    count_by_times = place.count_by_times
     count = 0
 
     def decoded(track: Any, packet: Any) -> None:
@@ -299,11 +299,11 @@ def sound_decoded_to_count() -> Iterator[Reached]:
         count += 1
         track.count(packet)
 
-    place.reckon = decoded
+    place.count_by_times = decoded
     try:
         yield lambda: count
     finally:
-        place.reckon = reckon
+        place.count_by_times = count_by_times
 
 
 def usual_aac() -> AbstractContextManager[Reached]:

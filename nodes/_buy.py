@@ -258,7 +258,7 @@ def _result(
     if "frames" in wanted:
         is_accurate = place.settings.accurate_colours
         with _of_job(job, "frames", without.format("frames"), "run this with more memory free"):
-            guard.frames(clip, cancel=cancel)
+            guard.check(clip, frames=True, cancel=cancel)
             frames = frames_output(
                 clip,
                 _crop_of(clip, job),
@@ -268,7 +268,7 @@ def _result(
             )
     if "audio" in wanted:
         with _of_job(job, "audio", without.format("audio"), "run this with more memory free"):
-            guard.sound(clip, cancel=cancel)
+            guard.check(clip, sound=True, cancel=cancel)
             audio = audio_output(clip, cancel, guard.limits)
     return Result(path, float(clip.frame_rate), frames, audio)
 

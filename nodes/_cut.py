@@ -121,7 +121,8 @@ def _cut_source(
     is_shown = frame_count * clip.width * clip.height <= _MOST_SHOWN_PIXELS
     wanted = frozenset({"audio", "preview"}) if consumed is None else consumed
     has_preview = is_shown or "preview" in wanted
-    sound = _sound(source, heard, has_preview or "audio" in wanted, guard, cancel)
+    is_heard = has_preview or "audio" in wanted
+    sound = _sound(source, heard, guard, cancel, is_needed=is_heard, with_frames=has_preview)
     if sound is None and consumed is not None and "audio" in consumed:
         raise InputError(
             "media has no sound to cut, and audio is not connected.",
@@ -138,7 +139,7 @@ def _cut_source(
         seconds = clip.sound.seconds
     value = EditsValue(plan, clip.frame_rate, clip.frame_count, digest, seconds)
     if has_preview and source.frames is None:
-        guard.frames(_file_of(source), cancel=cancel)
+        guard.check(_file_of(source), frames=True, cancel=cancel)
     cut = None
     if sound is not None:
         cut = (_cut_sound(sound[0], sound[1], value, guard.limits, cancel), sound[1])
@@ -162,15 +163,19 @@ def _cut_source(
 def _sound(
     source: ClipInput,
     heard: SoundInput | None,
-    is_needed: bool,
     guard: MediaGuard,
     cancel: Cancel,
+    *,
+    is_needed: bool,
+    with_frames: bool,
 ) -> tuple[NDArray[np.float32], int] | None:
     """The uncut sound, float32 [1, C, S], and its rate; None where there is none.
 
-    ``is_needed`` says whether a file's own sound is worth decoding.
+    ``is_needed`` says whether a file's own sound is worth decoding, and ``with_frames`` that its
+    frames will be decoded too, so that both are checked at once.
     """
-    given, limits = None, guard.limits
+    limits = guard.limits
+    given = None
     if heard is not None:
         given = (heard.waveform, heard.sample_rate)
     elif source.sound is not None:
@@ -182,7 +187,7 @@ def _sound(
     clip, write = source.clip, source.write
     if clip.sound is None or not is_needed:
         return None
-    guard.sound(_file_of(source), cancel=cancel)
+    guard.check(_file_of(source), frames=with_frames, sound=True, cancel=cancel)
     if not isinstance(write, WindowWriter):
         return decode_sound(clip, limits=limits, cancel=cancel)
     start, stop = (frame / clip.frame_rate for frame in (write.start_frame, write.stop_frame))

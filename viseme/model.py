@@ -39,7 +39,7 @@ class Carry(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The sound of a clip or of a recording, as counted by decoding it.
+    """The sound of a clip or of a recording: counted by decoding it, or by packets that tell.
 
     ``sample_count`` is per channel, without codec padding. ``start_seconds`` is when the first
     sample sounds, relative to the first picture for a clip and to zero for a recording.

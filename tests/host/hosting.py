@@ -20,7 +20,9 @@ import httpx
 
 from tests.conftest import ROOT, SandboxProcess, bare_environment
 from tests.host.client import Client, until
+from viseme.home import Home
 from viseme.ledger import JobRecord, Ledger
+from viseme.media.digest import digest_file
 
 START_SECONDS = 600.0  # a machine that does much else besides
 STOP_SECONDS = 60.0
@@ -233,6 +235,11 @@ class Host(Client):
         assert self.home is not None
         with Ledger.open(self.home / "ledger.sqlite3") as ledger:
             return tuple(ledger.list())
+
+    def verdicts(self, path: Path) -> list[Path]:
+        """Where it keeps what its child process found a clip to be."""
+        assert self.home is not None
+        return list(Home(self.home).verdicts.glob(f"{digest_file(path)}-clip-*.json"))
 
     @contextmanager
     def settings(self, document: dict[str, Any]) -> Iterator[None]:

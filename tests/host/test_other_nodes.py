@@ -143,6 +143,8 @@ def test_without_audio_the_videos_own_sound_is_cut(
     [facts] = entry.facts(audio)
     assert facts["shape"] == list(expected.shape)
     assert facts["digest"] == digest(expected)
+    [verdict] = comfy.verdicts(path)
+    assert json.loads(verdict.read_text())["sound"]
 
 
 def test_sound_that_cannot_be_decoded_is_told_and_not_cut(

@@ -381,6 +381,21 @@ def test_frames_that_memory_cannot_hold_are_an_error_that_keeps_the_video(
     assert len(canned_box.charges()) == 1
 
 
+def test_sound_is_decoded_in_the_child_process_before_it_is_here(
+    comfy: Host, graph: SampleGraph
+) -> None:
+    sync = graph.lip_sync()
+    receipt = graph.record(sync[4])
+    file = Path(comfy.run(graph).receipt(receipt)["items"][0]["file"])
+    for verdict in comfy.verdicts(file):
+        verdict.unlink()  # of other jobs with the same result
+    graph.record(sync[2])
+    comfy.run(graph)
+    [verdict] = comfy.verdicts(file)
+    found = json.loads(verdict.read_text())
+    assert (found["sound"], found["frames"]) == (True, False)
+
+
 def test_sound_that_cannot_be_decoded_is_an_error_that_keeps_the_video(
     comfy: Host, canned_box: ModalSandbox, graph: SampleGraph, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from viseme.jobs.wish import Planned, Wish, make_plan
 from viseme.jobs.workplace import Watch, Workplace, media_guard
 from viseme.ledger import Ledger, State
 from viseme.media.digest import digest_file
+from viseme.media.track import SoundTrack
 from viseme.model import Carry, Clip
 from viseme.settings import Settings
 
@@ -225,19 +226,20 @@ def test_what_is_made_out_of_a_file_that_changed_is_not_bought(
     assert desk.submission_count == 0
 
 
-@pytest.mark.parametrize("is_speech", [True, False])
+@pytest.mark.parametrize("first", [0, 1])
 def test_a_window_whose_sound_cannot_be_decoded_is_not_bought(
-    desk: Desk, media: Media, is_speech: bool
+    desk: Desk, media: Media, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
+    """It is found in the child process: here not a sample is decoded."""
     video = break_sound(media.clip("clip.mp4", frames=100, sound_seconds=4.0))
     guard = media_guard(desk.place)
-    clip, write = clip_window(guard.clip(video), Fraction(0), Fraction(3))
-    speech, write_speech = (
-        own_sound_of(clip, write) if is_speech else (guard.recording(media.speech()), None)
-    )
+    clip, write = clip_window(guard.clip(video), Fraction(first, 25), Fraction(3))
+    speech, write_speech = own_sound_of(clip, write)
     wish = Wish("fal-sync", {}, clip, speech, write_footage=write, write_speech=write_speech)
+    planned = make_plan(wish, desk.place.settings)
+    monkeypatch.setattr(SoundTrack, "push", None)
     with pytest.raises(MediaDamaged):
-        desk.buy(make_plan(wish, desk.place.settings))
+        desk.buy(planned)
     assert desk.box.charges() == []
     assert desk.submission_count == 0
 

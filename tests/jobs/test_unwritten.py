@@ -42,6 +42,7 @@ from viseme.media import (
     probe_speech,
 )
 from viseme.media.copying import can_cut
+from viseme.media.media_guard import BeforeDecoding, let_pass
 from viseme.model import Clip, Recording
 from viseme.settings import Settings
 
@@ -160,9 +161,14 @@ class Counting:
         self.count = 0
         self.steps: tuple[str, ...] = write.steps
 
-    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Any:
+    def __call__(
+        self,
+        folder: Path,
+        cancel: Callable[[], bool],
+        before_decoding: BeforeDecoding = let_pass,
+    ) -> Any:
         self.count += 1
-        return self.write(folder, cancel)
+        return self.write(folder, cancel, before_decoding)
 
 
 def test_the_same_frames_again_buy_nothing_and_write_no_file(desk: Desk) -> None:

@@ -28,6 +28,7 @@ from viseme.media import (
     iterate_frames,
     probe_clip,
     probe_speech,
+    trim_clip,
 )
 from viseme.media.check_process import (
     MOST_WAITING,
@@ -36,7 +37,6 @@ from viseme.media.check_process import (
     end_idle,
     keep_for_next,
 )
-from viseme.media.media_guard import BeforeDecoding
 from viseme.media.source import file_state
 from viseme.model import Clip, SourceFile
 
@@ -154,7 +154,7 @@ def test_pictures_that_do_not_decode_are_told_before_they_are_needed(
     guard = MediaGuard()
     clip = guard.clip(path)
     with pytest.raises(MediaDamaged):
-        guard.frames(clip)
+        guard.check(clip, frames=True)
     with pytest.raises(MediaDamaged):
         guard.clip(path, frames=True)
 
@@ -167,9 +167,8 @@ def test_sound_that_does_not_decode_is_told_before_it_is_needed(
     clip = guard.clip(path)
     assert clip.sound is not None and clip.sound.sample_count == 4 * 48000
     for decode in (
-        lambda: guard.sound(clip),
-        lambda: guard.frames(clip),
-        lambda: guard.clip(path, frames=True),
+        lambda: guard.check(clip, sound=True),
+        lambda: guard.check(clip, frames=True, sound=True),
         lambda: guard.recording(path),
     ):
         with pytest.raises(MediaDamaged):
@@ -440,10 +439,10 @@ def test_frames_are_decoded_once_where_a_clip_was_only_counted_before(
     guard = MediaGuard(tmp_path / "checked")
     clip = guard.clip(make.clip())
     assert [json.loads(p.read_text())["frames"] for p in kept(tmp_path / "checked")] == [False]
-    guard.frames(clip)
+    guard.check(clip, frames=True)
     assert [json.loads(p.read_text())["frames"] for p in kept(tmp_path / "checked")] == [True]
     clip.path.unlink()
-    guard.frames(clip)  # it would fail if it were read again
+    guard.check(clip, frames=True)  # it would fail if it were read again
 
 
 def test_sound_is_decoded_once_where_a_clip_was_only_counted_before(
@@ -451,20 +450,43 @@ def test_sound_is_decoded_once_where_a_clip_was_only_counted_before(
 ) -> None:
     guard = MediaGuard(tmp_path / "checked")
     clip = guard.clip(make.clip(sound=(48000, 1, 0.4)))
-    guard.sound(clip)
+    guard.check(clip, sound=True)
     break_sound(clip.path)
     known = replace(clip, source=None)  # as it was found, whatever lies there now
-    guard.sound(known)
-    guard.frames(known)
+    guard.check(known, sound=True)
+    guard.check(known, frames=True)
+    guard.check(known, frames=True, sound=True)
     with pytest.raises(MediaDamaged):
-        MediaGuard().sound(known)
+        MediaGuard().check(known, sound=True)
 
 
-def test_a_clip_without_sound_is_not_read_for_it(make: MediaMaker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("silent.mp4", {}),
+        ("a.mkv", {"sound": (48000, 1, 0.4)}),
+        ("a.webm", {"sound": (48000, 1, 0.4)}),
+    ],
+)
+def test_a_clip_whose_sound_is_none_or_was_decoded_to_count_it_is_not_read_for_it_again(
+    make: MediaMaker, name: str, options: dict[str, Any]
+) -> None:
     guard = MediaGuard()
-    clip = guard.clip(make.clip())
+    clip = guard.clip(make.clip(name, **options))
     clip.path.unlink()
-    guard.sound(clip)
+    guard.check(clip, sound=True)
+
+
+def test_frames_are_decoded_though_the_sound_beside_them_is_broken(
+    make: MediaMaker, tmp_path: Path
+) -> None:
+    guard = MediaGuard(tmp_path / "checked")
+    path = break_sound(make.clip(frame_count=100, sound=(48000, 1, 4.0)))
+    clip = guard.clip(path)
+    guard.check(clip, frames=True)
+    assert guard.clip(path, frames=True) == clip
+    with pytest.raises(MediaDamaged):
+        guard.check(clip, sound=True)
 
 
 def test_what_was_found_under_other_limits_does_not_count(make: MediaMaker, tmp_path: Path) -> None:
@@ -520,6 +542,31 @@ def test_a_pack_under_a_strange_name_can_have_files_read(make: MediaMaker, tmp_p
     assert done.stdout == "7\n", done.stderr
 
 
+class Told:
+    """What it was told is going to be decoded."""
+
+    def __init__(self) -> None:
+        self.of_frames = self.of_sound = False
+
+    def __call__(self, clip: Clip, *, frames: bool = False, sound: bool = False) -> None:
+        self.of_frames |= frames
+        self.of_sound |= sound
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "is_decoded", "is_coded"),
+    [("clip.mp4", 0, False, False), ("clip.mp4", 3, True, True), ("flac.mkv", 0, True, False)],
+)
+def test_a_window_is_checked_just_where_it_is_not_copied(
+    make: MediaMaker, name: str, start: int, is_decoded: bool, is_coded: bool
+) -> None:
+    codec = "flac" if name.startswith("flac") else "aac"
+    clip = probe_clip(make.clip(name, frame_count=50, sound=(48000, 1, 2.0), sound_codec=codec))
+    told = Told()
+    trim_clip(clip, make.folder / "cut.mp4", start, 12, before_decoding=told)
+    assert (told.of_sound, told.of_frames) == (is_decoded, is_coded)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "is_decoded"),
     [
@@ -534,40 +581,37 @@ def test_frames_are_checked_just_where_conforming_decodes_them(
 ) -> None:
     max_bytes = options.pop("max_bytes", None)
     clip = probe_clip(make.clip(name, frame_count=25, size=(160, 120), **options))
-    told: list[Clip] = []
+    told = Told()
     conform_clip(
         clip,
         make.folder,
         containers={"mp4"},
         codecs={"h264"},
         max_bytes=max_bytes,
-        before_decoding=BeforeDecoding(frames=told.append),
+        before_decoding=told,
     )
-    assert bool(told) is is_decoded
+    assert told.of_frames is is_decoded
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "is_decoded"),
+    ("name", "options", "is_decoded", "is_coded"),
     [
-        ("as-it-is.mp4", {}, False),
-        ("only-remuxed.mkv", {}, False),
-        ("delayed.mkv", {"sound_delay_ms": 200}, True),
-        ("other-codec.mkv", {"sound_codec": "flac"}, True),
+        ("as-it-is.mp4", {}, False, False),
+        ("only-remuxed.mkv", {}, False, False),
+        ("silent.mkv", {"sound": None}, False, False),
+        ("delayed.mkv", {"sound_delay_ms": 200}, True, False),
+        ("other-codec.mkv", {"sound_codec": "flac"}, True, False),
+        ("encoded.avi", {"codec": "mpeg4", "sound_codec": "mp3"}, True, True),
     ],
 )
 def test_sound_is_checked_just_where_conforming_decodes_it(
-    make: MediaMaker, name: str, options: dict[str, Any], is_decoded: bool
+    make: MediaMaker, name: str, options: dict[str, Any], is_decoded: bool, is_coded: bool
 ) -> None:
-    clip = probe_clip(make.clip(name, frame_count=25, sound=(48000, 1, 0.6), **options))
-    told: list[Clip] = []
-    conform_clip(
-        clip,
-        make.folder,
-        containers={"mp4"},
-        codecs={"h264"},
-        before_decoding=BeforeDecoding(sound=told.append),
-    )
-    assert bool(told) is is_decoded
+    options = {"sound": (48000, 1, 0.6)} | options
+    clip = probe_clip(make.clip(name, frame_count=25, **options))
+    told = Told()
+    conform_clip(clip, make.folder, containers={"mp4"}, codecs={"h264"}, before_decoding=told)
+    assert (told.of_sound, told.of_frames) == (is_decoded, is_coded)
 
 
 def test_a_clip_that_was_checked_decodes_here(make: MediaMaker) -> None:

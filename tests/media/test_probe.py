@@ -329,7 +329,7 @@ def test_a_file_a_thousand_times_larger_takes_no_more_memory(make: Any) -> None:
         ((48000, 1, 2.0), {"sound_delay_ms": 480}),
         ((48000, 1, 2.0), {"video_delay_ms": 480}),
         ((48000, 1, 2.0), {"container_options": {"movflags": "frag_keyframe+empty_moov"}}),
-        ((48000, 1, 2.0), {"container_options": {"movie_timescale": "1000"}}),
+        ((48000, 1, 2.0), {"container_options": {"movflags": "faststart"}}),
     ],
 )
 def test_aac_is_counted_by_its_packets_as_by_decoding_it(
@@ -344,7 +344,7 @@ def test_aac_is_counted_by_its_packets_as_by_decoding_it(
 
 
 @pytest.mark.parametrize("gap", [Fraction(1, 10), Fraction(2)])
-def test_a_gap_in_aac_is_counted_without_decoding_it(make: Any, gap: Fraction) -> None:
+def test_a_gap_in_aac_is_counted_as_by_decoding_it(make: Any, gap: Fraction) -> None:
     whole = make.clip(frame_count=100, sound=(48000, 1, 4.0))
     path = make.with_a_gap_in_its_sound(whole, "gap.mp4", gap)
     clip = probe_clip(path, sound=True)
@@ -355,7 +355,7 @@ def test_a_gap_in_aac_is_counted_without_decoding_it(make: Any, gap: Fraction) -
 
 @pytest.mark.parametrize("what", ["video", "audio"])
 @pytest.mark.parametrize("frame_count", [1, 2, 7])
-def test_aac_that_an_edit_list_cuts_is_counted_without_decoding_it(
+def test_aac_that_an_edit_list_cuts_is_counted_as_by_decoding_it(
     make: Any, frame_count: int, what: str
 ) -> None:
     whole = make.clip(frame_count=50, sound=(48000, 1, 2.0))

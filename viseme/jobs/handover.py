@@ -17,7 +17,7 @@ from ..errors import (
     VisemeError,
 )
 from ..ledger import AT_VENDOR, State, utc_milliseconds
-from ..media.media_guard import LET_PASS
+from ..media.media_guard import let_pass
 from ..model import Carry, WireRequest
 from ..services.base import Submission, body_arguments
 from .doubt import (
@@ -107,7 +107,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Path) -> Submission:
     endpoint, order, settings = planned.endpoint, planned.order, held.place.settings
     check_spending(held, planned)
     held.report(Step.PREPARE, "preparing the media")
-    before_decoding = media_guard(held.place).before_decoding(held.watch.cancel)
+    before_decoding = partial(media_guard(held.place).check, cancel=held.watch.cancel)
     written = await asyncio.to_thread(
         write_media, planned, work, before_decoding, held.watch.cancel
     )
@@ -121,7 +121,7 @@ async def _prepare(held: HeldJob, planned: Planned, work: Path) -> Submission:
         else body_limit_bytes(endpoint, settings),
         cut=None if planned.wish.sound_is_edited else cut_of(endpoint, order),
         limits=media_limits(settings),
-        before_decoding=LET_PASS if written.is_coded_here else before_decoding,
+        before_decoding=let_pass if written.is_coded_here else before_decoding,
         cancel=held.watch.cancel,
     )
     video = video.after(written.video_steps)

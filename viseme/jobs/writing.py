@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import media
 from ..endpoints.base import Order
 from ..errors import LocalError
-from ..media.media_guard import BeforeDecoding
-from ..model import Clip, Recording
+from ..media.media_guard import BeforeDecoding, let_pass
+from ..media.source import file_state
+from ..model import Clip, Recording, SourceFile
 from .wish import Planned
 
 if TYPE_CHECKING:
@@ -24,13 +25,21 @@ _PIECE_SAMPLES = 1 << 16
 
 
 class WriteClip(Protocol):
-    """Writes a clip into a folder, and gives it as counted there; its digest stays the source's."""
+    """Writes a clip into a folder, and gives it as counted there; its digest stays the source's.
+
+    ``before_decoding`` is told of a file that has to be decoded for it.
+    """
 
     @property
     def steps(self) -> tuple[str, ...]:
         """What the user is told of it, once it is written."""
 
-    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip: ...
+    def __call__(
+        self,
+        folder: Path,
+        cancel: Callable[[], bool],
+        before_decoding: BeforeDecoding = let_pass,
+    ) -> Clip: ...
 
 
 class WriteRecording(Protocol):
@@ -39,7 +48,12 @@ class WriteRecording(Protocol):
     @property
     def steps(self) -> tuple[str, ...]: ...
 
-    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording: ...
+    def __call__(
+        self,
+        folder: Path,
+        cancel: Callable[[], bool],
+        before_decoding: BeforeDecoding = let_pass,
+    ) -> Recording: ...
 
 
 @dataclass(frozen=True)
@@ -74,20 +88,10 @@ def write_media(
     video_steps: tuple[str, ...] = ()
     sound_steps: tuple[str, ...] = ()
     if write_footage is not None and isinstance(footage, Clip):
-        if isinstance(write_footage, WindowWriter):
-            decoded = write_footage.source
-            if write_footage.is_copied:
-                before_decoding.sound(decoded)  # if it has to be coded anew
-            else:
-                before_decoding.frames(decoded)
-        footage = write_footage(folder, cancel)
+        footage = write_footage(folder, cancel, before_decoding)
         video_steps = write_footage.steps
     if write_speech is not None and isinstance(speech, Recording):
-        if isinstance(write_speech, RecordingWriter) and isinstance(
-            write_speech.pieces, WindowPieces
-        ):
-            before_decoding.sound(write_speech.pieces.source)
-        speech = write_speech(folder, cancel)
+        speech = write_speech(folder, cancel, before_decoding)
         sound_steps = write_speech.steps
     again = planned.endpoint.order(order.arguments.model_dump(mode="json"), footage, speech)
     is_copied = isinstance(write_footage, WindowWriter) and write_footage.is_copied
@@ -102,7 +106,12 @@ class FramesWriter:
     limits: media.MediaLimits
     steps: tuple[str, ...]
 
-    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
+    def __call__(
+        self,
+        folder: Path,
+        cancel: Callable[[], bool],
+        before_decoding: BeforeDecoding = let_pass,
+    ) -> Clip:
         path = folder / self.clip.path
         if self.clip.is_still:
             from ..media.still import write_still
@@ -110,7 +119,7 @@ class FramesWriter:
             write_still(path, self.frames[0], cancel=cancel)
         else:
             media.encode_clip(path, self.frames, self.clip.frame_rate, cancel=cancel)
-        return _counted(path, self.clip, self.limits, cancel)
+        return _counted(path, self.clip, self.limits, cancel, is_ours=True)
 
 
 @dataclass(eq=False)
@@ -129,12 +138,24 @@ class WindowWriter:
     def __post_init__(self) -> None:
         self.steps = self.planned_steps
 
-    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Clip:
+    def __call__(
+        self,
+        folder: Path,
+        cancel: Callable[[], bool],
+        before_decoding: BeforeDecoding = let_pass,
+    ) -> Clip:
         path = folder / self.clip.path
-        start, stop = self.start_frame, self.stop_frame
-        copied = media.trim_clip(self.source, path, start, stop, limits=self.limits, cancel=cancel)
+        copied = media.trim_clip(
+            self.source,
+            path,
+            self.start_frame,
+            self.stop_frame,
+            limits=self.limits,
+            before_decoding=before_decoding,
+            cancel=cancel,
+        )
         self.steps = (*self.planned_steps, *self._steps_of(copied))
-        return _counted(path, self.clip, self.limits, cancel)
+        return _counted(path, self.clip, self.limits, cancel, is_ours=not copied.pictures)
 
     def _steps_of(self, copied: Copied) -> tuple[str, ...]:
         from ..media.clip_sound import coded_steps  # codecs, which take long to import
@@ -149,9 +170,22 @@ class WindowWriter:
         return (*colours, *coded_steps(sound, "mp4"))
 
 
-def _counted(path: Path, clip: Clip, limits: media.MediaLimits, cancel: Callable[[], bool]) -> Clip:
+def _counted(
+    path: Path,
+    clip: Clip,
+    limits: media.MediaLimits,
+    cancel: Callable[[], bool],
+    *,
+    is_ours: bool,
+) -> Clip:
+    """``is_ours``: the pictures come from our own coder, so that they can be decoded here."""
     # Known by the digest of what it was made of, so its own is not worked out.
-    written = media.probe_clip(path, limits=limits, digest=clip.digest, cancel=cancel)
+    if is_ours:
+        written = media.probe_clip(path, limits=limits, digest=clip.digest, cancel=cancel)
+    else:
+        known = SourceFile(path, clip.digest, file_state(path))
+        written = media.MediaGuard(limits=limits).clip(path, known=known, cancel=cancel)
+        written = replace(written, source=None)  # the source's file is looked after, not this one
     if (written.frame_count, written.frame_rate) != (clip.frame_count, clip.frame_rate):
         raise LocalError(
             f"{clip.frame_count} frames at {clip.frame_rate} fps became {written.frame_count} at "
@@ -164,14 +198,18 @@ def _counted(path: Path, clip: Clip, limits: media.MediaLimits, cancel: Callable
 class _Pieces(Protocol):
     """Sound in pieces of float32 [C, n]."""
 
-    def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]: ...
+    def __call__(
+        self, cancel: Callable[[], bool], before_decoding: BeforeDecoding
+    ) -> Iterator[NDArray[Any]]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class SamplePieces:
     samples: Any = field(repr=False)
 
-    def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
+    def __call__(
+        self, cancel: Callable[[], bool], before_decoding: BeforeDecoding
+    ) -> Iterator[NDArray[Any]]:
         import numpy as np  # most runs write nothing, and it takes long to import
 
         from ..media.mixdown import mix_matrix
@@ -191,7 +229,10 @@ class WindowPieces:
     stop_frame: int
     limits: media.MediaLimits
 
-    def __call__(self, cancel: Callable[[], bool]) -> Iterator[NDArray[Any]]:
+    def __call__(
+        self, cancel: Callable[[], bool], before_decoding: BeforeDecoding
+    ) -> Iterator[NDArray[Any]]:
+        before_decoding(self.source, sound=True)
         pieces = media.iterate_sound(
             self.source,
             start_seconds=self.start_frame / self.source.frame_rate,
@@ -210,7 +251,12 @@ class RecordingWriter:
     limits: media.MediaLimits
     steps: tuple[str, ...]
 
-    def __call__(self, folder: Path, cancel: Callable[[], bool]) -> Recording:
+    def __call__(
+        self,
+        folder: Path,
+        cancel: Callable[[], bool],
+        before_decoding: BeforeDecoding = let_pass,
+    ) -> Recording:
         path, sound = folder / self.recording.path, self.recording.sound
         with media.SoundWriter(
             path,
@@ -219,7 +265,7 @@ class RecordingWriter:
             container="wav",
             cancel=cancel,
         ) as writer:
-            for piece in self.pieces(cancel):
+            for piece in self.pieces(cancel, before_decoding):
                 writer.write(piece)
         digest = self.recording.digest
         return media.probe_speech(path, limits=self.limits, digest=digest, cancel=cancel)

@@ -65,7 +65,8 @@ _ROWS_A_THREAD = 2 * 16
 
 @dataclass(frozen=True, slots=True)
 class EncodeSettings:
-    """``crf`` is x264's (lower is better); ``bit_rate`` (bits a second) replaces it.
+    """``crf`` is x264's (lower is better); ``bit_rate`` (bits a second) replaces it. WebM has
+    whole numbers of its own for it, the next one above.
 
     ``sound_bit_rate`` is in bits a second for the whole track; by default 64 kbit a channel.
     ``x264_params`` are x264's own, ``name=value`` joined by colons, over all of these; one that

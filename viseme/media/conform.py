@@ -12,7 +12,7 @@ from ..errors import InputError, MediaTooLarge
 from ..model import Clip, Sound
 from .coding import can_copy, can_tag_aspect
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .media_guard import LET_PASS, BeforeDecoding
+from .media_guard import BeforeDecoding, let_pass
 from .sniff import MEDIA_TYPES
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
@@ -158,7 +158,7 @@ def conform_clip(
     codecs: Collection[str],
     max_bytes: int | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
-    before_decoding: BeforeDecoding = LET_PASS,
+    before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> Conformed:
     """The clip itself where the endpoint takes it, else a new file in ``out_dir``.

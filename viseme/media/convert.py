@@ -60,13 +60,13 @@ def convert(
             cancel=cancel,
         )
     elif is_small or needs.encode:
-        before_decoding.frames(clip)
+        before_decoding(clip, frames=True, sound=True)
         size = _transcode(clip, path, needs.container, None, limits, cancel)
     else:
         is_written = False  # whatever lies there is not of this clip
     if is_written and (max_bytes is None or path.stat().st_size <= max_bytes):
         return _conformed(path, needs.container, _steps(clip, needs, copied, limits), size)
-    before_decoding.frames(clip)
+    before_decoding(clip, frames=True, sound=True)
     return _fitted(clip, path, needs, max_bytes or 0, limits, cancel)
 
 

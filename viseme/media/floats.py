@@ -36,32 +36,23 @@ _BYTES_IN_HOST = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba",
 # one chroma: older PyAV has no names for the last two.
 _ACCURATE = 0x2 | 0x40000 | 0x2000
 _MOST_THREADS = 4
+_KEPT_READERS = 2  # of a thread, since two clips may be decoded at once
 # Formats whose values may be anything; those of whole numbers cannot leave 0..1.
 _FLOATS = re.compile("f(16|32)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Terms:
-    """What pictures are to become, and what they are: of ``size`` (width, height) as coded."""
+class Wanted:
+    """What all pictures of a clip become: of ``size`` (width, height) before they are turned."""
 
     size: tuple[int, int]
     orientation: Orientation
     accurate_colours: bool
-    layout: str
-    matrix: int
-    colour_range: int
 
     @classmethod
-    def of(cls, first: VideoFrame, *, accurate_colours: bool) -> _Terms:
-        """Those of a clip whose first picture is ``first``."""
-        return cls(
-            (first.width, first.height),
-            orientation_of(first),
-            accurate_colours,
-            first.format.name,
-            int(first.colorspace),
-            int(first.color_range),
-        )
+    def like(cls, first: VideoFrame, *, accurate_colours: bool) -> Wanted:
+        """In the size and orientation of a clip's first picture."""
+        return cls((first.width, first.height), orientation_of(first), accurate_colours)
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -71,7 +62,7 @@ class _Terms:
 
 
 class FloatReader:
-    """Turns pictures into float32 RGB, upright; every one gets size and orientation of the first.
+    """Turns pictures into float32 RGB, upright and all of one size.
 
     By default bit for bit what ComfyUI's own VIDEO gives: on average 0.4/255 too dark, and BT.601
     for all that does not name its matrix. With ``accurate_colours`` each value is rounded to the
@@ -79,11 +70,10 @@ class FloatReader:
     8 bits keep their depth and are converted as ComfyUI does it.
     """
 
-    def __init__(self, terms: _Terms) -> None:
-        self.terms = terms
-        self._size = terms.size
-        self._orientation = terms.orientation
-        self._is_accurate = terms.accurate_colours
+    def __init__(self, wanted: Wanted) -> None:
+        self._size = wanted.size
+        self._orientation = wanted.orientation
+        self._is_accurate = wanted.accurate_colours
         self._reformatter = VideoReformatter()
 
     def read(self, picture: VideoFrame, out: Floats) -> None:
@@ -126,34 +116,39 @@ def _bits_of(picture: VideoFrame) -> int:
     return max(component.bits for component in picture.format.components)
 
 
-def _terms_of(path: Path, first: VideoFrame, frames: Floats, accurate_colours: bool) -> _Terms:
-    terms = _Terms.of(first, accurate_colours=accurate_colours)
-    width, height = terms.upright_size
+def _wanted_of(path: Path, first: VideoFrame, frames: Floats, accurate_colours: bool) -> Wanted:
+    wanted = Wanted.like(first, accurate_colours=accurate_colours)
+    width, height = wanted.upright_size
     if width < frames.shape[2] or height < frames.shape[1]:
         raise damaged(path, f"its pictures are {width}x{height} now")
-    return terms
+    return wanted
 
 
 class _Own(threading.local):
-    """Of each thread: the reader that it used last."""
+    """Of each thread: the readers that it used last, the very last one first."""
 
-    reader: FloatReader | None = None
+    def __init__(self) -> None:
+        self.readers: list[tuple[object, FloatReader]] = []
 
 
 _own = _Own()
 
 
-def _reader_for(terms: _Terms) -> FloatReader:
-    """This thread's reader, where it has one for pictures like these.
+def _reader_for(wanted: Wanted, picture: VideoFrame) -> FloatReader:
+    """The reader that this thread keeps for pictures like this one, or a new one.
 
-    A swscale context that is made anew lies behind the first picture that it converts. Once both
-    are freed, glibc's allocator does not put the next such picture in that one's place, since it
-    asks for a little more and aligns it: each thread would hold the memory of two.
+    With a new one comes a new swscale context, which is put into memory behind the first picture
+    that it makes. When that picture is freed it leaves a hole that is too small for the next one,
+    since glibc's allocator wants room to align it: the thread then holds the memory of two. Old
+    PyAV leaves a context with the colours that it was told last, so it serves no others.
     """
-    reader = _own.reader
-    if reader is None or reader.terms != terms:
-        reader = _own.reader = FloatReader(terms)
-    return reader
+    kind = (wanted, picture.format.name, int(picture.colorspace), int(picture.color_range))
+    readers = _own.readers
+    place = next((k for k, (other, _) in enumerate(readers) if other == kind), None)
+    kept = (kind, FloatReader(wanted)) if place is None else readers.pop(place)
+    readers.insert(0, kept)
+    del readers[_KEPT_READERS:]
+    return kept[1]
 
 
 def _thread_count() -> int:
@@ -191,20 +186,20 @@ def fill_frames(
     """
     thread_count, pool = _thread_count(), _pool()
 
-    def convert(terms: _Terms, picture: VideoFrame, start: int, stop: int) -> None:
+    def convert(wanted: Wanted, picture: VideoFrame, start: int, stop: int) -> None:
         with translated(path):
-            _reader_for(terms).read(picture, frames[start])
+            _reader_for(wanted, picture).read(picture, frames[start])
         frames[start + 1 : stop] = frames[start]
 
     # No picture may be converted by two threads at once: PyAV writes into its colour properties.
     previous: VideoFrame | None = None
-    terms: _Terms | None = None
+    wanted: Wanted | None = None
     place = 0
     pending: deque[Future[None]] = deque()
     try:
         for picture, start, stop in shown:
             stop_if(cancel)
-            terms = terms or _terms_of(path, picture, frames, accurate_colours)
+            wanted = wanted or _wanted_of(path, picture, frames, accurate_colours)
             if picture is previous:
                 while pending:
                     _await_first(pending)
@@ -213,7 +208,7 @@ def fill_frames(
             if len(pending) == 2 * thread_count:
                 _await_first(pending)
             previous, place = picture, start
-            pending.append(pool.submit(convert, terms, picture, start, stop))
+            pending.append(pool.submit(convert, wanted, picture, start, stop))
         while pending:
             stop_if(cancel)
             _await_first(pending)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ..errors import InputError
 from ..model import Clip, Recording, SourceFile
@@ -14,28 +13,21 @@ from .checking import STALL_SECONDS, read_apart
 from .digest import digest_file
 from .identify import identify
 from .limits import DEFAULT_LIMITS, MediaLimits
+from .sniff import TIMED_CONTAINERS
 from .source import check_unchanged, file_state
-from .verdicts import Verdicts, clip_from_json, recording_from_json
+from .verdicts import Verdicts, clip_from_json, clip_json, recording_from_json
 
 Cancel: TypeAlias = "Callable[[], bool] | None"
 
 
-def let_pass(_clip: Clip) -> None:
+class BeforeDecoding(Protocol):
+    """Is told of a clip whose frames, or sound, are going to be decoded here, and may raise."""
+
+    def __call__(self, clip: Clip, *, frames: bool = False, sound: bool = False) -> None: ...
+
+
+def let_pass(clip: Clip, *, frames: bool = False, sound: bool = False) -> None:
     """For a clip that may be decoded as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class BeforeDecoding:
-    """What is told of a clip before ``frames`` and sound, or its ``sound`` alone, are decoded here.
-
-    Either may raise.
-    """
-
-    frames: Callable[[Clip], None] = let_pass
-    sound: Callable[[Clip], None] = let_pass
-
-
-LET_PASS = BeforeDecoding()
 
 
 class MediaGuard:
@@ -67,7 +59,7 @@ class MediaGuard:
         known: SourceFile | None = None,
         cancel: Cancel = None,
     ) -> Clip:
-        """As ``probe_clip``. With ``frames`` all frames and sound are decoded once, to nothing.
+        """As ``probe_clip``. With ``frames`` every frame is decoded once too, to nothing.
 
         Give ``frames`` where they will be decoded here next. ``known`` is the file as it was when
         its digest was taken: where nothing has touched it since, it is not read again for that.
@@ -78,33 +70,33 @@ class MediaGuard:
             check_unchanged(source, cancel=cancel)
             medium = found["medium"]
         else:
-            medium = self._read_clip(source, found, cancel, frames=frames, sound=frames)
+            known_clip = None if found is None else found["medium"]
+            medium = self._read("clip", source, cancel, known=known_clip, frames=frames)
         return replace(clip_from_json(medium, source.path), source=source)
 
-    def frames(self, clip: Clip, *, cancel: Cancel = None) -> None:
-        """Decode all frames and sound of a clip that ``clip`` has read. Raises where that fails."""
-        found = self._find("clip", clip.digest)
-        if found is None or not found["frames"]:
-            self._read_clip(_source_of(clip), found, cancel, frames=True, sound=True)
+    def check(
+        self, clip: Clip, *, frames: bool = False, sound: bool = False, cancel: Cancel = None
+    ) -> None:
+        """Decode every frame, or all sound, of a clip that ``clip`` has read before, to nothing.
 
-    def sound(self, clip: Clip, *, cancel: Cancel = None) -> None:
-        """Decode the sound of a clip that ``clip`` has read before. Raises where that fails."""
+        To be called before they are decoded here. What was decoded before is not again. Raises
+        where one fails.
+        """
         found = self._find("clip", clip.digest)
-        if clip.sound is not None and (found is None or not found["sound"]):
-            self._read_clip(_source_of(clip), found, cancel, frames=False, sound=True)
-
-    def before_decoding(self, cancel: Cancel) -> BeforeDecoding:
-        """To be given to what may have to decode a clip that ``clip`` has read before."""
-        return BeforeDecoding(
-            partial(self.frames, cancel=cancel), partial(self.sound, cancel=cancel)
-        )
+        frames = frames and (found is None or not found["frames"])
+        was_heard = _is_decoded_to_count(clip) or (found is not None and found["sound"])
+        sound = sound and not was_heard
+        if frames or sound:
+            # Sound is decoded while a clip is counted; what was counted before stays known else.
+            known = None if sound else clip_json(clip)
+            self._read("clip", _source_of(clip), cancel, known=known, frames=frames, sound=sound)
 
     def recording(self, path: Path, *, cancel: Cancel = None) -> Recording:
         """As ``probe_speech``. Its sound has then been decoded whole."""
         source = self._begin(path, cancel)
         found = self._find("recording", source.digest)
         if found is None:
-            medium = self._read("recording", source, cancel, sound=True)
+            medium = self._read("recording", source, cancel)
         else:
             check_unchanged(source, cancel=cancel)
             medium = found["medium"]
@@ -118,19 +110,6 @@ class MediaGuard:
             return known
         return SourceFile(path, digest_file(path, cancel=cancel), state)
 
-    def _read_clip(
-        self,
-        source: SourceFile,
-        found: Mapping[str, Any] | None,
-        cancel: Cancel,
-        *,
-        frames: bool,
-        sound: bool,
-    ) -> Mapping[str, Any]:
-        """``found`` is what was found before; what of it holds is not looked for again."""
-        known = found["medium"] if found is not None and found["sound"] >= sound else None
-        return self._read("clip", source, cancel, known=known, frames=frames, sound=sound)
-
     def _read(
         self,
         kind: str,
@@ -139,7 +118,7 @@ class MediaGuard:
         *,
         known: Mapping[str, Any] | None = None,
         frames: bool = False,
-        sound: bool,
+        sound: bool = False,
     ) -> Mapping[str, Any]:
         """What a child process finds it to be, and remembered where it stayed the same file."""
         request = {
@@ -159,11 +138,19 @@ class MediaGuard:
             raise
         check_unchanged(source, cancel=cancel)
         if self._verdicts is not None:
+            before = self._verdicts.find(kind, source.digest) or {"frames": False, "sound": False}
+            frames, sound = frames or before["frames"], sound or before["sound"]
             self._verdicts.keep(kind, source.digest, medium, frames=frames, sound=sound)
         return medium
 
     def _find(self, kind: str, digest: str) -> dict[str, Any] | None:
         return None if self._verdicts is None else self._verdicts.find(kind, digest)
+
+
+def _is_decoded_to_count(clip: Clip) -> bool:
+    """Whether ``probe_clip`` has decoded all sound that a clip has: most AAC it has not."""
+    sound = clip.sound
+    return sound is None or sound.codec != "aac" or clip.container not in TIMED_CONTAINERS
 
 
 def _source_of(clip: Clip) -> SourceFile:

@@ -1,4 +1,4 @@
-"""What a file really holds: counted, never taken from a header."""
+"""What a file really holds: counted by its packets, or decoded; never what a header sums up."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def probe_clip(
 ) -> Clip:
     """Read a video or still image whole (without decoding its pictures) and say what it is.
 
-    Frames are counted by their packets and judged by their times. So is sound where packets tell
-    its samples (AAC in mp4 and mov); all other sound is counted by decoding it, and with ``sound``
-    all of it is. Memory does not grow with the file. ``digest`` is that of the file, where it is
-    known already. Raises ``InputError`` (no such file, only
-    sound in it), ``MediaDamaged`` (not a video, empty, cut off, without frames),
+    Frames are counted by their packets and judged by their times. So is sound whose packets tell
+    its samples (plain AAC in mp4 and mov); all other sound is counted by decoding it. With
+    ``sound`` all of it is decoded, so that damage inside it shows. Memory does not grow with the
+    file. ``digest`` is that of the file, where it is known already. Raises ``InputError`` (no such
+    file, only sound in it), ``MediaDamaged`` (not a video, empty, cut off, without frames),
     ``MediaTooLarge`` and ``Interrupted``.
     """
     path = Path(path)
@@ -142,7 +142,7 @@ def probe_clip(
             )
         scan = _PictureScan(path, stream, limits)
         track = _track_of(path, container_name, container, limits)
-        _scan(container, scan, track, cancel, is_sound_decoded=sound)
+        _scan(container, scan, track, cancel, sound=sound)
         clip = _clip_of(path, container_name, scan, track)
         check_seconds(path, container_name, container, _end_of(scan, track))
     _check_length(path, clip.seconds, limits)
@@ -172,7 +172,7 @@ def probe_speech(
         if track is None:
             raise _without_sound(path)
         has_video = pick_video(container) is not None
-        _scan(container, None, track, cancel, is_sound_decoded=True)
+        _scan(container, None, track, cancel, sound=True)
         if not has_video and track.sample_count:
             end = track.start_seconds + Fraction(track.sample_count, track.sample_rate)
             check_seconds(path, container_name, container, end)
@@ -202,7 +202,7 @@ def _scan(
     track: SoundTrack | None,
     cancel: Cancel,
     *,
-    is_sound_decoded: bool,
+    sound: bool,
 ) -> None:
     streams: list[Stream] = []
     video_index = None
@@ -211,7 +211,7 @@ def _scan(
         video_index = scan.stream.index
     if track is not None:
         streams.append(track.stream)
-        count_sound = track.count if is_sound_decoded else track.reckon
+        count_sound = track.count if sound else track.count_by_times
     for packet in container.demux(*streams):
         stop_if(cancel)
         if scan is not None and packet.stream_index == video_index:

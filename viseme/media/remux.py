@@ -28,7 +28,7 @@ from .digest import stop_if
 from .encode import write_interleaved, writer_like
 from .frames import check_window, iterate_frames
 from .limits import DEFAULT_LIMITS, MediaLimits
-from .media_guard import LET_PASS, BeforeDecoding
+from .media_guard import BeforeDecoding, let_pass
 from .opening import open_media
 from .output import video_output
 from .partfile import translated_writes
@@ -82,11 +82,13 @@ def trim_clip(
     container: str = "mp4",
     settings: EncodeSettings = DEFAULT_SETTINGS,
     limits: MediaLimits = DEFAULT_LIMITS,
+    before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> Copied:
     """Frames ``start_frame <= k < stop_frame`` with the sound that belongs to them.
 
     Sound is cut to the sample. Where ``can_cut`` says yes, pictures are copied as they are coded.
+    ``before_decoding`` is told of the clip where they are not, or its sound is not.
     Raises ``InputError`` for an empty window or one that leaves the clip.
     """
     window = check_window(clip, start_frame, stop_frame)
@@ -96,11 +98,18 @@ def trim_clip(
             remedy="Name a window of at least one frame.",
         )
     if can_cut(clip, container, window, limits=limits, cancel=cancel):
-        copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
-        track = copy or _sound_in(clip, window, limits, cancel)
+        track = _own_track(clip, container, window, limits, before_decoding, cancel)
         return copy_pictures(
-            clip, path, container, track, window=window, limits=limits, cancel=cancel
+            clip,
+            path,
+            container,
+            track,
+            window=window,
+            limits=limits,
+            before_decoding=before_decoding,
+            cancel=cancel,
         )
+    before_decoding(clip, frames=True, sound=True)
     track = _sound_in(clip, window, limits, cancel)
     _encode_with(clip, track, path, container, window, limits, cancel, settings)
     return Copied(pictures=False, sound=False)
@@ -114,7 +123,7 @@ def copy_pictures(
     *,
     window: Window | None = None,
     limits: MediaLimits = DEFAULT_LIMITS,
-    before_decoding: BeforeDecoding = LET_PASS,
+    before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> Copied:
     """Copy coded pictures with times that are exact multiples of the frame, and write ``track``.
@@ -126,7 +135,8 @@ def copy_pictures(
     with open_media(clip.path, limits=limits) as source:
         delay = reorder_delay(clip, source, window, cancel=cancel)
     if delay is None:
-        before_decoding.frames(clip)
+        # ``track`` may be other sound than the clip's own; that which is copied is.
+        before_decoding(clip, frames=True, sound=isinstance(track, SoundCopy))
         if isinstance(track, SoundCopy):
             track = _sound_in(clip, window, limits, cancel)
         _encode_with(clip, track, path, container, window, limits, cancel)
@@ -145,15 +155,30 @@ def own_track(
     container: str,
     *,
     limits: MediaLimits = DEFAULT_LIMITS,
-    before_decoding: BeforeDecoding = LET_PASS,
+    before_decoding: BeforeDecoding = let_pass,
     cancel: Cancel = None,
 ) -> ClipSound | SoundCopy | None:
-    """The clip's own sound for ``copy_pictures``: copied where no sample moves, else coded anew."""
+    """The clip's own sound for ``copy_pictures``: copied where no sample moves, else coded anew.
+
+    ``before_decoding`` is told of that.
+    """
     window = (0, clip.frame_count)
+    return _own_track(clip, container, window, limits, before_decoding, cancel)
+
+
+def _own_track(
+    clip: Clip,
+    container: str,
+    window: Window,
+    limits: MediaLimits,
+    before_decoding: BeforeDecoding,
+    cancel: Cancel,
+) -> ClipSound | SoundCopy | None:
     copy = sound_copy(clip, container, window, limits=limits, cancel=cancel)
     if copy is not None:
         return copy
-    before_decoding.sound(clip)
+    if clip.sound is not None:
+        before_decoding(clip, sound=True)
     return _sound_in(clip, window, limits, cancel)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 STILLS = frozenset({"png", "jpeg", "webp"})
 VIDEO_CONTAINERS = frozenset({"mp4", "mov", "matroska", "webm", "avi"})
+# In these, each packet says to the tick how long it lasts.
+TIMED_CONTAINERS = frozenset({"mp4", "mov"})
 SOUND_CONTAINERS = frozenset({"wav", "mp3", "flac", "ogg", "aac"})
 
 MEDIA_TYPES = {

@@ -1,4 +1,4 @@
-"""A sound track, packet by packet: decoded, placed by its times, without codec padding."""
+"""A sound track, packet by packet: decoded or counted, placed by its times, without padding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import MediaTooLarge
 from .identify import damaged
 from .limits import MediaLimits
 from .opening import has_decoder
-from .sniff import SOUND_CONTAINERS
+from .sniff import SOUND_CONTAINERS, TIMED_CONTAINERS
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -52,7 +52,7 @@ def pick_sound(container: InputContainer) -> AudioStream | None:
 
 
 class SoundTrack:
-    """Decodes one stream. ``sample_count`` grows; rate and channels are known after a piece."""
+    """Decodes or counts one stream. ``sample_count`` grows; the rest is known after a piece."""
 
     def __init__(
         self, path: Path, container: str, stream: AudioStream, limits: MediaLimits
@@ -63,7 +63,7 @@ class SoundTrack:
         self.channels = 0
         self.channel_names: tuple[str, ...] = ()
         self.sample_count = 0
-        self.packet_count = 0  # of those that were decoded
+        self.packet_count = 0  # of those that were decoded, or counted by their times
         self.start_seconds = Fraction(0)
         self.stream = stream
         self._most_seconds = limits.max_seconds
@@ -75,9 +75,12 @@ class SoundTrack:
         self._tick = None if tick_seconds is None else tick_seconds.as_integer_ratio()
         # A bare sound file begins with its first sample; times there only tell of priming.
         self._is_placed = container not in SOUND_CONTAINERS
-        self._has_exact_durations = container in ("mp4", "mov")
+        self._has_exact_durations = container in TIMED_CONTAINERS
         self._is_forgiving = container in _FORGIVING
-        self._even = _EvenPackets() if self.codec == "aac" and self._has_exact_durations else None
+        # Only of plain AAC each packet can be decoded by itself: of xHE-AAC one that follows others
+        # which were left out looks damaged.
+        is_even = self._has_exact_durations and self.codec == "aac" and stream.profile == "LC"
+        self._even = EvenPackets() if is_even else None
 
     def push(self, packet: Packet[AudioStream] | None) -> Iterator[Piece]:
         """The sound in one packet; ``None`` flushes the decoder."""
@@ -91,16 +94,16 @@ class SoundTrack:
         for frame in self._decoded(packet):
             self._place(frame, packet)
 
-    def reckon(self, packet: Packet[AudioStream] | None) -> None:
+    def count_by_times(self, packet: Packet[AudioStream] | None) -> None:
         """Count the sound in one packet, decoding it only where its times do not tell enough.
 
-        They do for AAC in mp4 and mov, where all packets hold as much as the first ones did. That
-        such a packet can be decoded is not seen then.
+        They do for plain AAC in mp4 and mov, where packets hold as much as the first ones did.
+        Whether such a packet can be decoded is not seen then.
         """
         even = self._even
         if even is None or packet is None:
             self.count(packet)
-        elif even.has_next(packet):
+        elif even.take(packet):
             self.packet_count += 1
             self._add(even.sample_count)
         else:
@@ -187,7 +190,7 @@ class SoundTrack:
         )
 
 
-class _EvenPackets:
+class EvenPackets:
     """What is known of a track whose packets all hold as many samples: AAC, but for its ends.
 
     ``sample_count`` is that of a packet, once enough in a row have shown it.
@@ -199,8 +202,11 @@ class _EvenPackets:
         self._next_pts: int | None = None
         self._shown = 0
 
-    def has_next(self, packet: Packet[AudioStream]) -> bool:
-        """Whether a packet follows the one before it and is like the ones that were decoded."""
+    def take(self, packet: Packet[AudioStream]) -> bool:
+        """Take a packet that follows the one before it and is like the ones that were decoded.
+
+        False for any other, which has to be decoded, and learned from.
+        """
         pts = packet.pts
         if (
             self._shown < _SHOWING_PACKETS
@@ -208,6 +214,10 @@ class _EvenPackets:
             or pts != self._next_pts
             or packet.duration != self._duration
             or packet.is_discard
+            or packet.is_corrupt
+            # What changes how much comes of a packet, or of all that follow.
+            or packet.has_sidedata("skip_samples")
+            or packet.has_sidedata("new_extradata")
         ):
             return False
         self._next_pts = pts + self._duration
