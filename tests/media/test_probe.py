@@ -25,6 +25,7 @@ from viseme.media import (
     probe_clip,
     probe_speech,
 )
+from viseme.media.opening import translated
 
 NTSC = Fraction(30000, 1001)
 
@@ -361,6 +362,15 @@ def test_aac_that_an_edit_list_cuts_is_counted_as_by_decoding_it(
     whole = make.clip(frame_count=50, sound=(48000, 1, 2.0))
     path = make.hidden(whole, "hidden.mp4", frame_count, what)
     assert probe_clip(path) == probe_clip(path, sound=True)
+
+
+@pytest.mark.parametrize("said", ["Error number -50531338 occurred", ""])
+def test_an_error_that_ffmpeg_has_no_words_for_is_told_in_ours(tmp_path: Path, said: str) -> None:
+    with (
+        pytest.raises(MediaDamaged, match="its content cannot be read"),
+        translated(tmp_path / "a.mp4"),
+    ):
+        raise av.error.FFmpegError(50531338, said)
 
 
 def test_counting_aac_decodes_next_to_none_of_it(make: Any) -> None:

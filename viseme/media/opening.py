@@ -111,7 +111,10 @@ def translated(path: Path) -> Iterator[None]:
             raise out_of_memory(path) from error
         if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.EACCES):
             raise unreadable(path, error) from error
-        raise damaged(path, error.strerror or "its content cannot be read") from error
+        # Decoders also end with numbers that FFmpeg has no words for.
+        said = error.strerror or ""
+        has_words = bool(said) and not said.startswith("Error number ")
+        raise damaged(path, said if has_words else "its content cannot be read") from error
     except OSError as error:
         raise unreadable(path, error) from error
     except (IndexError, UnicodeDecodeError, EOFError) as error:
